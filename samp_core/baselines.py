@@ -1,0 +1,156 @@
+"""What "feature absent" means: functions from a batch of images to the images that a path starts or ends at.
+
+All work in the network's normalised space, shape (N, C, H, W) in and out, and leave their input untouched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from samp_core.images import Preprocessing
+
+
+@runtime_checkable
+class Baseline(Protocol):
+    """Images (N, C, H, W) to reference images of the same shape."""
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the reference image of every image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Zero:
+    """Zeros of the normalised space: the mean colour of the training data (mid-grey if scaled to [-1, 1])."""
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return zeros."""
+        return torch.zeros_like(images)
+
+
+@dataclass(frozen=True)
+class Black:
+    """Black pixels, given the mean and standard deviation of the network's normalisation, one for each channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    level = 0.0
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return images of one grey level."""
+        mean, std = images.new_tensor(self.mean), images.new_tensor(self.std)
+        if len(mean) != images.shape[1]:
+            raise ValueError(
+                f"The normalisation has {len(mean)} channels, the images have {images.shape[1]}. "
+                "Give one mean and standard deviation for each channel."
+            )
+        return ((self.level - mean) / std).view(1, -1, 1, 1).expand_as(images).clone()
+
+
+@dataclass(frozen=True)
+class White(Black):
+    """White pixels, given the mean and standard deviation of the network's normalisation."""
+
+    level = 1.0
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The image's own mean colour."""
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return every image filled with the mean of each of its channels."""
+        return images.mean((2, 3), keepdim=True).expand_as(images).clone()
+
+
+@lru_cache(maxsize=32)
+def _gaussian_window(size: int, sigma: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    impulse = np.zeros((size, size))
+    impulse[size // 2, size // 2] = 1.0
+    window: np.ndarray[tuple[int, int], np.dtype[np.float64]] = gaussian_filter(impulse, sigma)
+    return window
+
+
+@dataclass(frozen=True)
+class GaussianBlur:
+    """The image blurred as in the SAMP paper's experiments (section 4.1).
+
+    A unit impulse in a ``kernel_size`` x ``kernel_size`` window, smoothed by a Gaussian of ``sigma`` pixels whose
+    tails reflect at the window's edge, applied to each channel with zero padding: the blurred image darkens
+    towards its border.
+
+    Raises:
+        ValueError: ``kernel_size`` is not odd and positive, or ``sigma`` not positive.
+    """
+
+    kernel_size: int = 31
+    sigma: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}: it needs a middle.")
+        if not self.sigma > 0:
+            raise ValueError(f"sigma must be positive, not {self.sigma}.")
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the blurred images."""
+        channels = images.shape[1]
+        window = torch.from_numpy(_gaussian_window(self.kernel_size, float(self.sigma))).to(images)
+        kernel = window.expand(channels, 1, -1, -1)
+        return F.conv2d(images, kernel, padding=self.kernel_size // 2, groups=channels)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian noise around zero of standard deviation ``sigma`` (normalised units), the same for one ``seed``."""
+
+    sigma: float = 1.0
+    seed: int = 0
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return one noise image, the same for every image of the batch."""
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(images.shape[1:], generator=generator, dtype=images.dtype)
+        return (self.sigma * noise).to(images.device).expand_as(images).clone()
+
+
+BASELINES = {
+    "zero": "Zero (training mean)",
+    "black": "Black",
+    "white": "White",
+    "mean": "Mean colour of the photo",
+    "blur": "Gaussian blur",
+    "noise": "Gaussian noise",
+}
+"""Name to title of the baselines that :func:`make_baseline` builds."""
+
+
+def make_baseline(name: str, preprocessing: Preprocessing, seed: int = 0) -> Baseline:
+    """Build a baseline by name for images prepared by ``preprocessing``.
+
+    The blur follows the paper: 31 pixels wide for photos, 11 for images of 64 pixels or less; sigma 5.
+
+    Raises:
+        ValueError: no baseline has this name.
+    """
+    small = max(preprocessing.crop) <= 64
+    made: dict[str, Baseline] = {
+        "zero": Zero(),
+        "black": Black(preprocessing.mean, preprocessing.std),
+        "white": White(preprocessing.mean, preprocessing.std),
+        "mean": Mean(),
+        "blur": GaussianBlur(11 if small else 31, 5.0),
+        "noise": Noise(seed=seed),
+    }
+    if name not in made:
+        raise ValueError(f"There is no baseline {name!r}. Choose one of: {', '.join(made)}.")
+    return made[name]

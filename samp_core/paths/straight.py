@@ -1,0 +1,61 @@
+"""The straight line: every pixel fades at the same rate (Integrated Gradients)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
+
+
+@dataclass(frozen=True)
+class StraightPath:
+    """``steps`` equal moves along the line from start to end.
+
+    Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, equation 1.
+
+    Attributes:
+        steps: number of moves.
+        chunk: states whose gradients are taken in one call; the line is known beforehand, so they need not wait
+            for each other.
+
+    Raises:
+        ValueError: ``steps`` or ``chunk`` is not positive.
+    """
+
+    steps: int = 50
+    chunk: int = 8
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.chunk < 1:
+            raise ValueError(f"steps and chunk must be at least 1, not {self.steps} and {self.chunk}.")
+
+    def estimate(self, height: int, width: int) -> StepEstimate:
+        """Return ``steps`` twice: the line has no surprises."""
+        return StepEstimate(self.steps, self.steps)
+
+    def walk(self, gradient_of: GradientFn, ends: Endpoints) -> Iterator[Step]:
+        """Yield the moves; see :class:`~samp_core.paths.base.Path`."""
+        move = (ends.end - ends.start) / self.steps
+        active = move.flatten(1).any(1)
+        rows = active.nonzero().squeeze(1)
+        if not len(rows):
+            return
+        paths = len(move)
+        for first in range(0, self.steps, self.chunk):
+            indices = range(first, min(first + self.chunk, self.steps))
+            states = [torch.lerp(ends.start, ends.end, k / self.steps) for k in indices]
+            scores, gradients = self._evaluate(gradient_of, [s[rows] for s in states], rows)
+            for k, state, score, gradient in zip(indices, states, scores, gradients, strict=True):
+                full = spread(gradient, rows, paths)
+                yield Step(k, active, state, move, spread(score, rows, paths), full, full)
+
+    @staticmethod
+    def _evaluate(
+        gradient_of: GradientFn, states: list[Tensor], rows: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        scores, gradients = gradient_of(torch.cat(states), rows.repeat(len(states)))
+        return scores.split(len(rows)), gradients.split(len(rows))

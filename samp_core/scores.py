@@ -1,0 +1,234 @@
+"""What of a network's output is explained: one number for each image, and its gradient.
+
+A path method explains a *score*, a function from an image to one number. By default that is the logit of the
+explained class; probability, log-probability and the contrast between two classes are the other choices. A table
+or a picture that mixes scores compares nothing, so the score travels with every result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from samp_core.classifiers import preserved
+
+
+class PathError(RuntimeError):
+    """A path that cannot be walked or finished; the message says why and what to change."""
+
+
+@runtime_checkable
+class Score(Protocol):
+    """Logits (N, K) and target classes (N,) to one number an image (N,)."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the explained number of every image."""
+        ...
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Name the score in words, given a function from class index to label."""
+        ...
+
+
+def _pick(values: Tensor, target: Tensor) -> Tensor:
+    return values.gather(1, target.unsqueeze(1)).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Logit:
+    """The network's raw output for the target class, in logits (any real number)."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the target's logit."""
+        return _pick(logits, target)
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Return e.g. ``logit of tabby``."""
+        return f"logit of {label(target)}"
+
+
+@dataclass(frozen=True)
+class Probability:
+    """The softmax probability of the target class, 0 to 1. It saturates: gradients vanish near 1."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the target's probability."""
+        return _pick(logits.softmax(1), target)
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Return e.g. ``probability of tabby``."""
+        return f"probability of {label(target)}"
+
+
+@dataclass(frozen=True)
+class LogProbability:
+    """The natural logarithm of the target's softmax probability, at most 0, in nats."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the target's log-probability."""
+        return _pick(logits.log_softmax(1), target)
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Return e.g. ``log-probability of tabby``."""
+        return f"log-probability of {label(target)}"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Logit of class ``a`` minus logit of class ``b``: why ``a`` rather than ``b``. The target is not used.
+
+    Raises:
+        ValueError: ``a`` and ``b`` are the same class, so the score would be 0 everywhere.
+    """
+
+    a: int
+    b: int
+
+    def __post_init__(self) -> None:
+        if self.a == self.b:
+            raise ValueError(
+                f"A contrast needs two different classes, but both are class {self.a}: the score would be 0 for "
+                "every image. Choose another class to contrast with."
+            )
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the difference of the two logits."""
+        return logits[:, self.a] - logits[:, self.b]
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Return e.g. ``logit of tabby minus logit of tiger cat``."""
+        return f"logit of {label(self.a)} minus logit of {label(self.b)}"
+
+
+@dataclass
+class Cost:
+    """What was asked of the network.
+
+    Attributes:
+        gradients: images sent forward and backward.
+        forwards: images sent forward only.
+        batches: calls of the network, of either kind.
+    """
+
+    gradients: int = 0
+    forwards: int = 0
+    batches: int = 0
+
+
+@dataclass
+class ScoreFunction:
+    """The score of a batch of images as a function of their pixels, and its gradient.
+
+    The network is evaluated in eval mode and left as it was found; parameters receive no gradients.
+
+    Attributes:
+        forward_func: images (N, C, H, W) to logits (N, K), or to one number an image, (N,) or (N, 1).
+        target: explained class of each of the N images; None if ``forward_func`` gives one number an image.
+        score: what of the logits is explained.
+        extra: further arguments of ``forward_func``; tensors of N rows are matched to the images.
+        count: number of images N.
+        batch_size: most images sent through the network at once; None for no limit.
+        cost: running count of what was asked of the network.
+    """
+
+    forward_func: Callable[..., Tensor]
+    target: Int[Tensor, " n"] | None
+    score: Score
+    extra: tuple[Any, ...]
+    count: int
+    batch_size: int | None = None
+    cost: Cost = field(default_factory=Cost)
+
+    def values(self, states: Float[Tensor, "m c h w"], images: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        """Return the score of each state; ``images`` says which of the N images a state belongs to.
+
+        Raises:
+            PathError: a score is not a finite number.
+        """
+        with torch.no_grad():
+            parts = [self._score(s, i) for s, i in self._chunks(states, images)]
+        self.cost.forwards += len(states)
+        values = torch.cat(parts)
+        _require_finite(values, "score")
+        return values
+
+    def gradients(
+        self, states: Float[Tensor, "m c h w"], images: Int[Tensor, " m"]
+    ) -> tuple[Float[Tensor, " m"], Float[Tensor, "m c h w"]]:
+        """Return the score of each state and the gradient with respect to it.
+
+        Raises:
+            PathError: a score or gradient is not a finite number, or does not depend on the image.
+        """
+        values, gradients = [], []
+        with torch.enable_grad():  # a worker thread or a caller's no_grad must not switch the search off
+            for state, image in self._chunks(states, images):
+                leaf = state.detach().requires_grad_()
+                value = self._score(leaf, image)
+                if not value.requires_grad:
+                    raise PathError(
+                        "The score has no gradient with respect to the image, so no path can be searched. "
+                        "forward_func probably detaches its input or runs under torch.no_grad(); remove that."
+                    )
+                (gradient,) = torch.autograd.grad(value.sum(), leaf)
+                values.append(value.detach())
+                gradients.append(gradient)
+        self.cost.gradients += len(states)
+        value, gradient = torch.cat(values), torch.cat(gradients)
+        _require_finite(value, "score")
+        _require_finite(gradient, "gradient")
+        return value, gradient
+
+    def _chunks(self, states: Tensor, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        size = self.batch_size or max(len(states), 1)
+        return list(zip(states.split(size), images.split(size), strict=True))
+
+    def _score(self, states: Tensor, images: Tensor) -> Tensor:
+        extra = (
+            a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra
+        )
+        with preserved(self.forward_func):
+            output = self.forward_func(states, *extra)
+        self.cost.batches += 1
+        if self.target is None:
+            if output.numel() != len(states):
+                raise ValueError(
+                    f"The network gives {tuple(output.shape)} outputs for {len(states)} images, so a target class is "
+                    "needed. Pass target=."
+                )
+            return output.reshape(-1)
+        if output.ndim != 2:
+            raise ValueError(
+                f"The network's output has shape {tuple(output.shape)}; with a target class it must be "
+                "(images, classes). Wrap the network so that it returns logits."
+            )
+        return self.score(output, self.target[images])
+
+
+def _require_finite(values: Tensor, what: str) -> None:
+    # One reduction is enough: any NaN or infinity makes the sum of magnitudes non-finite.
+    if not torch.isfinite(values.abs().sum()):
+        raise PathError(
+            f"The network returned a {what} that is not a finite number (NaN or infinity) on the path, so it cannot be "
+            "followed. Likely causes: overflow in half precision, a division by zero or a logarithm of zero in the "
+            "network. Run it in float32 or choose another baseline."
+        )
+
+
+def as_target(target: int | Sequence[int] | Tensor | None, count: int, device: torch.device) -> Tensor | None:
+    """Return captum-style ``target`` as class indices of shape (count,), or None.
+
+    Raises:
+        ValueError: the number of targets is neither 1 nor ``count``.
+    """
+    if target is None:
+        return None
+    indices = torch.as_tensor(target, device=device).long().reshape(-1)
+    if len(indices) not in (1, count):
+        raise ValueError(f"{len(indices)} targets were given for {count} images. Give one for all, or one for each.")
+    return indices.expand(count)

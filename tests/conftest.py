@@ -1,0 +1,54 @@
+"""Networks and images that several test files share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+from torch import nn
+
+import tests.typecheck  # noqa: F401
+
+install_import_hook("samp_core", "tests.typecheck.check")  # before the first import of samp_core
+
+from samp_core.classifiers import Classifier, load_classifier
+from samp_core.images import load_sample
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def smooth() -> nn.Module:
+    """A small smooth network in float64: 2 x 12 x 10 images to 3 logits."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 3)
+    ).double()
+
+
+@pytest.fixture
+def linear() -> nn.Module:
+    """A linear network in float64: 2 x 12 x 10 images to 3 logits."""
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(240, 3)).double()
+
+
+@pytest.fixture
+def toys() -> torch.Tensor:
+    """Three random float64 images of 2 x 12 x 10."""
+    return torch.randn(3, 2, 12, 10, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Classifier:
+    """The network that the app uses, prepared."""
+    return load_classifier("efficientnet_lite0").prepare()
+
+
+@pytest.fixture(scope="session")
+def cat(bundled: Classifier) -> torch.Tensor:
+    """A photo of a cat as the bundled network sees it, (1, 3, 224, 224)."""
+    return bundled.preprocessing(load_sample("chelsea"))
