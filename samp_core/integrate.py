@@ -179,10 +179,7 @@ class Isotonic(Rule):
         _, channels, height, width = self.ends.start.shape
         signs = self.ends.sign.tolist()
         maps = np.stack(
-            [
-                sign * self._deal(d, sign, height * width)
-                for d, sign in zip(self._paths, signs, strict=True)
-            ]
+            [sign * self._deal(d, sign, height * width) for d, sign in zip(self._paths, signs, strict=True)]
         )
         pixel_map = torch.from_numpy(maps).to(self.ends.start).view(-1, 1, height, width)
         return pixel_map.expand(-1, channels, -1, -1) / channels
@@ -190,9 +187,7 @@ class Isotonic(Rule):
     def densities(self) -> list[NDArray[np.float64]]:
         """Return each path's non-increasing densities, one for each move whose outcome is known."""
         size = self.ends.start[0, 0].numel()
-        return [
-            self._fit(d, sign, size)[1] for d, sign in zip(self._paths, self.ends.sign.tolist(), strict=True)
-        ]
+        return [self._fit(d, sign, size)[1] for d, sign in zip(self._paths, self.ends.sign.tolist(), strict=True)]
 
     @staticmethod
     def _fit(
@@ -210,9 +205,7 @@ class Isotonic(Rule):
         moved = mass > 0  # a move lost to rounding has no mass, and no gain either
         density = np.zeros(known)
         if moved.any():
-            density[moved] = isotonic_regression(
-                gains[moved] / mass[moved], weights=mass[moved], increasing=False
-            ).x
+            density[moved] = isotonic_regression(gains[moved] / mass[moved], weights=mass[moved], increasing=False).x
         return mass, density, shares
 
     def _deal(self, dealing: _Dealing, sign: float, size: int) -> NDArray[np.float64]:

@@ -186,12 +186,11 @@ class ScoreFunction:
 
     def _chunks(self, states: Tensor, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         size = self.batch_size or max(len(states), 1)
-        return list(zip(states.split(size), images.split(size), strict=True))
+        starts = range(0, len(states), size)
+        return [(states[k : k + size], images[k : k + size]) for k in starts]
 
     def _score(self, states: Tensor, images: Tensor) -> Tensor:
-        extra = (
-            a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra
-        )
+        extra = (a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra)
         with preserved(self.forward_func):
             output = self.forward_func(states, *extra)
         self.cost.batches += 1

@@ -52,9 +52,7 @@ def networks(arrays: dict[str, Tensor]) -> dict[str, nn.Module]:
 
 
 def test_there_are_cases_of_both_networks_and_directions():
-    assert {(c["model"], c["direction"]) for c in CASES} == {
-        (m, d) for m in "AB" for d in ("deletion", "insertion")
-    }
+    assert {(c["model"], c["direction"]) for c in CASES} == {(m, d) for m in "AB" for d in ("deletion", "insertion")}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[c["id"] for c in CASES])

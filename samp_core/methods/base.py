@@ -266,9 +266,7 @@ class PathAttribution(GradientAttribution):  # type: ignore[misc]  # captum ship
         """Return what a run on one image of this size will ask of the network."""
         steps = self.path.estimate(height, width)
         each = [n + rule_gradients(self.accumulation, n, self.gauss_nodes) for n in (steps.expected, steps.bound)]
-        return Estimate(
-            steps.expected, steps.bound, each[0] * len(self.directions), each[1] * len(self.directions)
-        )
+        return Estimate(steps.expected, steps.bound, each[0] * len(self.directions), each[1] * len(self.directions))
 
     def start(
         self,

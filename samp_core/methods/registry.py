@@ -69,7 +69,9 @@ class Settings:
             ValueError: a name is unknown.
         """
         if unknown := set(values) - set(cls.__dataclass_fields__):
-            raise ValueError(f"There is no setting {', '.join(sorted(unknown))}. Was the file written by a newer version?")
+            raise ValueError(
+                f"There is no setting {', '.join(sorted(unknown))}. Was the file written by a newer version?"
+            )
         return cls(**{**values, "directions": tuple(values.get("directions", DIRECTIONS))})
 
     def make_score(self) -> Score:
@@ -139,9 +141,7 @@ def _build_samp(forward_func: Callable[..., Tensor], preprocessing: Preprocessin
     )
 
 
-def _build_ig(
-    forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings
-) -> IntegratedGradients:
+def _build_ig(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> IntegratedGradients:
     if s.steps is None:
         raise ValueError("Integrated Gradients moves every pixel at every step: give steps, not pixels_per_step.")
     return IntegratedGradients(
@@ -156,8 +156,7 @@ def _build_ig(
 
 
 _PAPER = (
-    "Zhang, Zheng, Zhou and Lu. Path Choice Matters for Clear Attribution in Path Methods. ICLR 2024. "
-    "arXiv:2401.10442"
+    "Zhang, Zheng, Zhou and Lu. Path Choice Matters for Clear Attribution in Path Methods. ICLR 2024. arXiv:2401.10442"
 )
 _ENTRIES = (
     Method(

@@ -97,9 +97,7 @@ class SAMP(PathAttribution):
             "insertion": lambda: (self.insertion_baseline(inputs), inputs, 1.0),
         }
         starts, ends, signs = zip(*(ways[d]() for d in self.directions), strict=True)
-        return Endpoints(
-            torch.cat(starts), torch.cat(ends), inputs.new_tensor(signs).repeat_interleave(len(inputs))
-        )
+        return Endpoints(torch.cat(starts), torch.cat(ends), inputs.new_tensor(signs).repeat_interleave(len(inputs)))
 
     @classmethod
     def samp(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
@@ -114,6 +112,4 @@ class SAMP(PathAttribution):
     @classmethod
     def isotonic(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
         """Build this project's variant: momentum 0.8, constraint 1/20, isotonic accumulation."""
-        return cls(
-            forward_func, **{"momentum": 0.8, "ic_tolerance": 0.05, "accumulation": "isotonic", **settings}
-        )
+        return cls(forward_func, **{"momentum": 0.8, "ic_tolerance": 0.05, "accumulation": "isotonic", **settings})

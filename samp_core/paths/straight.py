@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
 
@@ -48,14 +47,9 @@ class StraightPath:
         for first in range(0, self.steps, self.chunk):
             indices = range(first, min(first + self.chunk, self.steps))
             states = [torch.lerp(ends.start, ends.end, k / self.steps) for k in indices]
-            scores, gradients = self._evaluate(gradient_of, [s[rows] for s in states], rows)
+            scores, gradients = gradient_of(torch.cat([s[rows] for s in states]), rows.repeat(len(states)))
+            scores = scores.view(len(states), len(rows))
+            gradients = gradients.view(len(states), len(rows), *move.shape[1:])
             for k, state, score, gradient in zip(indices, states, scores, gradients, strict=True):
                 full = spread(gradient, rows, paths)
                 yield Step(k, active, state, move, spread(score, rows, paths), full, full)
-
-    @staticmethod
-    def _evaluate(
-        gradient_of: GradientFn, states: list[Tensor], rows: Tensor
-    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        scores, gradients = gradient_of(torch.cat(states), rows.repeat(len(states)))
-        return scores.split(len(rows)), gradients.split(len(rows))

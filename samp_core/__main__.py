@@ -1,0 +1,189 @@
+"""The command line: ``python -m samp_core explain IMAGE --method samp++ --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from tqdm import tqdm
+
+from samp_core import __version__
+from samp_core.baselines import BASELINES
+from samp_core.classifiers import ClassifierError, load_classifier
+from samp_core.images import ImageError, load_image
+from samp_core.integrate import RULES
+from samp_core.methods import METHODS, SCORES, Settings, default_settings, make_method
+from samp_core.metrics import variance
+from samp_core.render import format_gap, gap_in_words
+from samp_core.runs import begin, describe, save
+from samp_core.scores import PathError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return value
+
+
+def _tolerance(text: str) -> float | None:
+    if text.lower() in ("none", "off"):
+        return None
+    return float(text)
+
+
+_positive.__name__, _tolerance.__name__ = "whole number", "number"  # argparse puts these into its messages
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m samp_core",
+        description="Explain what an image classifier saw, along a path that is searched for (SAMP, ICLR 2024).",
+    )
+    parser.add_argument("--version", action="version", version=f"samp_core {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    explain = commands.add_parser(
+        "explain",
+        help="explain one image and write map, figure and settings",
+        description="Explain one image. Writes maps.npz, figure.png and run.json into the output folder.",
+        epilog="Example: python -m samp_core explain cat.jpg --method samp++ --out results/cat",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    explain.add_argument("image", metavar="IMAGE", help="image file of any common format")
+    explain.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    what = explain.add_argument_group("what is explained")
+    what.add_argument(
+        "--model",
+        default="efficientnet_lite0",
+        metavar="NAME",
+        help="efficientnet_lite0 (bundled) or a torchvision network (default: %(default)s)",
+    )
+    what.add_argument(
+        "--download", action="store_true", help="allow the weights of a torchvision network to be fetched"
+    )
+    what.add_argument("--target", metavar="CLASS", help="class number or label (default: the network's first choice)")
+    what.add_argument("--contrast", metavar="CLASS", help='explain "target rather than this class"')
+    what.add_argument("--score", choices=SCORES, help="what of the class is explained (default: logit)")
+    how = explain.add_argument_group("how (defaults are the method's published settings)")
+    how.add_argument("--method", default="samp++", choices=METHODS, help="(default: %(default)s)")
+    size = how.add_mutually_exclusive_group()
+    size.add_argument("--steps", type=_positive, metavar="N", help="moves that share out the pixels")
+    size.add_argument("--pixels-per-step", type=_positive, metavar="N", help="pixels moved at once (paper: 3584)")
+    how.add_argument(
+        "--momentum", type=float, metavar="M", help="weight of the previous direction, 0 to below 1 (paper: 0.5)"
+    )
+    how.add_argument(
+        "--ic-tolerance",
+        type=_tolerance,
+        metavar="T",
+        default=argparse.SUPPRESS,
+        help="longest move as a fraction of the way, above 0 to 1, or 'none' (paper: 0.02)",
+    )
+    how.add_argument("--directions", choices=("both", "deletion", "insertion"), help="(default: both)")
+    how.add_argument("--accumulation", choices=RULES, help="how the path is added up")
+    how.add_argument("--gauss-nodes", type=_positive, metavar="N", help="nodes a move for --accumulation gauss")
+    how.add_argument("--deletion-baseline", choices=BASELINES, help="where deletion ends (default: zero)")
+    how.add_argument("--insertion-baseline", choices=BASELINES, help="where insertion starts (default: blur; ig: zero)")
+    how.add_argument("--tie-band", type=float, metavar="B", help="1e-6 reproduces the authors' selection")
+    how.add_argument("--max-steps", type=_positive, metavar="N", help="refuse or stop a longer search (default: 2000)")
+    how.add_argument("--seed", type=int, metavar="S", help="seed of the noise baseline (default: 0)")
+    explain.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    return parser  # fmt: skip
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Merge what was given on the command line into the method's published settings.
+
+    Raises:
+        ValueError: an option has no meaning for the method.
+    """
+    given = {k: v for k, v in vars(arguments).items() if k in Settings.__dataclass_fields__ and v is not None}
+    if "ic_tolerance" in vars(arguments):
+        given["ic_tolerance"] = arguments.ic_tolerance
+    for name in ("target", "contrast", "method"):
+        given.pop(name, None)
+    if "directions" in given:
+        both = ("deletion", "insertion")
+        given["directions"] = both if given["directions"] == "both" else (given["directions"],)
+    if "pixels_per_step" in given:
+        given["steps"] = None
+    if not METHODS[arguments.method].is_search:
+        searches = ("momentum", "ic_tolerance", "directions", "pixels_per_step", "tie_band", "deletion_baseline")
+        if useless := [f"--{n.replace('_', '-')}" for n in searches if n in given]:
+            raise ValueError(
+                f"{', '.join(useless)} steers a search, and {METHODS[arguments.method].title} does not search: "
+                "leave it out, or choose a SAMP method."
+            )
+    return default_settings(arguments.method, **given)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.contrast is not None and arguments.score is not None:
+        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
+    settings = _settings(arguments)
+    image = load_image(arguments.image)
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise ValueError(f"--out {arguments.out} is a file; name a folder.")
+    classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+    chosen = {
+        name: classifier.find_label(text)
+        for name in ("target", "contrast")
+        if (text := getattr(arguments, name)) is not None
+    }
+    if "contrast" in chosen and "target" not in chosen:
+        chosen["target"] = classifier.predict(classifier.preprocessing(image), 1)[0].index
+    settings = Settings.from_dict({**settings.to_dict(), **chosen})
+    torch.manual_seed(settings.seed)
+    settings, run = begin(classifier, image, settings)
+    estimate = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
+    title, score = describe(classifier, settings)
+    say = (lambda *_: None) if arguments.quiet else print
+    say(f"{title}\nexplains the {score}; about {estimate.gradients} gradient evaluations")
+    interrupted = False
+    try:
+        with tqdm(run, total=estimate.steps, unit="step", disable=arguments.quiet) as bar:
+            for step in bar:
+                if step.index + 1 >= (bar.total or 0):  # the estimate was low: keep the bar's promise believable
+                    bar.total = step.index + 2
+            bar.total = bar.n
+            bar.refresh()
+    except KeyboardInterrupt:
+        interrupted = True
+    explanation = run.result()
+    written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation)
+    for note in explanation.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    for d, direction in enumerate(explanation.directions):
+        relative = float(explanation.completeness.relative[d, 0])
+        say(f"{direction:9}  completeness gap {format_gap(relative)}: {gap_in_words(relative)}")
+    say(
+        f"Var(a) {float(variance(explanation.maps)[0]):.4g}, {explanation.cost.gradients} gradient evaluations, "
+        f"{explanation.seconds:.1f} s"
+    )
+    say("wrote " + ", ".join(str(path) for path in written))
+    return 130 if interrupted else 0  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _explain(parsed)
+    except (ValueError, PathError, OSError) as error:
+        print(f"python -m samp_core: {error}", file=sys.stderr)
+        # Bad images and networks are ValueErrors too, but the command itself was well formed.
+        wrong_arguments = isinstance(error, ValueError) and not isinstance(error, ImageError | ClassifierError)
+        return 2 if wrong_arguments else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

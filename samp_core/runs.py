@@ -1,0 +1,169 @@
+"""A run as files: what was asked, of which image and network, and everything that came out."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import samp_core
+from samp_core.classifiers import Classifier
+from samp_core.images import sha256
+from samp_core.methods import METHODS, Explanation, PathRun, Settings, make_method
+from samp_core.metrics import variance
+from samp_core.render import Mode, figure
+
+
+def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tuple[Settings, PathRun]:
+    """Prepare a run on one photo; without a target the network's first choice is explained.
+
+    Returns:
+        The settings with the target filled in, and the run, not yet walked.
+
+    Raises:
+        ValueError: the settings do not fit together.
+    """
+    inputs = classifier.preprocessing(image)
+    if settings.target is None:
+        settings = replace(settings, target=classifier.predict(inputs, 1)[0].index)
+    return settings, make_method(classifier, settings).start(inputs, settings.target)
+
+
+def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
+    """Return the method with its settings, and the explained score, both in words."""
+    method = METHODS[settings.method]
+    parts = [f"{settings.steps} steps" if settings.steps else f"{settings.pixels_per_step} pixels a step"]
+    if method.is_search:
+        parts.append(f"momentum {settings.momentum:g}")
+        parts.append(f"IC {settings.ic_tolerance:g}" if settings.ic_tolerance else "no IC")
+        if len(settings.directions) == 1:
+            parts.append(f"{settings.directions[0]} only")
+    nodes = f" ({settings.gauss_nodes} nodes)" if settings.accumulation == "gauss" else ""
+    parts.append(f"{settings.accumulation} accumulation{nodes}")
+    target = settings.target if settings.target is not None else 0
+    return f"{method.title}: {', '.join(parts)}", settings.make_score().describe(classifier.label, target)
+
+
+def record(
+    classifier: Classifier, image: Image.Image, name: str, settings: Settings, explanation: Explanation
+) -> dict[str, Any]:
+    """Return everything that is needed to repeat a run and to read its result, in values that JSON can hold."""
+    title, score = describe(classifier, settings)
+    completeness = explanation.completeness
+    return {
+        "format": "samp-run/1",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "title": title,
+        "explained_score": score,
+        "settings": settings.to_dict(),
+        "citation": METHODS[settings.method].citation,
+        "image": {"name": name, "size": list(image.size), "sha256": sha256(image)},
+        "network": {
+            "name": classifier.name,
+            "sha256": classifier.fingerprint,
+            "preprocessing": asdict(classifier.preprocessing),
+        },
+        "predictions": [asdict(p) for p in classifier.predict(classifier.preprocessing(image))],
+        "result": {
+            "finished": explanation.finished,
+            "notes": list(explanation.notes),
+            "steps": dict(zip(explanation.directions, explanation.steps[:, 0].tolist(), strict=True)),
+            "completeness": {
+                direction: {
+                    "sum": float(completeness.sums[d, 0]),
+                    "score_change": float(completeness.targets[d, 0]),
+                    "relative_gap": _number(float(completeness.relative[d, 0])),
+                }
+                for d, direction in enumerate(explanation.directions)
+            },
+            "variance": float(variance(explanation.maps)[0]),
+            "cost": asdict(explanation.cost),
+            "seconds": round(explanation.seconds, 3),
+        },
+        "versions": {"samp_core": samp_core.__version__, "python": platform.python_version(), **_versions()},
+        "machine": {"platform": platform.platform(), "threads": torch.get_num_threads()},
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None  # JSON knows no infinity
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in ("torch", "torchvision", "captum", "numpy", "scipy", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def maps_npz(classifier: Classifier, image: Image.Image, explanation: Explanation) -> bytes:
+    """Return the maps of the first image as the bytes of an npz file.
+
+    It holds ``attributions`` (C, H, W), ``map`` (H, W), ``by_direction`` (D, H, W), ``directions`` (D,), ``order``
+    (H, W; 1 moved first, 0 last), ``scores`` (K + 1, D; NaN after arrival) and ``photo`` (H, W, 3; uint8).
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        attributions=explanation.attributions[0].cpu().numpy(),
+        map=explanation.maps[0].cpu().numpy(),
+        by_direction=explanation.by_direction[:, 0].sum(1).cpu().numpy(),
+        directions=np.array(explanation.directions),
+        order=explanation.order[0].cpu().numpy(),
+        scores=explanation.scores[:, :, 0].cpu().numpy(),
+        photo=np.asarray(classifier.preprocessing.crop_image(image).convert("RGB")),
+    )
+    return buffer.getvalue()
+
+
+def figure_png(
+    classifier: Classifier,
+    image: Image.Image,
+    settings: Settings,
+    explanation: Explanation,
+    mode: Mode = "signed",
+    opacity: float = 0.6,
+) -> bytes:
+    """Return the figure of the first image as the bytes of a png file."""
+    title, score = describe(classifier, settings)
+    photo = classifier.preprocessing.crop_image(image).convert("RGB")
+    buffer = io.BytesIO()
+    figure(photo, explanation, title=title, score=score, mode=mode, opacity=opacity).savefig(buffer, dpi=160)
+    return buffer.getvalue()
+
+
+def save(
+    folder: Path,
+    classifier: Classifier,
+    image: Image.Image,
+    name: str,
+    settings: Settings,
+    explanation: Explanation,
+) -> list[Path]:
+    """Write ``maps.npz``, ``figure.png`` and ``run.json`` into ``folder``, which is made if need be.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run = record(classifier, image, name, settings, explanation)
+    contents = {
+        "maps.npz": maps_npz(classifier, image, explanation),
+        "figure.png": figure_png(classifier, image, settings, explanation),
+        "run.json": json.dumps(run, indent=2, allow_nan=False).encode(),
+    }
+    for filename, content in contents.items():
+        (folder / filename).write_bytes(content)
+    return [folder / filename for filename in contents]
