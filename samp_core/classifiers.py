@@ -150,9 +150,11 @@ class Classifier:
         convolution before them where that is safe, weights are laid out channels last, and activations no
         longer work in place. Layers keep their names: a folded batch norm becomes ``nn.Identity``. Folding and
         layout are kept only if the logits of a random batch stay within 1e-4 of the original's (times the
-        largest logit, if above 1). Hooks are copied, and run during that check.
+        largest logit, if above 1). Hooks are copied, and run while this is found out.
 
-        Expect gradients in channels-last memory: flatten them with ``flatten`` or ``reshape``, not ``view``.
+        Gradients are the original's up to rounding; in float32, rounding moves a few activations across the
+        kinks of a ReLU, which can change a gradient by a few thousandths of its length. They may come in
+        channels-last memory: flatten them with ``flatten`` or ``reshape``, not ``view``.
 
         Raises:
             ClassifierError: the network cannot be copied or does not evaluate.

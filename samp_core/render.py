@@ -88,7 +88,7 @@ def gap_in_words(relative: float) -> str:
         return "the map adds up to the score's change within 5 %"
     if relative < 1:
         return f"the map's sum misses the score's change by {100 * relative:.0f} %"
-    return f"the map's sum misses the score's change by {relative:.3g} times its size: read it as a ranking"
+    return f"the map's sum misses the score's change by {_multiple(relative)} times its size: read it as a ranking"
 
 
 def format_gap(relative: float) -> str:
@@ -97,7 +97,11 @@ def format_gap(relative: float) -> str:
         return "undefined"
     if relative < 0.0005:
         return "< 0.1 %"
-    return f"{100 * relative:.1f} %" if relative < 1 else f"{relative:.3g}x"
+    return f"{100 * relative:.1f} %" if relative < 1 else f"{_multiple(relative)}x"
+
+
+def _multiple(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:

@@ -210,7 +210,7 @@ class PathRun:
         if not arrived.all():
             walked = 100 * (1 - (left.sum() / length.sum()).item())
             notes.append(
-                f"Stopped early: the paths have walked {walked:.0f} % of their way, and the map covers only that part."
+                f"Stopped early: the paths have walked {walked:.0f} % of their way, and the map covers only that."
             )
         images = self.paths // len(self.directions)
         for path in (length == 0).nonzero().squeeze(1).tolist():

@@ -137,6 +137,6 @@ class GreedyPath:
         if needed > self.max_steps:
             raise PathError(
                 f"This search needs at least {needed:,} moves, more than max_steps = {self.max_steps:,}: "
-                f"{open_pixels:,} pixels move {size:,} at a time, with ic_tolerance {self.ic_tolerance}. Move more pixels "
-                "a step, loosen the IC tolerance, or raise max_steps if you mean to wait."
+                f"{open_pixels:,} pixels move {size:,} at a time, with ic_tolerance {self.ic_tolerance}. Move more "
+                "pixels a step, loosen the IC tolerance, or raise max_steps if you mean to wait."
             )

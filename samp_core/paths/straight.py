@@ -26,7 +26,7 @@ class StraightPath:
     """
 
     steps: int = 50
-    chunk: int = 8
+    chunk: int = 4
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.chunk < 1:

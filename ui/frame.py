@@ -1,0 +1,64 @@
+"""What every page begins with: its title, the look, the navigation, and a word about a run under way elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import state
+
+ROOT = Path(__file__).parents[1]
+PAGES = {"app.py": "Home", "pages/1_Explain.py": "Explain"}
+
+_STYLE = """
+<style>
+  .block-container { padding: 2.2rem 2.6rem 3rem; max-width: 1500px; }
+  h1 { font-size: 1.9rem !important; padding: 0 0 0.4rem !important; letter-spacing: -0.015em; }
+  h3 { font-size: 1.02rem !important; padding: 0.35rem 0 0 !important; }
+  [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
+  [data-testid="stSidebarHeader"] { height: 2.6rem; margin-bottom: 0; }
+  [data-testid="stHeader"] { background: transparent; }
+  .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; min-height: 2.2rem; font-size: 0.9rem; }
+  .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
+  .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
+  .brand span { color: var(--st-primary-color, #4338ca); }
+  .fine { font-size: 0.82rem; opacity: 0.72; line-height: 1.45; }
+  .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 10px; }
+  .fact { border: 1px solid rgba(128, 128, 140, 0.28); border-radius: 10px; padding: 10px 14px; }
+  .fact h4 { font-size: 0.8rem; font-weight: 600; margin: 0; padding: 0; opacity: 0.75; letter-spacing: 0; }
+  .fact .value { font-size: 1.35rem; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.5; }
+  .fact p { font-size: 0.82rem; margin: 0; line-height: 1.4; opacity: 0.85; }
+  .fact .good { color: light-dark(#15803d, #4ade80); }
+  .fact .fair { color: light-dark(#a16207, #facc15); }
+  .fact .poor { color: light-dark(#c2410c, #fb923c); }
+  @media (max-width: 640px) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
+</style>
+"""
+
+
+def frame(title: str) -> None:
+    """Set up the page called ``title`` (its name in the navigation); call this before anything else."""
+    st.set_page_config(
+        page_title=f"{title} - SAMP Studio",
+        page_icon=str(ROOT / "assets" / "icon.png"),
+        layout="wide",
+        initial_sidebar_state="auto",
+    )
+    st.html(_STYLE)
+    with st.sidebar:
+        st.html('<div class="brand"><span>SAMP</span> Studio</div>')
+        with st.container(gap=None):
+            for path, name in PAGES.items():
+                st.page_link(path, label=f"**{name}**" if name == title else name, width="stretch")
+        if title != "Explain" and (job := state.job()) is not None and job.active:
+            st.fragment(_running, run_every=1.0)()
+
+
+def _running() -> None:
+    job = state.job()
+    if job is None or not job.active:
+        st.rerun()
+        return
+    job.look()
+    st.progress(min(job.steps / job.expected_steps, 1.0), text=f"A run is under way: step {job.steps}")

@@ -1,0 +1,126 @@
+"""What a browser session remembers, and what all sessions share (bounded caches only)."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import streamlit as st
+from PIL import Image
+
+from samp_core.classifiers import Classifier, Prediction, load_classifier
+from samp_core.images import load_image, load_sample, sha256
+from samp_core.methods import Settings
+from ui.jobs import Job, Turn, warm_up
+
+BUNDLED = "efficientnet_lite0"
+KEPT_RUNS = 6  # results kept in a session, to come back to without recomputing
+
+
+@dataclass(frozen=True)
+class Photo:
+    """The photo in hand: what it is called, its pixels and their fingerprint."""
+
+    name: str
+    image: Image.Image
+    fingerprint: str
+
+    @classmethod
+    def sample(cls, name: str) -> Photo:
+        """Return one of the sample photos."""
+        return _sample(name)
+
+    @classmethod
+    def read(cls, name: str, content: bytes) -> Photo:
+        """Read an uploaded or photographed image.
+
+        Raises:
+            ImageError: it cannot be used; the message says why.
+        """
+        image = load_image(content)
+        return cls(name, image, sha256(image))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _sample(name: str) -> Photo:
+    image = load_sample(name)
+    return Photo(f"{name}.png", image, sha256(image))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def turn() -> Turn:
+    """Return the lock by which all sessions' runs take turns."""
+    return Turn()
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def network(name: str) -> Classifier:
+    """Return a prepared network, shared by all sessions and never changed by any.
+
+    Raises:
+        ClassifierError: it cannot be loaded; the message says why.
+    """
+    return load_classifier(name).prepare()
+
+
+def fetch(name: str) -> None:
+    """Fetch a torchvision network's weights, because the user asked for it.
+
+    Raises:
+        ClassifierError: they could not be fetched; the message says why.
+    """
+    load_classifier(name, download=True)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def seconds_per_gradient(name: str) -> float:
+    """Return the measured time of one gradient evaluation, for estimates."""
+    with turn()():
+        return warm_up(network(name))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def predictions(network_name: str, fingerprint: str, _image: Image.Image, k: int = 5) -> list[Prediction]:
+    """Return the network's first ``k`` choices for a photo, best first."""
+    classifier = network(network_name)
+    with turn()():
+        return classifier.predict(classifier.preprocessing(_image), k)
+
+
+def photo() -> Photo:
+    """Return the session's photo; the cat until somebody chooses another."""
+    return st.session_state.setdefault("photo", Photo.sample("chelsea"))
+
+
+def run_key(network_name: str, of: Photo, settings: Settings) -> str:
+    """Return what identifies a result: photo, network and every setting that makes a difference to it."""
+    values = settings.to_dict()
+    if settings.accumulation != "gauss":
+        del values["gauss_nodes"]
+    return f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
+
+
+def job() -> Job | None:
+    """Return the session's newest run."""
+    return st.session_state.get("job")
+
+
+def start_job(classifier: Classifier, of: Photo, settings: Settings, key: str) -> Job:
+    """Start a run; one that is still under way is stopped first."""
+    if (old := job()) is not None:
+        old.cancel()
+    new = Job(classifier, of.image, of.name, settings, turn(), key)
+    st.session_state["job"] = new
+    runs: OrderedDict[str, Job] = st.session_state.setdefault("runs", OrderedDict())
+    runs.pop(key, None)
+    runs[key] = new
+    while len(runs) > KEPT_RUNS:
+        runs.popitem(last=False)
+    return new.start()
+
+
+def finished_run(key: str) -> Job | None:
+    """Return the kept result of exactly these settings, if there is one."""
+    found = st.session_state.get("runs", {}).get(key)
+    return found if found is not None and found.status == "done" else None

@@ -1,0 +1,38 @@
+"""The player: one component that shows a run live and replays it, so that nothing jumps when it ends."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from samp_core.render import palette
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def _palettes() -> dict[str, list[list[int]]]:
+    return {mode: palette(mode).tolist() for mode in ("signed", "intensity")}
+
+
+@cache
+def _component() -> Any:
+    read = {name: (_FOLDER / f"theatre.{name}").read_text() for name in ("html", "css", "js")}
+    return st.components.v2.component("samp_theatre", **read)
+
+
+def theatre(data: dict[str, Any], key: str) -> dict[str, Any]:
+    """Mount the player and return how its reader wants maps displayed: ``mode`` and ``opacity``.
+
+    Args:
+        data: what :func:`ui.scenes.scene` builds.
+        key: identity of the player on its page.
+    """
+    read = {name: (_FOLDER / f"theatre.{name}").read_text() for name in ("html", "css", "js")}
+    component = st.components.v2.component("samp_theatre", **read)
+    default = {"display": {"mode": "signed", "opacity": 0.75}}
+    result = component(key=key, data={**data, "palettes": _palettes()}, default=default, on_display_change=lambda: None)
+    return dict(result.get("display") or default["display"])
