@@ -25,7 +25,7 @@ if st.button("Watch it on a photo", type="primary", key="first-run"):
 st.image(
     ROOT / "assets" / "two_paths.webp",
     caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
-    "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, the maps "
-    "for the class espresso: blue speaks against it, orange for it.",
+    "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
+    "the maps for the class espresso: blue speaks against it, orange for it.",
 )
 state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read

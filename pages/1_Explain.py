@@ -30,21 +30,21 @@ if job is None or (job.key != key and not job.active):
     job = state.finished_run(key) or job
 if st.session_state.pop("run_at_once", False) and problem is None:
     job = state.start_job(question.classifier, question.photo, settings, key)
+polling = job is not None and job.active
 
 
-@st.fragment(run_every=0.1 if job is not None and job.active else None)
+@st.fragment(run_every=0.1 if polling else None)
 def stage() -> None:
     """Draw the run as it is now; the fragment asks again until it has ended."""
     if job is None:
         theatre(preview(question.classifier, question.photo.image, settings, key), key="theatre")
         return
     job.look()
-    was_active = job.active
     if job.moments:
         st.session_state["display"] = theatre(scene(job), key="theatre")
     else:
         theatre(preview(job.classifier, job.image, job.settings, job.key), key="theatre")
-    if was_active:
+    if polling:
         left_over = job.seconds_left
         words = f"step {job.steps} of about {job.expected_steps}"
         if job.status == "waiting":
@@ -54,7 +54,7 @@ def stage() -> None:
         elif left_over is not None:
             words += f", about {max(left_over, 1):.0f} s left"
         st.progress(min(job.steps / job.expected_steps, 1.0), text=words)
-    if was_active and not job.active:
+    if polling and not job.active:  # it may have ended between two looks
         st.rerun()
 
 

@@ -19,10 +19,10 @@ _STYLE = """
   [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
   [data-testid="stSidebarHeader"] { height: 2.6rem; margin-bottom: 0; }
   [data-testid="stHeader"] { background: transparent; }
-  .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; min-height: 2.2rem; font-size: 0.9rem; }
+  .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; font-size: 0.9rem; }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
-  .brand span { color: var(--st-primary-color, #4338ca); }
+  .brand span { color: light-dark(#4338ca, #a5a2fa); }
   .fine { font-size: 0.82rem; opacity: 0.72; line-height: 1.45; }
   .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 10px; }
   .fact { border: 1px solid rgba(128, 128, 140, 0.28); border-radius: 10px; padding: 10px 14px; }

@@ -216,8 +216,8 @@ class PathRun:
         for path in (length == 0).nonzero().squeeze(1).tolist():
             of = f" (image {path % images})" if images > 1 else ""
             notes.append(
-                f"The {self.directions[path // images]} path{of} has no length: the image equals its baseline, so every "
-                "attribution is 0. Choose another baseline."
+                f"The {self.directions[path // images]} path{of} has no length: the image equals its baseline, so "
+                "every attribution is 0. Choose another baseline."
             )
         return tuple(notes)
 
