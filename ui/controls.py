@@ -13,7 +13,8 @@ from samp_core.methods import METHODS, Settings, make_method
 from ui import state
 from ui.sidebar import Question
 
-TOLERANCES = [None, 1 / 5, 1 / 10, 1 / 20, 1 / 40, 1 / 50, 1 / 100, 1 / 200]
+OFF = 0.0  # a select slider takes None for "nothing chosen"
+TOLERANCES = [OFF, 1 / 5, 1 / 10, 1 / 20, 1 / 40, 1 / 50, 1 / 100, 1 / 200]
 SHORT = {"samp": "SAMP", "samp++": "SAMP++", "samp-isotonic": "Isotonic", "ig": "IG"}
 WAYS = {
     "both": ("deletion", "insertion"),
@@ -27,13 +28,14 @@ def _apply_defaults() -> None:
     """Set every knob to the chosen method's published settings."""
     defaults = METHODS[st.session_state["method"]].defaults
     ways = next(name for name, directions in WAYS.items() if directions == defaults.directions)
-    values = {"ways": ways, **{k: getattr(defaults, k) for k in KNOBS if k != "ways"}}
+    values = {k: getattr(defaults, k) for k in KNOBS if k != "ways"}
+    values |= {"ways": ways, "ic_tolerance": defaults.ic_tolerance or OFF}
     for knob, value in values.items():
         st.session_state[f"knob-{knob}"] = value
 
 
-def _tolerance_words(value: float | None) -> str:
-    return "off" if value is None else f"1/{round(1 / value)}"
+def _tolerance_words(value: float) -> str:
+    return "off" if value == OFF else f"1/{round(1 / value)}"
 
 
 def controls(question: Question) -> Settings:
@@ -69,7 +71,7 @@ def controls(question: Question) -> Settings:
             "Steps", 4, 200, key="knob-steps", persist_state="session",
             help="Into how many equal moves the straight line is cut.",
         )  # fmt: skip
-        momentum, tolerance = 0.0, None
+        momentum, tolerance = 0.0, OFF
     rule = st.selectbox(
         "Adding up", list(RULES), format_func=RULES.__getitem__, key="knob-accumulation", persist_state="session",
         help="How the moves become a map. The first three approximate the line integral of the gradient, better and "
@@ -88,7 +90,7 @@ def controls(question: Question) -> Settings:
         method.defaults,
         steps=steps,
         momentum=momentum,
-        ic_tolerance=tolerance,
+        ic_tolerance=tolerance or None,
         directions=WAYS[ways] if method.is_search else ("insertion",),
         deletion_baseline=blank,
         insertion_baseline=start,

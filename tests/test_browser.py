@@ -1,0 +1,209 @@
+"""The real app in a real browser: what a visitor does in the first five minutes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from samp_core.images import load_sample
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+LONG = 90_000  # ms; generous, for machines that do other things as well
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="needs chromium (Debian: apt-get install chromium)"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Serve the app as a user would; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("server") / "log").open("w+")
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, "the server ended"
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.seek(0)
+        text = log.read()
+        log.close()
+    assert "Traceback" not in text, text
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM, "CI has to install chromium: browser tests are not skipped there"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address) -> Iterator[Page]:
+    """A page that fails its test if a script breaks in it or if anything is asked of another host."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "data:", "blob:", "ws://127.0.0.1")) else problems.append(r.url),
+    )
+    yield page
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    context.close()
+    assert not problems, problems
+
+
+def open_explain(page: Page, address: str) -> None:
+    page.goto(f"{address}/Explain")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.locator(".theatre figure.deletion img")).to_be_visible(timeout=LONG)
+
+
+def panel_pixels(page: Page, kind: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(page.locator(f"figure.{kind} .stage").screenshot())).convert("RGB"))
+
+
+def scrub_to(page: Page, step: int) -> None:
+    page.locator(".scrub").evaluate(
+        "(range, step) => { range.value = step; range.dispatchEvent(new Event('input', { bubbles: true })); }", step
+    )
+    expect(page.locator(".where")).to_contain_text(f"step {step} of")
+
+
+def download(page: Page, name: str) -> bytes:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=name).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_upload_run_cancel_run_again_scrub_download(page, address, tmp_path):
+    open_explain(page, address)
+    page.get_by_role("radio", name="Upload").or_(page.get_by_role("button", name="Upload")).first.click()
+    photo = tmp_path / "my cup.png"
+    load_sample("coffee").save(photo)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
+    expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
+    expect(page.get_by_text("espresso").first).to_be_visible()
+
+    # Run, look at a moving picture, cancel.
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([3-9]|\d\d) of about"), timeout=LONG)
+    early = panel_pixels(page, "deletion")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Stopped early")).to_be_visible()
+    expect(page.locator(".facts")).to_be_visible()
+
+    # Run again, to the end.
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_text("Stopped early")).to_have_count(0)
+    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([5-9]|\d\d) of about"), timeout=LONG)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.locator(".facts")).to_contain_text("Completeness gap, deletion")
+    expect(page.locator(".facts")).to_contain_text("Var(a)")
+    late = panel_pixels(page, "deletion")
+    assert np.abs(late.astype(int) - early).mean() > 5
+
+    # Scrub without recomputing: other moments are shown, the figures stay.
+    figures = page.locator(".facts").inner_text()
+    at_end = panel_pixels(page, "map")
+    scrub_to(page, 2)
+    page.wait_for_timeout(300)
+    assert np.abs(panel_pixels(page, "map").astype(int) - at_end).mean() > 1
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([3-9]|\d\d) of"))
+    page.get_by_role("button", name="Pause").click()
+    assert page.locator(".facts").inner_text() == figures
+
+    # Another way to look at the map changes its colours at once, and the figure that is downloaded.
+    scrub_to(page, 5)
+    page.wait_for_timeout(300)
+    signed = panel_pixels(page, "map")
+    page.get_by_role("radio", name="Intensity").click()
+    page.wait_for_timeout(500)
+    assert np.abs(panel_pixels(page, "map").astype(int) - signed).mean() > 10
+
+    settings = json.loads(download(page, "Settings (json)"))
+    assert settings["settings"]["method"] == "samp++"
+    assert settings["image"]["name"] == "my cup.png"
+    assert settings["result"]["finished"]
+    with np.load(io.BytesIO(download(page, "Map (npz)"))) as maps:
+        assert maps["map"].shape == (224, 224)
+        np.testing.assert_allclose(maps["by_direction"].sum(0), maps["map"], rtol=1e-3, atol=1e-5)
+    assert Image.open(io.BytesIO(download(page, "Figure (png)"))).width > 1000
+
+
+def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_tab(page, browser, address):
+    page.goto(address)
+    page.get_by_role("button", name="Watch it on a photo").click()
+    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([2-9]|\d\d) of about"), timeout=LONG)
+    page.locator(".st-key-knob-momentum input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("other settings than shown")).to_be_visible()
+
+    other = browser.new_context().new_page()
+    other.set_default_timeout(LONG)
+    open_explain(other, address)
+    other.locator(".st-key-knob-ic_tolerance input[type=range]").focus()
+    other.keyboard.press("Home")
+    expect(other.get_by_text("28 gradient evaluations")).to_be_visible()
+    other.get_by_role("button", name="Run", exact=True).click()
+    expect(other.locator(".facts")).to_be_visible(timeout=LONG)
+    other.context.close()
+
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible()
+    page.get_by_role("link", name="Explain").click()
+    expect(page.locator(".facts")).to_be_visible(timeout=LONG)
+    expect(page.locator(".where")).to_contain_text(re.compile(r"step (\d+) of \1$"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_overflows(browser, address, scheme, width):
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    for path in ("", "/Explain"):
+        page.goto(address + path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+    context.close()
