@@ -13,7 +13,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from samp_core.images import Preprocessing
@@ -73,10 +74,10 @@ class Mean:
 
 
 @lru_cache(maxsize=32)
-def _gaussian_window(size: int, sigma: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    impulse = np.zeros((size, size))
-    impulse[size // 2, size // 2] = 1.0
-    window: np.ndarray[tuple[int, int], np.dtype[np.float64]] = gaussian_filter(impulse, sigma)
+def _gaussian_window(size: int, sigma: float) -> NDArray[np.float64]:
+    impulse = np.zeros(size)
+    impulse[size // 2] = 1.0
+    window: NDArray[np.float64] = gaussian_filter1d(impulse, sigma)
     return window
 
 
@@ -104,9 +105,13 @@ class GaussianBlur:
     def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the blurred images."""
         channels = images.shape[1]
+        half = self.kernel_size // 2
         window = torch.from_numpy(_gaussian_window(self.kernel_size, float(self.sigma))).to(images)
-        kernel = window.expand(channels, 1, -1, -1)
-        return F.conv2d(images, kernel, padding=self.kernel_size // 2, groups=channels)
+        # The window of an impulse is an outer product, so rows and columns can be blurred one after the other.
+        rows = F.conv2d(
+            images, window.view(1, 1, 1, -1).expand(channels, -1, -1, -1), padding=(0, half), groups=channels
+        )
+        return F.conv2d(rows, window.view(1, 1, -1, 1).expand(channels, -1, -1, -1), padding=(half, 0), groups=channels)
 
 
 @dataclass(frozen=True)

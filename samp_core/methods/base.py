@@ -95,7 +95,7 @@ class PathRun:
         paths = len(ends.start)
         self._images = torch.arange(paths, device=ends.start.device) % (paths // len(directions))
         self._rule = rule(ends, self._gradients)
-        self._state = ends.start
+        self._last: Step | None = None
         self._scores: list[Tensor] = []
         self._steps = torch.zeros(paths, dtype=torch.long, device=ends.start.device)
         self._way = torch.zeros_like(ends.start[:, 0])  # how far each pixel has moved, and that weighted by when
@@ -136,7 +136,7 @@ class PathRun:
         self._rule.add(step)
         self._scores.append(torch.where(step.active, step.score, torch.nan))
         self._steps += step.active
-        self._state = torch.where(step.active.view(-1, 1, 1, 1), step.state + step.move, self._state)
+        self._last = step
         way = step.move.abs().sum(1)
         self._way = self._way + way
         self._when = torch.add(self._when, way, alpha=step.index)
@@ -174,10 +174,11 @@ class PathRun:
     def _conclude(self, began: float) -> Explanation:
         directions = len(self.directions)
         length = (self.ends.end - self.ends.start).abs().sum((1, 2, 3))
-        left = (self.ends.end - self._state).abs().sum((1, 2, 3))
+        state = self.ends.start if self._last is None else self._last.state + self._last.move
+        left = (self.ends.end - state).abs().sum((1, 2, 3))
         arrived = left <= ARRIVED * length
         # The rest is below the arrival tolerance, so the statement can be about the very end image.
-        last = torch.where(arrived.view(-1, 1, 1, 1), self.ends.end, self._state)
+        last = torch.where(arrived.view(-1, 1, 1, 1), self.ends.end, state)
         gradient = None
         if self._rule.wants_final_gradient:
             score, gradient = self._score.gradients(last, self._images)

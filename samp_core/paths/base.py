@@ -31,7 +31,9 @@ class Endpoints:
 
 @dataclass(frozen=True)
 class Step:
-    """One move of P paths at once. A path that has arrived has a zero move; its other entries mean nothing.
+    """One move of P paths at once.
+
+    A path that has arrived keeps its last state and has a zero move; its score, gradient and steering mean nothing.
 
     Attributes:
         index: number of the move, from 0.

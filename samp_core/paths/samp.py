@@ -91,17 +91,14 @@ class GreedyPath:
         paths, _, height, width = ends.start.shape
         size = self.pixels(height, width)
         toward = ends.sign.view(-1, 1, 1)
-        longest = (self.ic_tolerance or 1.0) * (ends.end - ends.start).abs().sum((1, 2, 3))
-        near = ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()
+        way = ends.end - ends.start
+        longest = None if self.ic_tolerance is None else self.ic_tolerance * way.abs().sum((1, 2, 3))
+        is_open = (way.abs() > ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()).any(1)
+        open_count = is_open.sum((1, 2))
+        self._require_feasible(int(open_count.max()), size)
         state = ends.start
         steering: Tensor | None = None
-        bound = self.estimate(height, width).bound
-        for index in range(min(self.max_steps, bound)):
-            way = ends.end - state
-            is_open = (way.abs() > near).any(1)
-            open_count = is_open.sum((1, 2))
-            if index == 0:
-                self._require_feasible(int(open_count.max()), size)
+        for index in range(min(self.max_steps, self.estimate(height, width).bound)):
             active = open_count > 0
             rows = active.nonzero().squeeze(1)
             if not len(rows):
@@ -109,15 +106,20 @@ class GreedyPath:
             score, gradient = (spread(v, rows, paths) for v in gradient_of(state[rows], rows))
             steering = gradient if steering is None else torch.lerp(gradient, steering, self.momentum)
             promise = (steering * way).sum(1) * toward
-            chosen = self._select(promise, is_open, size).unsqueeze(1)
-            move = torch.where(chosen, way, 0)
-            length = move.abs().sum((1, 2, 3))
-            short = length > longest if self.ic_tolerance is not None else torch.zeros_like(active)
-            scale = torch.where(short, longest / (length + 1e-8), 1).view(-1, 1, 1, 1)
-            move = move * scale
+            chosen = self._select(promise, is_open, size)
+            move = torch.where(chosen.unsqueeze(1), way, 0)
+            landed = chosen
+            if longest is not None:
+                length = move.abs().sum((1, 2, 3))
+                short = length > longest
+                move = move * torch.where(short, longest / (length + 1e-8), 1).view(-1, 1, 1, 1)
+                landed = chosen & ~short.view(-1, 1, 1)
             yield Step(index, active, state, move, score, gradient, steering)
             # A full move lands exactly on its end, whatever rounding would have made of state + (end - state).
-            state = torch.where(chosen & (scale == 1), ends.end, state + move)
+            state = torch.where(landed.unsqueeze(1), ends.end, state + move)
+            is_open = is_open & ~landed
+            open_count = is_open.sum((1, 2))
+            way = ends.end - state
 
     def _select(
         self, promise: Float[Tensor, "p h w"], is_open: Bool[Tensor, "p h w"], size: int
