@@ -170,12 +170,14 @@ class ScoreFunction:
             for state, image in self._chunks(states, images):
                 leaf = state.detach().requires_grad_()
                 value = self._score(leaf, image)
-                if not value.requires_grad:
+                # Without a graph there is nothing to ask; with one, of the parameters alone, the answer is None.
+                known = torch.autograd.grad(value.sum(), leaf, allow_unused=True) if value.requires_grad else (None,)
+                gradient = known[0]
+                if gradient is None:
                     raise PathError(
                         "The score has no gradient with respect to the image, so no path can be searched. "
                         "forward_func probably detaches its input or runs under torch.no_grad(); remove that."
                     )
-                (gradient,) = torch.autograd.grad(value.sum(), leaf)
                 values.append(value.detach())
                 gradients.append(gradient)
         self.cost.gradients += len(states)

@@ -7,6 +7,7 @@ in the session; a fragment polls it. Threads never call Streamlit.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -74,6 +75,7 @@ class Job:
         moments: pictures of the start and of the steps so far.
         scores: score of each direction at each state so far, None once it has arrived.
         replay: what the player needs to show every moment, once final and not failed.
+        common: what of the player's data stays the same all along; kept here because it is asked for at every look.
         explanation: the result, once final and not failed.
         error: what went wrong, for a user.
     """
@@ -87,6 +89,7 @@ class Job:
         self.moments: list[Moment] = []
         self.scores: list[list[float | None]] = []
         self.replay: list[dict[str, object]] = []
+        self.common: dict[str, object] = {}
         self.explanation: Explanation | None = None
         self.error: str | None = None
         self.steps = 0
@@ -135,6 +138,7 @@ class Job:
         return (time.monotonic() - self._began) / self.steps * (self.expected_steps - self.steps)
 
     def _work(self) -> None:
+        leave_a_core()
         try:
             self._walk()
         except (PathError, ValueError) as error:
@@ -175,8 +179,18 @@ class Job:
         self.status = "done" if self.explanation.finished else "stopped"
 
 
+def leave_a_core() -> None:
+    """Let this thread's networks use all cores but one.
+
+    Torch's threads wait for each other, so a busy neighbour on one core (the browser, the server's own loop) stalls
+    all of them: two threads on two cores are a little faster alone and several times slower beside one.
+    """
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
 def warm_up(classifier: Classifier) -> float:
     """Return the seconds of one gradient evaluation, after one for warming up."""
+    leave_a_core()
     method = make_method(classifier, Settings(method="ig", steps=1, target=0))
     blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
     method.explain(blank, 0)

@@ -57,8 +57,10 @@ def scene(job: Job) -> dict[str, Any]:
     final = not job.active and job.explanation is not None
     moments = job.replay if final else [m.to_data() for m in job.moments[-1:]]
     directions = len(_paths(job.settings))
+    if not job.common:
+        job.common = _common(job.classifier, job.image, job.settings)
     return {
-        **_common(job.classifier, job.image, job.settings),
+        **job.common,
         "run": f"{id(job)}",
         "live": not final,
         "frames": moments,

@@ -1,0 +1,56 @@
+"""Photograph the running app for the README: ``python assets/take_screenshots.py http://127.0.0.1:8501``.
+
+Needs the app to be running and Chromium on the search path.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+FOLDER = Path(__file__).parent
+LONG = 120_000  # ms
+
+
+def keep(page: Page, name: str) -> None:
+    """Save what the page shows as a small picture."""
+    Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(FOLDER / f"{name}.webp", quality=86)
+
+
+expect.set_options(timeout=LONG)
+
+
+def main(address: str) -> None:
+    """Run SAMP++ in the dark theme and the isotonic variant in the light one."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for scheme, method, name in (("dark", "SAMP++", "explain_dark"), ("light", "Isotonic", "explain_light")):
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+            page.set_default_timeout(LONG)
+            page.goto(f"{address}/Explain")
+            page.get_by_role("radio", name=method, exact=True).or_(
+                page.get_by_role("button", name=method, exact=True)
+            ).first.click()
+            run = page.get_by_role("button", name="Run", exact=True)
+            expect(page.locator(".theatre figure.deletion img")).to_be_visible()
+            page.wait_for_timeout(1500)
+            run.click()
+            if scheme == "dark":
+                expect(page.locator(".where")).to_contain_text(re.compile("step (1[5-9]|[2-9]\\d) of about"))
+                keep(page, "running_dark")
+            expect(page.locator(".facts")).to_be_visible()
+            expect(run).to_be_visible()
+            page.wait_for_timeout(1200)
+            keep(page, name)
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

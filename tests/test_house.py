@@ -1,0 +1,140 @@
+"""House rules that a reader would have to check by eye: who may import whom, and what is declared."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted((ROOT / "samp_core").rglob("*.py"))
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
+EVERYTHING = [*CORE, *sorted((ROOT / "ui").rglob("*.py")), *PAGES]
+CHAIN = (
+    "images classifiers scores baselines paths integrate methods metrics render runs __main__".split()
+)  # each may import from those before it
+NOT_FOR_METRICS = {"methods"}  # a measure does not know what made the map
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), name(path))
+
+
+def imports(path: Path) -> set[str]:
+    """Return the full names of all modules that a file imports from, wherever in the file it does."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}: imports here are absolute"
+            assert node.module
+            # "from samp_core import runs" would hide the module's name
+            found |= {f"{node.module}.{a.name}" if node.module == "samp_core" else node.module for a in node.names}
+    return found
+
+
+def link(path: Path) -> str:
+    """Return the link of the chain that a file of samp_core belongs to."""
+    return path.relative_to(ROOT / "samp_core").parts[0].removesuffix(".py")
+
+
+def classes(paths: list[Path]) -> dict[Path, set[str]]:
+    return {p: {n.name for n in tree(p).body if isinstance(n, ast.ClassDef)} for p in paths}
+
+
+def names(path: Path) -> set[str]:
+    """Return every name that a file's code uses; strings and comments do not count."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.add(node.name)
+    return found
+
+
+def test_the_chain_names_every_module():
+    assert {link(path) for path in CORE} == {*CHAIN, "__init__"}
+
+
+@pytest.mark.parametrize("path", CORE, ids=name)
+def test_core_knows_no_interface(path):
+    tops = {module.split(".")[0] for module in imports(path)}
+    assert not tops & {"streamlit", "plotly", "ui", "pages", "app"}
+
+
+@pytest.mark.parametrize("path", [p for p in CORE if link(p) != "__init__"], ids=name)
+def test_imports_point_to_the_left(path):
+    own = link(path)
+    allowed = set(CHAIN[: CHAIN.index(own)])
+    if path.parent.name != "samp_core":
+        allowed.add(own)  # a package's files know each other
+    if own == "metrics":
+        allowed -= NOT_FOR_METRICS
+    used = {m.split(".")[1] for m in imports(path) if m.startswith("samp_core.")}
+    if own in ("runs", "__main__"):
+        used.discard("__version__")
+    assert used <= allowed
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CORE if link(p) != "__init__" and "import samp_core\n" in p.read_text()], ids=name
+)
+def test_the_whole_package_is_imported_for_its_version_only(path):
+    used = {
+        node.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "samp_core"
+    }
+    assert used == {"__version__"}
+
+
+@pytest.mark.parametrize("folder", ["paths", "methods"])
+def test_nothing_names_another_method(folder):
+    """Only a package's __init__ and the registry know every method; adding one touches nothing else."""
+    files = [p for p in CORE if p.parent.name == folder and p.stem not in ("__init__", "base", "registry")]
+    theirs = classes(files)
+    assert len(files) >= 2
+    assert all(theirs.values())
+    for path in files:
+        others = set().union(*(theirs[other] for other in files if other != path))
+        assert not names(path) & others, name(path)
+    # A path belongs to the method that walks it; methods are named nowhere but in the registry.
+    knowing = {p for p in CORE if p not in files and p.stem not in ("__init__", "registry")}
+    if folder == "paths":
+        knowing = {p for p in knowing if p.parent.name != "methods"}
+    for path in knowing:
+        assert not names(path) & set().union(*theirs.values()), name(path)
+
+
+def test_every_import_is_declared():
+    declared = {
+        re.sub("[-_.]+", "-", re.split(r"[<>=!~\[; ]", line)[0]).lower()
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith(("#", "-"))
+    }
+    owners = packages_distributions()
+    for path in EVERYTHING:
+        for top in {module.split(".")[0] for module in imports(path)}:
+            if top in sys.stdlib_module_names or top in ("samp_core", "ui"):
+                continue
+            packages = {re.sub("[-_.]+", "-", owner).lower() for owner in owners[top]}
+            assert packages & declared, f"{name(path)} imports {top}, which requirements.txt does not list"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_pages_hold_no_algorithm(path):
+    tops = {module.split(".")[0] for module in imports(path)}
+    assert tops & {"ui", "streamlit"}
+    assert not tops & {"torch", "torchvision", "numpy", "scipy", "captum"}
