@@ -22,6 +22,8 @@ from samp_core.render import format_gap, gap_in_words
 from samp_core.runs import begin, describe, save
 from samp_core.scores import PathError
 
+_BAR = "{percentage:3.0f}% {bar} {elapsed} gone, {remaining} left"
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -150,12 +152,10 @@ def _explain(arguments: argparse.Namespace) -> int:
     say(f"{title}\nexplains the {score}; about {estimate.gradients} gradient evaluations")
     interrupted = False
     try:
-        with tqdm(run, total=estimate.steps, unit="step", disable=arguments.quiet) as bar:
-            for step in bar:
-                if step.index + 1 >= (bar.total or 0):  # the estimate was low: keep the bar's promise believable
-                    bar.total = step.index + 2
-            bar.total = bar.n
-            bar.refresh()
+        with tqdm(total=100, unit="%", disable=arguments.quiet, bar_format=_BAR) as bar:
+            for _ in run:
+                bar.update(100 * run.progress - bar.n)
+            bar.update(100 - bar.n)
     except KeyboardInterrupt:
         interrupted = True
     explanation = run.result()

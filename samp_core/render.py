@@ -152,6 +152,10 @@ def figure(
 
 
 def _curves(axes: Axes, explanation: Explanation, score: str) -> None:
+    if not explanation.directions:
+        axes.axis("off")
+        axes.text(0, 0.95, "This method walks no path: it has no score curve and no completeness gap.", va="top")
+        return
     for d, direction in enumerate(explanation.directions):
         values = explanation.scores[:, d, 0].double().cpu().numpy()
         values = values[~np.isnan(values)]

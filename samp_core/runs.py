@@ -18,12 +18,12 @@ from PIL import Image
 import samp_core
 from samp_core.classifiers import Classifier
 from samp_core.images import sha256
-from samp_core.methods import METHODS, Explanation, PathRun, Settings, make_method
+from samp_core.methods import METHODS, DirectRun, Explanation, PathRun, Settings, make_method
 from samp_core.metrics import variance
 from samp_core.render import Mode, figure
 
 
-def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tuple[Settings, PathRun]:
+def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tuple[Settings, PathRun | DirectRun]:
     """Prepare a run on one photo; without a target the network's first choice is explained.
 
     Returns:
@@ -41,6 +41,9 @@ def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tup
 def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     """Return the method with its settings, and the explained score, both in words."""
     method = METHODS[settings.method]
+    if not method.has_path:
+        options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items())
+        return f"{method.title}: {options}" if options else method.title, _score_words(classifier, settings)
     parts = [f"{settings.steps} steps" if settings.steps else f"{settings.pixels_per_step} pixels a step"]
     if method.is_search:
         parts.append(f"momentum {settings.momentum:g}")
@@ -49,8 +52,11 @@ def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
             parts.append(f"{settings.directions[0]} only")
     nodes = f" ({settings.gauss_nodes} nodes)" if settings.accumulation == "gauss" else ""
     parts.append(f"{settings.accumulation} accumulation{nodes}")
-    target = settings.target if settings.target is not None else 0
-    return f"{method.title}: {', '.join(parts)}", settings.make_score().describe(classifier.label, target)
+    return f"{method.title}: {', '.join(parts)}", _score_words(classifier, settings)
+
+
+def _score_words(classifier: Classifier, settings: Settings) -> str:
+    return settings.make_score().describe(classifier.label, settings.target or 0)
 
 
 def record(

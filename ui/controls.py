@@ -15,6 +15,7 @@ from ui.sidebar import Question
 
 OFF = 0.0  # a select slider takes None for "nothing chosen"
 TOLERANCES = [OFF, 1 / 5, 1 / 10, 1 / 20, 1 / 40, 1 / 50, 1 / 100, 1 / 200]
+# The methods that have these knobs; every other one is on the Compare page.
 SHORT = {"samp": "SAMP", "samp++": "SAMP++", "samp-isotonic": "Isotonic", "ig": "IG"}
 WAYS = {
     "both": ("deletion", "insertion"),
@@ -44,7 +45,7 @@ def controls(question: Question) -> Settings:
     if "knob-steps" not in st.session_state:
         _apply_defaults()
     name = st.segmented_control(
-        "Method", list(METHODS), format_func=lambda n: SHORT.get(n, METHODS[n].title), key="method", required=True,
+        "Method", list(SHORT), format_func=SHORT.__getitem__, key="method", required=True,
         on_change=_apply_defaults, persist_state="session", wrap=True,
     )  # fmt: skip
     method = METHODS[str(name)]

@@ -1,21 +1,26 @@
 """Attribution methods and their registry."""
 
 from samp_core.methods.base import Estimate, Explanation, PathAttribution, PathRun
+from samp_core.methods.direct import DirectMethod, DirectRun, UnsupportedError
 from samp_core.methods.integrated_gradients import IntegratedGradients
-from samp_core.methods.registry import METHODS, SCORES, Method, Settings, default_settings, make_method
+from samp_core.methods.registry import METHODS, SCORES, Method, Option, Settings, default_settings, make_method
 from samp_core.methods.samp import SAMP
 
 __all__ = [
     "METHODS",
     "SCORES",
     "SAMP",
+    "DirectMethod",
+    "DirectRun",
     "Estimate",
     "Explanation",
     "IntegratedGradients",
     "Method",
+    "Option",
     "PathAttribution",
     "PathRun",
     "Settings",
+    "UnsupportedError",
     "default_settings",
     "make_method",
 ]

@@ -111,6 +111,12 @@ class PathRun:
         return self._score.cost
 
     @property
+    def progress(self) -> float:
+        """Expected fraction done, 0 to 1."""
+        expected = self.path.estimate(*self.ends.start.shape[2:]).expected
+        return min(1.0, int(self._steps.max()) / expected)
+
+    @property
     def paths(self) -> int:
         """Number of paths: directions times images."""
         return len(self.ends.start)

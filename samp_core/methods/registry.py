@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
 from samp_core.images import Preprocessing
 from samp_core.methods.base import PathAttribution
+from samp_core.methods.direct import DirectMethod
 from samp_core.methods.integrated_gradients import IntegratedGradients
 from samp_core.methods.samp import DIRECTIONS, SAMP
 from samp_core.scores import Contrast, Logit, LogProbability, Probability, Score
+
+PATHS = "Path methods"
+"""Family of the methods that walk a path."""
 
 SCORES = {"logit": "Logit", "probability": "Probability", "log-probability": "Log-probability"}
 """Name to title of the scores of one class."""
@@ -38,6 +42,7 @@ class Settings:
         target: explained class index; None until one is chosen.
         contrast: class index to contrast the target with, or None.
         seed: seed of everything random (the noise baseline; the search itself is deterministic).
+        options: what only this method has; see its :attr:`Method.options`.
     """
 
     method: str = "samp++"
@@ -56,10 +61,11 @@ class Settings:
     target: int | None = None
     contrast: int | None = None
     seed: int = 0
+    options: Mapping[str, float | str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold."""
-        return {**asdict(self), "directions": list(self.directions)}
+        return {**asdict(self), "directions": list(self.directions), "options": dict(self.options)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -94,7 +100,29 @@ class Settings:
         return scores[self.score]
 
 
-Builder = Callable[[Callable[..., Tensor], Preprocessing, Settings], PathAttribution]
+Builder = Callable[[nn.Module, Preprocessing, Settings], PathAttribution | DirectMethod]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting that one method has: what it is, and in which range a person may turn it.
+
+    Attributes:
+        name: keyword of the method.
+        title: what people call it.
+        help: one sentence.
+        default: its published value.
+        low, high, step: range of a number; ``choices`` instead for a text.
+    """
+
+    name: str
+    title: str
+    help: str
+    default: float | str
+    low: float = 0.0
+    high: float = 1.0
+    step: float = 1.0
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +138,8 @@ class Method:
         is_search: whether the path is searched, so that momentum, tolerance and directions mean something.
         defaults: its settings as published.
         builder: makes the method.
+        options: settings that only this method has.
+        limits: what it cannot do, in a sentence; empty if nothing is known.
     """
 
     name: str
@@ -120,6 +150,13 @@ class Method:
     is_search: bool
     defaults: Settings
     builder: Builder
+    options: tuple[Option, ...] = ()
+    limits: str = ""
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it walks a path, so that there are states, score curves and a completeness gap."""
+        return self.family == PATHS
 
 
 def _build_samp(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> SAMP:
@@ -162,7 +199,7 @@ _ENTRIES = (
     Method(
         "samp",
         "SAMP",
-        "Path methods",
+        PATHS,
         "Greedy search for the path that concentrates attribution on few pixels; momentum and constraint off.",
         _PAPER,
         True,
@@ -172,7 +209,7 @@ _ENTRIES = (
     Method(
         "samp++",
         "SAMP++",
-        "Path methods",
+        PATHS,
         "SAMP with short moves (infinitesimal constraint 1/50) and a steadier direction (momentum 0.5).",
         _PAPER,
         True,
@@ -182,7 +219,7 @@ _ENTRIES = (
     Method(
         "samp-isotonic",
         "SAMP isotonic",
-        "Path methods",
+        PATHS,
         "This project's variant: more momentum, fewer moves, and the measured score changes dealt out, so the map "
         "always adds up.",
         f"Search: {_PAPER}. Accumulation: this project.",
@@ -193,7 +230,7 @@ _ENTRIES = (
     Method(
         "ig",
         "Integrated Gradients",
-        "Path methods",
+        PATHS,
         "The straight line: all pixels fade in together. The reference that path choice is measured against.",
         "Sundararajan, Taly and Yan. Axiomatic Attribution for Deep Networks. ICML 2017. arXiv:1703.01365",
         False,
@@ -218,7 +255,7 @@ def default_settings(name: str, **changes: Any) -> Settings:
     return replace(METHODS[name].defaults, **changes)
 
 
-def make_method(classifier: Classifier, settings: Settings) -> PathAttribution:
+def make_method(classifier: Classifier, settings: Settings) -> PathAttribution | DirectMethod:
     """Build the method that ``settings`` describe, for this classifier.
 
     Raises:

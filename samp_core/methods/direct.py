@@ -1,0 +1,179 @@
+"""Methods without a path: they hand over a map, in pieces of work small enough to be watched and stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from samp_core.integrate import Completeness
+from samp_core.methods.base import Estimate, Explanation, Target
+from samp_core.scores import Cost, Score, ScoreFunction, as_target
+
+
+class UnsupportedError(ValueError):
+    """A method cannot serve this network; the message says why, in words for its user."""
+
+
+@dataclass
+class Task:
+    """What a direct method works on.
+
+    Attributes:
+        inputs: images in the network's normalised space, (N, C, H, W).
+        target: explained class of each image, (N,).
+        score: score and gradient of images, counted; ``score.values(states, images)`` and ``score.gradients(...)``.
+        network: the user's own module, shared between threads: never hook it, copy it first.
+        batch_size: most images sent through the network at once.
+        seed: seed of everything random.
+    """
+
+    inputs: Float[Tensor, "n c h w"]
+    target: Tensor
+    score: ScoreFunction
+    network: nn.Module
+    batch_size: int
+    seed: int
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked of the network so far; a method that calls it by other ways adds to this."""
+        return self.score.cost
+
+    def scored(self, network: nn.Module) -> ScoredNetwork:
+        """Return ``network`` (a copy) as a module that gives the explained score of each image."""
+        return ScoredNetwork(network, self.score.score)
+
+
+class ScoredNetwork(nn.Module):
+    """A network with its score on top: images (N, C, H, W) and targets (N,) to scores (N,).
+
+    Libraries that want to choose an output themselves are given this instead, so that every method explains the very
+    same score.
+    """
+
+    def __init__(self, network: nn.Module, score: Score) -> None:
+        super().__init__()
+        self.network, self.score = network, score
+
+    def forward(self, images: Tensor, target: Tensor) -> Tensor:
+        """Return the score of each image; a batch that repeats the images repeats their targets."""
+        return self.score(self.network(images), target.repeat_interleave(len(images) // len(target)))
+
+
+Work = Callable[..., Generator[float, None, Tensor]]
+"""``work(task, **options)`` yields the fraction done after each piece and returns attributions (N, C or 1, H, W)."""
+
+
+class DirectRun:
+    """One run of a direct method. Iterate over it to do the work; the fraction done comes out."""
+
+    directions: tuple[str, ...] = ()
+
+    def __init__(self, work: Generator[float, None, Tensor], task: Task) -> None:
+        self._work, self._task = work, task
+        self._stopped = False
+        self._attributions: Tensor | None = None
+        self._iterator = self._iterate()
+        self.progress = 0.0
+        self.seconds = 0.0
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked of the network so far."""
+        return self._task.cost
+
+    def __iter__(self) -> Iterator[float]:
+        return self._iterator
+
+    def _iterate(self) -> Iterator[float]:
+        while not self._stopped:
+            began = time.perf_counter()
+            try:
+                self.progress = next(self._work)
+            except StopIteration as end:
+                self._attributions, self.progress = end.value.detach(), 1.0
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield self.progress
+        self._work.close()  # lets the method take its hooks off
+
+    def stop(self) -> None:
+        """End the work after the piece in hand. Safe to call from another thread."""
+        self._stopped = True
+
+    def result(self) -> Explanation:
+        """Return the explanation; of a stopped run an empty map that says so, since half the work is no map."""
+        inputs = self._task.inputs
+        finished = self._attributions is not None
+        attributions = torch.zeros_like(inputs) if self._attributions is None else self._attributions
+        if attributions.shape != inputs.shape:  # one map for all channels: each carries an equal part of it
+            attributions = attributions.expand_as(inputs) / inputs.shape[1]
+        n = len(inputs)
+        return Explanation(
+            attributions=attributions,
+            by_direction=inputs.new_zeros((0, *inputs.shape)),
+            directions=(),
+            order=inputs.new_full((n, *inputs.shape[2:]), 0.5),
+            scores=inputs.new_zeros((0, 0, n)),
+            completeness=Completeness(inputs.new_zeros((0, n)), inputs.new_zeros((0, n))),
+            finished=finished,
+            notes=() if finished else ("Stopped before there was a map.",),
+            steps=torch.zeros((0, n), dtype=torch.long),
+            cost=self.cost,
+            seconds=self.seconds,
+        )
+
+
+class DirectMethod:
+    """A method without a path, with the same face as the path methods: ``start`` and ``estimate``.
+
+    Args:
+        network: images (N, C, H, W) to logits (N, K).
+        work: the method itself.
+        score: what of the logits is explained.
+        options: the method's own settings.
+        evaluations: expected gradient evaluations an image, for estimates; forward passes count a third.
+        batch_size: most images sent through the network at once.
+        seed: seed of everything random.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        work: Work,
+        *,
+        score: Score,
+        options: Mapping[str, Any],
+        evaluations: float,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        self.network, self.work, self.score = network, work, score
+        self.options, self.evaluations = dict(options), evaluations
+        self.batch_size, self.seed = batch_size, seed
+
+    def estimate(self, height: int, width: int) -> Estimate:
+        """Return what a run on one image will ask of the network."""
+        count = max(1, round(self.evaluations))
+        return Estimate(1, 1, count, count)
+
+    def start(self, inputs: Float[Tensor, "n c h w"], target: Target = None) -> DirectRun:
+        """Prepare a run; nothing is computed until somebody iterates over it.
+
+        Raises:
+            ValueError: there is no target.
+        """
+        targets = as_target(target, len(inputs), inputs.device)
+        if targets is None:
+            raise ValueError("This method needs a class to explain: pass target=.")
+        inputs = inputs.detach()
+        score = ScoreFunction(self.network, targets, self.score, (), len(inputs), self.batch_size)
+        task = Task(inputs, targets, score, self.network, self.batch_size, self.seed)
+        return DirectRun(self.work(task, **self.options), task)
