@@ -9,14 +9,26 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from samp_core import __version__
 from samp_core.baselines import BASELINES
-from samp_core.classifiers import ClassifierError, load_classifier
+from samp_core.classifiers import Classifier, ClassifierError, load_classifier
+from samp_core.compare import SCALES, Entry, maps_npz, measure, report_html, table, to_csv
+from samp_core.compare import figure as compare_figure
 from samp_core.images import ImageError, load_image
 from samp_core.integrate import RULES
-from samp_core.methods import METHODS, SCORES, Settings, default_settings, make_method
+from samp_core.methods import (
+    METHODS,
+    SCORES,
+    DirectRun,
+    PathRun,
+    Settings,
+    UnsupportedError,
+    default_settings,
+    make_method,
+)
 from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
 from samp_core.runs import begin, describe, save
@@ -60,20 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python -m samp_core explain cat.jpg --method samp++ --out results/cat",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    explain.add_argument("image", metavar="IMAGE", help="image file of any common format")
-    explain.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
-    what = explain.add_argument_group("what is explained")
-    what.add_argument(
-        "--model",
-        default="efficientnet_lite0",
-        metavar="NAME",
-        help="efficientnet_lite0 (bundled) or a torchvision network (default: %(default)s)",
-    )
-    what.add_argument(
-        "--download", action="store_true", help="allow the weights of a torchvision network to be fetched"
-    )
-    what.add_argument("--target", metavar="CLASS", help="class number or label (default: the network's first choice)")
-    what.add_argument("--contrast", metavar="CLASS", help='explain "target rather than this class"')
+    what = _question(explain)
     what.add_argument("--score", choices=SCORES, help="what of the class is explained (default: logit)")
     how = explain.add_argument_group("how (defaults are the method's published settings)")
     how.add_argument("--method", default="samp++", choices=METHODS, help="(default: %(default)s)")
@@ -98,8 +97,74 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--tie-band", type=float, metavar="B", help="1e-6 reproduces the authors' selection")
     how.add_argument("--max-steps", type=_positive, metavar="N", help="refuse or stop a longer search (default: 2000)")
     how.add_argument("--seed", type=int, metavar="S", help="seed of the noise baseline (default: 0)")
-    explain.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    how.add_argument(
+        "--option",
+        action="append",
+        metavar="NAME=VALUE",
+        type=_option,
+        default=[],
+        help="setting of a method without a path, e.g. samples=10; may be repeated",
+    )
+    compare = commands.add_parser(
+        "compare",
+        help="explain one image by several methods and write figure, table, maps and report",
+        description="Explain one image by several methods, each with its published settings. Writes figure.png, "
+        "figure.pdf, table.csv, maps.npz and report.html into the output folder.",
+        epilog="Example: python -m samp_core compare cat.jpg --methods samp,samp++,ig --out results/cat",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _question(compare)
+    compare.add_argument(
+        "--methods",
+        type=_names,
+        default=_names("samp,samp++,samp-isotonic,ig"),
+        metavar="NAMES",
+        help=f"names with commas between, or 'all'; known: {', '.join(METHODS)}",
+    )
+    compare.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
+    compare.add_argument("--seed", type=int, default=0, metavar="S", help="seed of everything random (default: 0)")
     return parser  # fmt: skip
+
+
+def _question(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the arguments that say what is explained; returns their group."""
+    command.add_argument("image", metavar="IMAGE", help="image file of any common format")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    what = command.add_argument_group("what is explained")
+    what.add_argument(
+        "--model",
+        default="efficientnet_lite0",
+        metavar="NAME",
+        help="efficientnet_lite0 (bundled) or a torchvision network (default: %(default)s)",
+    )
+    what.add_argument(
+        "--download", action="store_true", help="allow the weights of a torchvision network to be fetched"
+    )
+    what.add_argument("--target", metavar="CLASS", help="class number or label (default: the network's first choice)")
+    what.add_argument("--contrast", metavar="CLASS", help='explain "target rather than this class"')
+    return what  # fmt: skip
+
+
+def _option(text: str) -> tuple[str, float | str]:
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
+def _names(text: str) -> list[str]:
+    names = list(METHODS) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in METHODS]:
+        raise argparse.ArgumentTypeError(f"there is no method {unknown[0]!r}; choose from {', '.join(METHODS)}")
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one method")
+    return list(dict.fromkeys(names))
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -118,20 +183,38 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         given["directions"] = both if given["directions"] == "both" else (given["directions"],)
     if "pixels_per_step" in given:
         given["steps"] = None
-    if not METHODS[arguments.method].is_search:
+    method = METHODS[arguments.method]
+    if not method.has_path:
+        pathless = {"score", "seed"}
+        if useless := [f"--{n.replace('_', '-')}" for n in given if n not in pathless]:
+            raise ValueError(
+                f"{', '.join(useless)} belongs to a path, and {method.title} walks none. Its own settings are given by "
+                f"--option: {', '.join(o.name for o in method.options) or 'it has none'}."
+            )
+    known = {o.name for o in method.options}
+    options = {**method.defaults.options, **dict(arguments.option)}
+    if unknown := set(options) - known:
+        raise ValueError(
+            f"{method.title} has no option {unknown.pop()!r}. It has: {', '.join(sorted(known)) or 'none'}."
+        )
+    if options:
+        given["options"] = options
+    if not method.is_search:
         searches = ("momentum", "ic_tolerance", "directions", "pixels_per_step", "tie_band", "deletion_baseline")
         if useless := [f"--{n.replace('_', '-')}" for n in searches if n in given]:
             raise ValueError(
-                f"{', '.join(useless)} steers a search, and {METHODS[arguments.method].title} does not search: "
+                f"{', '.join(useless)} steers a search, and {method.title} does not search: "
                 "leave it out, or choose a SAMP method."
             )
     return default_settings(arguments.method, **given)
 
 
-def _explain(arguments: argparse.Namespace) -> int:
-    if arguments.contrast is not None and arguments.score is not None:
-        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
-    settings = _settings(arguments)
+def _load(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[str, int]]:
+    """Return image, network and the chosen classes.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
     image = load_image(arguments.image)
     if arguments.out.exists() and not arguments.out.is_dir():
         raise ValueError(f"--out {arguments.out} is a file; name a folder.")
@@ -141,8 +224,16 @@ def _explain(arguments: argparse.Namespace) -> int:
         for name in ("target", "contrast")
         if (text := getattr(arguments, name)) is not None
     }
-    if "contrast" in chosen and "target" not in chosen:
+    if "target" not in chosen:
         chosen["target"] = classifier.predict(classifier.preprocessing(image), 1)[0].index
+    return image, classifier, chosen
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.contrast is not None and arguments.score is not None:
+        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
+    settings = _settings(arguments)
+    image, classifier, chosen = _load(arguments)
     settings = Settings.from_dict({**settings.to_dict(), **chosen})
     torch.manual_seed(settings.seed)
     settings, run = begin(classifier, image, settings)
@@ -150,14 +241,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     title, score = describe(classifier, settings)
     say = (lambda *_: None) if arguments.quiet else print
     say(f"{title}\nexplains the {score}; about {estimate.gradients} gradient evaluations")
-    interrupted = False
-    try:
-        with tqdm(total=100, unit="%", disable=arguments.quiet, bar_format=_BAR) as bar:
-            for _ in run:
-                bar.update(100 * run.progress - bar.n)
-            bar.update(100 - bar.n)
-    except KeyboardInterrupt:
-        interrupted = True
+    interrupted = not _walk(run, arguments.quiet)
     explanation = run.result()
     written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation)
     for note in explanation.notes:
@@ -173,11 +257,61 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 130 if interrupted else 0  # fmt: skip
 
 
+def _walk(run: PathRun | DirectRun, quiet: bool, label: str = "") -> bool:
+    """Carry a run to its end with a progress bar; returns whether it got there without an interrupt."""
+    try:
+        with tqdm(total=100, disable=quiet, bar_format=f"{label}{_BAR}") as bar:
+            for _ in run:
+                bar.update(100 * run.progress - bar.n)
+            bar.update(100 - bar.n)
+    except KeyboardInterrupt:
+        run.stop()
+        return False
+    return True
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    image, classifier, chosen = _load(arguments)
+    say = (lambda *_: None) if arguments.quiet else print
+    entries: list[Entry] = []
+    interrupted = False
+    for name in arguments.methods:
+        settings = default_settings(name, **chosen, seed=arguments.seed)
+        try:
+            settings, run = begin(classifier, image, settings)
+            interrupted = not _walk(run, arguments.quiet, f"{METHODS[name].title:22}")
+            if interrupted:
+                break
+            entries.append(measure(classifier, image, Entry(settings, run.result())))
+        except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
+            print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
+    if not entries:
+        print("python -m samp_core: no method gave a map, so nothing was written.", file=sys.stderr)
+        return 130 if interrupted else 1
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    drawn = compare_figure(classifier, image, entries, scale=arguments.scale)
+    drawn.savefig(arguments.out / "figure.png", dpi=200)
+    drawn.savefig(arguments.out / "figure.pdf")
+    (arguments.out / "maps.npz").write_bytes(maps_npz(entries))
+    (arguments.out / "table.csv").write_text(to_csv(entries))
+    name = Path(arguments.image).name
+    (arguments.out / "report.html").write_text(report_html(classifier, image, name, entries, arguments.scale))
+    say(f"All explain the {describe(classifier, entries[0].settings)[1]}.")
+    for row in table(entries):
+        gap = "none" if row["gap"] is None else format_gap(row["gap"])
+        say(
+            f"{row['method']:22} {row['seconds']:7.1f} s  gap {gap:>9}  deletion {row['deletion']:6.3f}  "
+            f"insertion {row['insertion']:6.3f}  difference {row['difference']:6.3f}"
+        )
+    say(f"wrote figure.png, figure.pdf, maps.npz, table.csv and report.html into {arguments.out}")
+    return 130 if interrupted else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
     parsed = _parser().parse_args(arguments)
     try:
-        return _explain(parsed)
+        return _compare(parsed) if parsed.command == "compare" else _explain(parsed)
     except (ValueError, PathError, OSError) as error:
         print(f"python -m samp_core: {error}", file=sys.stderr)
         # Bad images and networks are ValueErrors too, but the command itself was well formed.

@@ -66,9 +66,10 @@ def overlay(
     pixel_map: Float[NDArray[np.floating], "h w"],
     opacity: float = 0.6,
     mode: Mode = "signed",
+    limit: float | None = None,
 ) -> Image.Image:
     """Return the map over a grey version of the photo, which must have the map's size; opacity is 0 to 1."""
-    return Image.blend(photo.convert("L").convert("RGB"), colour(pixel_map, mode), opacity)
+    return Image.blend(photo.convert("L").convert("RGB"), colour(pixel_map, mode, limit), opacity)
 
 
 def encode(image: Image.Image, kind: Literal["JPEG", "PNG"]) -> bytes:

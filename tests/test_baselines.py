@@ -111,5 +111,5 @@ def test_names_build_what_they_say():
     assert make_baseline("blur", PHOTO) == GaussianBlur(31, 5.0)
     assert make_baseline("blur", DIGIT) == GaussianBlur(11, 5.0)
     assert make_baseline("noise", PHOTO, seed=3) == Noise(seed=3)
-    with pytest.raises(ValueError, match="no baseline 'grey'.*zero, black, white, mean, blur, noise"):
+    with pytest.raises(ValueError, match=r"no baseline 'grey'.*zero, black, white, mean, blur, noise"):
         make_baseline("grey", PHOTO)

@@ -83,6 +83,15 @@ def test_convergence_delta_is_captums(smooth, toys):
     torch.testing.assert_close(gap, theirs)
 
 
+def test_the_delta_of_a_search_is_that_of_both_directions(smooth, toys):
+    maps, gap = SAMP(smooth, **SETTINGS).attribute(toys, TARGET, return_convergence_delta=True)
+    with torch.no_grad():
+        here, blank, blurred = (
+            smooth(x)[range(3), TARGET] for x in (toys, 0 * toys, SETTINGS["insertion_baseline"](toys))
+        )
+    torch.testing.assert_close(gap, maps.sum((1, 2, 3)) - ((here - blank) + (here - blurred)))
+
+
 def test_additional_forward_args_reach_the_network(smooth, toys):
     factor = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
 

@@ -176,7 +176,7 @@ def test_rule_gradients_is_what_a_rule_costs_beyond_paper(name, nodes, smooth, t
 
 def test_make_rule_refuses_what_it_does_not_know():
     ends = Endpoints(images([0]), images([1]), torch.ones(1, dtype=torch.float64))
-    with pytest.raises(ValueError, match="no accumulation rule 'simpson'.*paper, trapezoid, gauss, isotonic"):
+    with pytest.raises(ValueError, match=r"no accumulation rule 'simpson'.*paper, trapezoid, gauss, isotonic"):
         make_rule("simpson", ends, quadratic)
     with pytest.raises(ValueError, match="at least one node a move, not 0"):
         make_rule("gauss", ends, quadratic, 0)

@@ -105,7 +105,7 @@ def test_networks_of_one_number_need_no_target(shape):
 @pytest.mark.parametrize("frozen", [True, False], ids=["frozen", "trainable"])
 def test_a_forward_that_detaches_is_an_error_that_says_so(frozen, smooth):
     smooth.requires_grad_(not frozen)
-    with pytest.raises(PathError, match="no gradient with respect to the image.*detaches"):
+    with pytest.raises(PathError, match=r"no gradient with respect to the image.*detaches"):
         function(lambda x: smooth(x.detach())).gradients(STATES, IMAGES)
 
 

@@ -35,7 +35,8 @@ def _apply_defaults() -> None:
         st.session_state[f"knob-{knob}"] = value
 
 
-def _tolerance_words(value: float) -> str:
+def tolerance_words(value: float) -> str:
+    """Return a tolerance as the paper writes it."""
     return "off" if value == OFF else f"1/{round(1 / value)}"
 
 
@@ -63,7 +64,7 @@ def controls(question: Question) -> Settings:
             help="How much of the last direction is kept. 0 is SAMP, the paper's SAMP++ keeps 0.5; more is steadier.",
         )  # fmt: skip
         tolerance = st.select_slider(
-            "IC tolerance", TOLERANCES, format_func=_tolerance_words, key="knob-ic_tolerance", persist_state="session",
+            "IC tolerance", TOLERANCES, format_func=tolerance_words, key="knob-ic_tolerance", persist_state="session",
             help="The infinitesimal constraint: the longest move, as a share of the whole way. Shorter moves predict "
             "the score's change better and cost more. The paper's SAMP++ takes 1/50.",
         )  # fmt: skip
@@ -131,12 +132,13 @@ def estimate(question: Question, settings: Settings) -> str:
     expected = make_method(question.classifier, settings).estimate(*question.classifier.preprocessing.crop)
     seconds = expected.gradients * state.seconds_per_gradient(question.network)
     return (
-        f"about **{expected.gradients:,}** gradient evaluations, about **{_seconds(seconds)}** "
+        f"about **{expected.gradients:,}** gradient evaluations, about **{seconds_in_words(seconds)}** "
         f":gray[({expected.steps} steps, at most {expected.step_bound})]"
     )
 
 
-def _seconds(value: float) -> str:
+def seconds_in_words(value: float) -> str:
+    """Return a duration as people say it."""
     if value < 1:
         return "a second"
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.1f} min"

@@ -9,7 +9,7 @@ import streamlit as st
 from ui import state
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"app.py": "Home", "pages/1_Explain.py": "Explain"}
+PAGES = {"app.py": "Home", "pages/1_Explain.py": "Explain", "pages/2_Compare.py": "Compare"}
 
 _STYLE = """
 <style>

@@ -10,11 +10,14 @@ import streamlit as st
 from PIL import Image
 
 from samp_core.classifiers import Classifier, Prediction, load_classifier
+from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import Settings
 from ui.jobs import Job, Turn, warm_up
+from ui.queue import Item, Queue
 
 BUNDLED = "efficientnet_lite0"
+KEPT_ENTRIES = 60  # maps of comparisons kept in a session
 KEPT_RUNS = 6  # results kept in a session, to come back to without recomputing
 
 
@@ -124,3 +127,30 @@ def finished_run(key: str) -> Job | None:
     """Return the kept result of exactly these settings, if there is one."""
     found = st.session_state.get("runs", {}).get(key)
     return found if found is not None and found.status == "done" else None
+
+
+def queue() -> Queue | None:
+    """Return the session's newest comparison."""
+    return st.session_state.get("queue")
+
+
+def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]) -> Queue:
+    """Start a comparison; results that the session remembers are taken as they are."""
+    if (old := queue()) is not None:
+        old.cancel()
+        known = {item.key: item.entry for item in old.items if item.entry is not None}
+    else:
+        known = {}
+    remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
+    remembered.update(known)
+    while len(remembered) > KEPT_ENTRIES:
+        remembered.popitem(last=False)
+    items = []
+    for settings in wanted:
+        item = Item(run_key(network_name, of, settings), settings)
+        if item.key in remembered:
+            item.entry, item.status, item.progress = remembered[item.key], "cached", 1.0
+        items.append(item)
+    new = Queue(classifier, of.image, of.name, items, turn(), of.fingerprint)
+    st.session_state["queue"] = new
+    return new.start()

@@ -1,5 +1,6 @@
 """Measures of attribution maps. None knows which method made a map."""
 
 from samp_core.metrics.concentration import variance
+from samp_core.metrics.curves import Curve, deletion, insertion, state_at
 
-__all__ = ["variance"]
+__all__ = ["Curve", "deletion", "insertion", "state_at", "variance"]

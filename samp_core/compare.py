@@ -1,0 +1,243 @@
+"""Several methods on one photo: what they agree on, what they cost, and one figure, table and report of all."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.stats import rankdata
+
+from samp_core.classifiers import Classifier
+from samp_core.methods import METHODS, Explanation, Settings
+from samp_core.metrics import Curve, deletion, insertion, variance
+from samp_core.render import Mode, colour_limit, format_gap, overlay
+from samp_core.runs import describe
+
+SCALES = {
+    "shared": "shared: all maps saturate at the same |a|",
+    "map": "per map: each saturates at its own 99th percentile of |a|",
+    "percentile": "per map: each saturates at its own 95th percentile of |a|",
+    "rank": "rank: colour is the pixel's rank by |a| within its map, the amount is not shown",
+}
+"""Ways to colour several maps; the words go on every figure."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method's result on the photo: its settings, its explanation, and its curves once they are measured."""
+
+    settings: Settings
+    explanation: Explanation
+    deletion: Curve | None = None
+    insertion: Curve | None = None
+
+    @property
+    def title(self) -> str:
+        """The method's title."""
+        return METHODS[self.settings.method].title
+
+    @property
+    def map(self) -> NDArray[np.float64]:
+        """The pixel map, (H, W)."""
+        pixel_map: NDArray[np.float64] = self.explanation.maps[0].double().cpu().numpy()
+        return pixel_map
+
+
+def measure(classifier: Classifier, image: Image.Image, entry: Entry, batch_size: int = 32) -> Entry:
+    """Return the entry with its deletion and insertion curves (the paper's protocol), for the score it explains."""
+    inputs = classifier.preprocessing(image)
+    step = max(1, inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224
+
+    def curve(of: Callable[..., Curve]) -> Curve:
+        return of(
+            classifier.network,
+            inputs,
+            entry.explanation.attributions,
+            entry.settings.target,
+            pixels_per_step=step,
+            score=entry.settings.make_score(),
+            batch_size=batch_size,
+        )
+
+    return replace(entry, deletion=curve(deletion), insertion=curve(insertion))
+
+
+def rank_correlation(maps: Float[NDArray[np.floating], "m h w"]) -> Float[NDArray[np.float64], "m m"]:
+    """Return Spearman's rank correlation of every two maps' pixel values; NaN where a map is constant."""
+    ranks = np.stack([rankdata(m, axis=None) for m in maps])
+    centred = ranks - ranks.mean(1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result: NDArray[np.float64] = centred @ centred.T / np.outer(norms, norms)
+    return np.clip(result, -1, 1)
+
+
+def disagreement(
+    a: Float[NDArray[np.floating], "h w"], b: Float[NDArray[np.floating], "h w"]
+) -> Float[NDArray[np.float64], "h w"]:
+    """Return how much further up ``a`` ranks each pixel than ``b``: 1 first against last, 0 the same rank, -1 last."""
+    difference: NDArray[np.float64] = (rankdata(a, axis=None) - rankdata(b, axis=None)).reshape(a.shape)
+    return difference / max(1, a.size - 1)
+
+
+def scaled(maps: Sequence[NDArray[np.float64]], scale: str) -> list[NDArray[np.float64]]:
+    """Return maps in [-1, 1] for colouring by one of :data:`SCALES`.
+
+    Raises:
+        ValueError: the scale is unknown.
+    """
+    if scale == "shared":
+        limit = max(colour_limit(m) for m in maps)
+        return [np.clip(m / limit, -1, 1) for m in maps]
+    if scale == "rank":
+        return [np.sign(m) * (rankdata(np.abs(m), axis=None).reshape(m.shape) / m.size) ** 4 for m in maps]
+    if scale in ("map", "percentile"):
+        return [np.clip(m / colour_limit(m, 99 if scale == "map" else 95), -1, 1) for m in maps]
+    raise ValueError(f"There is no colour scale {scale!r}. Choose one of: {', '.join(SCALES)}.")
+
+
+COLUMNS = {
+    "method": "method",
+    "seconds": "seconds",
+    "gradients": "gradient evaluations",
+    "forwards": "forward evaluations",
+    "gap": "largest relative completeness gap",
+    "variance": "Var(a)",
+    "top_share": "share of |a| in the top 5 % of pixels",
+    "deletion": "deletion AUC",
+    "insertion": "insertion AUC",
+    "difference": "insertion minus deletion",
+}
+"""Key and heading of each column of :func:`table`."""
+
+
+def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return one row an entry with the keys of :data:`COLUMNS`; None where a method has no such figure."""
+    rows = []
+    for entry in entries:
+        magnitude = np.sort(np.abs(entry.map), axis=None)[::-1]
+        relative = entry.explanation.completeness.relative
+        low = None if entry.deletion is None else float(entry.deletion.auc[0])
+        high = None if entry.insertion is None else float(entry.insertion.auc[0])
+        total = magnitude.sum()
+        rows.append(
+            {
+                "method": entry.title,
+                "seconds": round(entry.explanation.seconds, 2),
+                "gradients": entry.explanation.cost.gradients,
+                "forwards": entry.explanation.cost.forwards,
+                "gap": float(relative.max()) if relative.numel() else None,
+                "variance": float(variance(entry.explanation.maps)[0]),
+                "top_share": float(magnitude[: magnitude.size // 20].sum() / total) if total else None,
+                "deletion": low,
+                "insertion": high,
+                "difference": None if low is None or high is None else high - low,
+            }
+        )
+    return rows
+
+
+def to_csv(entries: Sequence[Entry]) -> str:
+    """Return the table as csv, with the curves' protocol in a last column."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*COLUMNS.values(), "protocol of the curves"])
+    for entry, row in zip(entries, table(entries), strict=True):
+        protocol = "" if entry.deletion is None else entry.deletion.protocol
+        writer.writerow(["" if row[k] is None else row[k] for k in COLUMNS] + [protocol])
+    return buffer.getvalue()
+
+
+def figure(
+    classifier: Classifier,
+    image: Image.Image,
+    entries: Sequence[Entry],
+    *,
+    scale: str = "map",
+    mode: Mode = "signed",
+    opacity: float = 0.75,
+    columns: int = 5,
+) -> Figure:
+    """Return photo and maps at equal size, each with its cost and gap, the colour scale in words below."""
+    photo = classifier.preprocessing.crop_image(image).convert("RGB")
+    cells: list[tuple[Image.Image, str, str]] = [(photo, "photo", describe(classifier, entries[0].settings)[1])]
+    for entry, values, row in zip(entries, scaled([e.map for e in entries], scale), table(entries), strict=True):
+        gap = "no path, no gap" if row["gap"] is None else f"gap {format_gap(row['gap'])}"
+        curves = "" if row["difference"] is None else f"\ninsertion - deletion {row['difference']:.2f}"
+        picture = overlay(photo, values, opacity, mode, limit=1.0)
+        cells.append((picture, entry.title, f"{row['gradients']} gradients, {gap}{curves}"))
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
+    made = Figure(figsize=(2.3 * columns, 2.85 * rows + 0.5), layout="constrained", facecolor="white")
+    for n, (picture, title, words) in enumerate(cells):
+        axes = made.add_subplot(rows, columns, n + 1)
+        axes.imshow(picture)
+        axes.set_title(title, fontsize=9, fontweight="bold")
+        axes.set_xlabel(words, fontsize=6.5)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    signs = "blue against, orange for the class" if mode == "signed" else "magnitude |a|"
+    made.supxlabel(f"Colours: {SCALES[scale]}; {signs}.", fontsize=7)
+    return made
+
+
+def maps_npz(entries: Sequence[Entry]) -> bytes:
+    """Return all pixel maps as the bytes of an npz file, one array a method's name."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{e.settings.method: e.map.astype(np.float32) for e in entries})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _parts(classifier: Classifier, entries: Sequence[Entry]) -> Iterator[str]:
+    rows = table(entries)
+    yield "<table><thead><tr>" + "".join(f"<th>{escape(h)}</th>" for h in COLUMNS.values()) + "</tr></thead><tbody>"
+    for row in rows:
+        cells = (
+            "-" if v is None else f"{v:.4g}" if isinstance(v, float) else escape(str(v))
+            for v in (row[k] for k in COLUMNS)
+        )
+        yield "<tr>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
+    yield "</tbody></table><h2>Settings</h2><ul>"
+    for entry in entries:
+        citation = METHODS[entry.settings.method].citation
+        yield f"<li><b>{escape(describe(classifier, entry.settings)[0])}</b><br>{escape(citation)}</li>"
+    yield "</ul>"
+
+
+def report_html(
+    classifier: Classifier, image: Image.Image, name: str, entries: Sequence[Entry], scale: str = "map"
+) -> str:
+    """Return one html page that needs no other file: figure, table, protocol, settings and citations."""
+    buffer = io.BytesIO()
+    figure(classifier, image, entries, scale=scale).savefig(buffer, dpi=150)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    score = describe(classifier, entries[0].settings)[1]
+    protocol = next((e.deletion.protocol for e in entries if e.deletion is not None), "curves were not measured")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Attribution methods on {escape(name)}</title><style>body{{font:15px/1.5 system-ui,sans-serif;"
+        "max-width:1100px;margin:2rem auto;padding:0 1rem;color:#1c1b22}img{max-width:100%}table{border-collapse:"
+        "collapse;font-size:13px;display:block;overflow-x:auto}td,th{padding:.35rem .6rem;border-bottom:1px solid #ddd;"
+        "text-align:right}td:first-child,th:first-child{text-align:left}</style>"
+        f"<h1>Attribution methods on {escape(name)}</h1><p>All explain the {escape(score)} of "
+        f"{escape(classifier.name)} (weights {classifier.fingerprint[:12]}).</p>"
+        f'<img alt="maps of all methods" src="data:image/png;base64,{picture}"><h2>Figures</h2>'
+        f"<p>Curves: {escape(protocol)}.</p>{''.join(_parts(classifier, entries))}"
+    )
+
+
+def top_choice(classifier: Classifier, image: Image.Image) -> int:
+    """Return the class that the network chooses."""
+    with torch.no_grad():
+        return classifier.predict(classifier.preprocessing(image), 1)[0].index

@@ -1,0 +1,226 @@
+"""Class activation maps: which places of the last feature maps speak for the class."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchcam.methods import CAM, GradCAM, GradCAMpp, LayerCAM
+
+from samp_core.methods.direct import Task, UnsupportedError, Work
+from samp_core.methods.library.common import FORWARD, entry, every_image, pieces, private, require_linear_score
+from samp_core.methods.spec import Option
+
+FAMILY = "Class activation"
+
+_COARSE = "Only as fine as the layer's feature maps (7 x 7 places in many networks), and needs a convolutional network."
+_LAYER = Option("layer", "Layer", "Name of the layer whose feature maps are used; empty means the last one.", "")
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: str
+    features: Tensor  # of the first image
+    logits: Tensor
+
+
+def _find_layer(network: nn.Module, images: Tensor, wanted: str) -> _Layer:
+    """Find the layer to look at by watching one image go through.
+
+    Raises:
+        UnsupportedError: the network has no feature maps, or ``wanted`` is not a layer that has them.
+    """
+    names = {module: name for name, module in network.named_modules()}
+    if wanted and wanted not in names.values():
+        raise UnsupportedError(f"This network has no layer {wanted!r}. Leave the layer empty to have it chosen.")
+    seen: list[tuple[str, Tensor]] = []
+
+    def watch(module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            seen.append((names[module], output))
+
+    handles = [module.register_forward_hook(watch) for module in network.modules() if module is not network]
+    try:
+        with torch.no_grad():
+            logits = network(images[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    maps = [k for k, (name, output) in enumerate(seen) if _is_map(output) and wanted in ("", name)]
+    if wanted and not maps:
+        raise UnsupportedError(f"The layer {wanted!r} gives no feature maps. Choose a convolution, or leave it empty.")
+    if not maps or not any(isinstance(module, nn.Conv2d) for module in network.modules()):
+        raise UnsupportedError(
+            "Class activation maps need a convolutional network: this one has no feature maps with places. Choose "
+            "a gradient or perturbation method."
+        )
+    if not wanted and any(output.ndim == 3 and output.shape[1] > 1 for _, output in seen[maps[-1] + 1 :]):
+        raise UnsupportedError(
+            "Class activation maps need a network that is convolutional up to its pooling: this one turns its "
+            "feature maps into tokens (a transformer). Choose a gradient or perturbation method, or name a layer."
+        )
+    name, features = seen[maps[-1]]
+    return _Layer(name, features, logits)
+
+
+def _is_map(output: Tensor) -> bool:
+    return output.ndim == 4 and output.shape[2] * output.shape[3] > 1
+
+
+def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(maps.unsqueeze(1), like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _by_gradient(kind: type[Any]) -> Work:
+    def work(task: Task, layer: str = "") -> Generator[float, None, Tensor]:
+        network = private(task)
+        found = _find_layer(network, task.inputs, layer)
+        yield 0.1
+        scored, parts = task.scored(network), []
+        with kind(network, found.name) as extractor:
+            for piece in pieces(len(task.inputs), task.batch_size):
+                with torch.enable_grad():
+                    leaf = task.inputs[piece].clone().requires_grad_()
+                    # torchcam explains one column of the output: here the score is the only one.
+                    scores = scored(leaf, task.target[piece]).unsqueeze(1)
+                    (maps,) = extractor(0, scores, normalized=False)
+                parts.append(_enlarge(maps, task.inputs).detach())
+                yield piece.stop / len(task.inputs)
+        return torch.cat(parts)
+
+    return work
+
+
+def cam(task: Task) -> Generator[float, None, Tensor]:
+    """Return CAM: feature maps weighted by the dense layer's weights."""
+    require_linear_score(task, "CAM")
+    network = private(task)
+    found = _find_layer(network, task.inputs, "")
+    dense = [(name, m) for name, m in network.named_modules() if isinstance(m, nn.Linear)]
+    fits = False
+    if len(dense) == 1 and dense[0][1].in_features == found.features.shape[1]:
+        expected = dense[0][1](found.features.mean((2, 3)))
+        fits = expected.shape == found.logits.shape and torch.allclose(expected, found.logits, rtol=1e-3, atol=1e-3)
+    if not fits:
+        raise UnsupportedError(
+            "CAM needs convolutions, then a global mean, then one dense layer, and this network is built otherwise. "
+            "Choose Grad-CAM, which does without."
+        )
+    yield 0.1
+    # How much of each class is in the score: 1 for a logit; 1 and -1 for a contrast.
+    logits = found.logits.expand(len(task.inputs), -1).detach().requires_grad_()
+    with torch.enable_grad():
+        shares = torch.autograd.grad(task.score.score(logits, task.target).sum(), logits)[0]
+    parts = []
+    with CAM(network, found.name, dense[0][0]) as extractor:
+        for piece in pieces(len(task.inputs), task.batch_size):
+            with torch.no_grad():
+                network(task.inputs[piece])
+            total = torch.zeros(0)
+            classes = shares[piece].any(0).nonzero().squeeze(1).tolist()
+            for k in classes:
+                (maps,) = extractor(k, normalized=False)
+                part = maps * shares[piece][:, k].view(-1, 1, 1)
+                total = part if not total.numel() else total + part
+            parts.append(_enlarge(total, task.inputs))
+            yield piece.stop / len(task.inputs)
+    return torch.cat(parts)
+
+
+def score_cam(task: Task, channels: int = 256, layer: str = "") -> Generator[float, None, Tensor]:
+    """Return Score-CAM over the ``channels`` feature maps that vary most; as many as there are is the published one."""
+    network = private(task)
+    found = _find_layer(network, task.inputs, layer)
+    module, kept = network.get_submodule(found.name), []
+    handle = module.register_forward_hook(lambda module, args, output: kept.append(output))
+    try:
+        with torch.no_grad():
+            base = []
+            for piece in pieces(len(task.inputs), task.batch_size):
+                kept.clear()  # a layer that is called several times: the last call counts
+                base.append((task.scored(network)(task.inputs[piece], task.target[piece]), kept[-1].clone()))
+    finally:
+        handle.remove()
+    scores, features = torch.cat([b[0] for b in base]), torch.cat([b[1] for b in base])
+    yield 0.05
+    images = every_image(task)
+    maps, used = [], min(channels, features.shape[1])
+    for n in range(len(images)):
+        best = features[n].std((1, 2)).argsort(descending=True, stable=True)[:used].sort().values
+        planes = features[n, best]
+        low, high = planes.amin((1, 2), keepdim=True), planes.amax((1, 2), keepdim=True)
+        masks, gains = (planes - low) / (high - low + 1e-8), []
+        for piece in pieces(used, task.batch_size):
+            shown = task.inputs[n : n + 1] * _enlarge(masks[piece], task.inputs)
+            gains.append(task.score.values(shown, images[n].expand(len(shown))) - scores[n])
+            yield 0.05 + 0.95 * (n + piece.stop / used) / len(images)
+        maps.append((torch.cat(gains).softmax(0).view(-1, 1, 1) * planes).sum(0).relu())
+    return _enlarge(torch.stack(maps), task.inputs)
+
+
+grad_cam, grad_cam_plus_plus, layer_cam = (_by_gradient(cast(type[Any], k)) for k in (GradCAM, GradCAMpp, LayerCAM))
+
+ENTRIES = (
+    entry(
+        "cam",
+        "CAM",
+        FAMILY,
+        "The last feature maps, weighted as the final dense layer weights them for the class.",
+        "Zhou, Khosla, Lapedriza, Oliva and Torralba. Learning Deep Features for Discriminative Localization. "
+        "CVPR 2016. arXiv:1512.04150",
+        cam,
+        lambda values: 2 * FORWARD,
+        limits="Only for networks that end in a global mean and one dense layer, and only for logits.",
+    ),
+    entry(
+        "grad-cam",
+        "Grad-CAM",
+        FAMILY,
+        "The last feature maps, weighted by the mean gradient of the score; only what speaks for the class.",
+        "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra. Grad-CAM. ICCV 2017. arXiv:1610.02391",
+        grad_cam,
+        lambda values: 1 + FORWARD,
+        (_LAYER,),
+        _COARSE,
+    ),
+    entry(
+        "grad-cam++",
+        "Grad-CAM++",
+        FAMILY,
+        "Grad-CAM that gives several objects of one class their due.",
+        "Chattopadhyay, Sarkar, Howlader and Balasubramanian. Grad-CAM++. WACV 2018. arXiv:1710.11063",
+        grad_cam_plus_plus,
+        lambda values: 1 + FORWARD,
+        (_LAYER,),
+        _COARSE,
+    ),
+    entry(
+        "layer-cam",
+        "LayerCAM",
+        FAMILY,
+        "Feature maps weighted by the gradient place by place, so that earlier, finer layers make sense too.",
+        "Jiang, Zhang, Hou, Cheng and Wei. LayerCAM. IEEE Transactions on Image Processing 2021",
+        layer_cam,
+        lambda values: 1 + FORWARD,
+        (_LAYER,),
+        _COARSE,
+    ),
+    entry(
+        "score-cam",
+        "Score-CAM",
+        FAMILY,
+        "Feature maps weighted by how much of the score remains when only their places are shown; no gradients.",
+        "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu. Score-CAM. CVPR workshop 2020. arXiv:1910.01279",
+        score_cam,
+        lambda values: (values["channels"] + 2) * FORWARD,
+        (
+            Option("channels", "Feature maps", "How many feature maps, those that vary most first.", 256, 1, 4096, 1),
+            _LAYER,
+        ),
+        f"{_COARSE} The published method uses all feature maps, at one evaluation each.",
+    ),
+)

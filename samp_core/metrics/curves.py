@@ -1,0 +1,174 @@
+"""Deletion and insertion curves: how fast the score falls and rises when pixels go and come in a map's order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from samp_core.baselines import Baseline, GaussianBlur, Zero
+from samp_core.scores import Logit, Probability, Score, ScoreFunction, as_target
+
+Protocol = Literal["paper", "rise"]
+Target = int | Sequence[int] | Tensor | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of N images along a map's order of pixels, and how they came about.
+
+    Attributes:
+        scores: score after k batches of pixels, k = 0..n, (N, n + 1); divided by the score of the whole image in the
+            paper's protocol, where NaN means that this score is 0.
+        auc: mean of the n + 1 scores, (N,).
+        direction: ``deletion`` or ``insertion``.
+        protocol: everything that a number of this curve depends on, in words; only numbers of one protocol compare.
+        pixels_per_step: pixels replaced at a time.
+        fill: what replaces them, or what they replace.
+    """
+
+    scores: Float[Tensor, "n k"]
+    auc: Float[Tensor, " n"]
+    direction: Literal["deletion", "insertion"]
+    protocol: str
+    pixels_per_step: int
+    fill: Baseline
+
+
+def deletion(
+    forward_func: Callable[..., Tensor],
+    inputs: Float[Tensor, "n c h w"],
+    maps: Float[Tensor, "n ..."],
+    target: Target = None,
+    *,
+    pixels_per_step: int = 1792,
+    baseline: Baseline | None = None,
+    score: Score | None = None,
+    protocol: Protocol = "paper",
+    batch_size: int = 32,
+) -> Curve:
+    """Replace pixels by the baseline, the largest attribution first. Lower AUCs are better.
+
+    Petsiuk, Das and Saenko, "RISE", BMVC 2018; the SAMP paper's protocol (section 4.1) explains the logit and divides
+    each curve by its first point, RISE's takes softmax probabilities as they are.
+
+    Args:
+        forward_func: images (N, C, H, W) to logits (N, K).
+        inputs: images in the network's normalised space.
+        maps: attributions, (N, C, H, W) or (N, H, W); channels are summed.
+        target: explained class, one for all images or one for each.
+        pixels_per_step: pixels replaced at a time; the paper's is 1792 for photos of 224 x 224, 10 for small images.
+        baseline: what replaces them; zeros by default.
+        score: what of the logits is measured; the logit in the paper's protocol unless another is named.
+        protocol: ``paper`` or ``rise``.
+        batch_size: most images sent through the network at once.
+
+    Raises:
+        ValueError: shapes do not fit, or a setting is out of its range.
+    """
+    fill = Zero() if baseline is None else baseline
+    return _curve("deletion", forward_func, inputs, maps, target, pixels_per_step, fill, score, protocol, batch_size)
+
+
+def insertion(
+    forward_func: Callable[..., Tensor],
+    inputs: Float[Tensor, "n c h w"],
+    maps: Float[Tensor, "n ..."],
+    target: Target = None,
+    *,
+    pixels_per_step: int = 1792,
+    baseline: Baseline | None = None,
+    score: Score | None = None,
+    protocol: Protocol = "paper",
+    batch_size: int = 32,
+) -> Curve:
+    """Put pixels back into the blurred image, the largest attribution first. Higher AUCs are better.
+
+    See :func:`deletion`; the curve is divided by its last point, and the default baseline is ``GaussianBlur(31, 5.0)``.
+
+    Raises:
+        ValueError: shapes do not fit, or a setting is out of its range.
+    """
+    fill = GaussianBlur() if baseline is None else baseline
+    return _curve("insertion", forward_func, inputs, maps, target, pixels_per_step, fill, score, protocol, batch_size)
+
+
+def state_at(
+    inputs: Float[Tensor, "n c h w"], maps: Float[Tensor, "n ..."], k: int, curve: Curve
+) -> Float[Tensor, "n c h w"]:
+    """Return the images at point ``k`` of a curve that :func:`deletion` or :func:`insertion` measured."""
+    start, end = _ends(curve.direction, inputs, curve.fill)
+    return _mix(start, end, _ranks(inputs, maps), k * curve.pixels_per_step)
+
+
+def _ends(direction: str, inputs: Tensor, fill: Baseline) -> tuple[Tensor, Tensor]:
+    blank = fill(inputs)
+    return (inputs, blank) if direction == "deletion" else (blank, inputs)
+
+
+def _ranks(inputs: Tensor, maps: Tensor) -> Tensor:
+    """Return each pixel's place in the order, 0 first, (N, 1, H, W)."""
+    pixel_maps = maps.sum(1) if maps.ndim == 4 else maps
+    if pixel_maps.shape != (len(inputs), *inputs.shape[2:]):
+        raise ValueError(
+            f"Maps of shape {tuple(maps.shape)} do not belong to images of shape {tuple(inputs.shape)}: (N, C, H, W) "
+            "or (N, H, W) of the same images are needed."
+        )
+    # Stable, so that pixels of the same value keep their place and a curve can be measured twice.
+    order = pixel_maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    return order.argsort(dim=1).view_as(pixel_maps).unsqueeze(1)
+
+
+def _mix(start: Tensor, end: Tensor, ranks: Tensor, pixels: int) -> Tensor:
+    return torch.where(ranks < pixels, end, start)
+
+
+def _curve(
+    direction: Literal["deletion", "insertion"],
+    forward_func: Callable[..., Tensor],
+    inputs: Tensor,
+    maps: Tensor,
+    target: Target,
+    pixels_per_step: int,
+    fill: Baseline,
+    score: Score | None,
+    protocol: Protocol,
+    batch_size: int,
+) -> Curve:
+    if pixels_per_step < 1 or batch_size < 1:
+        raise ValueError("pixels_per_step and batch_size must be at least 1.")
+    if protocol not in ("paper", "rise"):
+        raise ValueError(f"There is no protocol {protocol!r}. Choose 'paper' or 'rise'.")
+    if protocol == "rise" and score is not None and score != Probability():
+        raise ValueError("RISE's protocol measures the softmax probability; leave score out or choose 'paper'.")
+    score = score or (Logit() if protocol == "paper" else Probability())
+    inputs = inputs.detach()
+    count, pixels = len(inputs), inputs[0, 0].numel()
+    function = ScoreFunction(forward_func, as_target(target, count, inputs.device), score, (), count, batch_size)
+    points = math.ceil(pixels / pixels_per_step)
+    with torch.no_grad():
+        start, end = _ends(direction, inputs, fill)
+        ranks = _ranks(inputs, maps.detach())
+        values = []
+        images = torch.arange(count, device=inputs.device)
+        # One chunk of states at a time is made, so memory is bounded by the batch and not by the curve.
+        jobs = [(k, n) for k in range(points + 1) for n in range(count)]
+        for first in range(0, len(jobs), batch_size):
+            chunk = jobs[first : first + batch_size]
+            states = [_mix(start[n], end[n], ranks[n], k * pixels_per_step) for k, n in chunk]
+            values.append(function.values(torch.stack(states), images[[n for _, n in chunk]]))
+        scores = torch.cat(values).view(points + 1, count).T
+    if protocol == "paper":
+        whole = scores[:, :1] if direction == "deletion" else scores[:, -1:]
+        scores = torch.where(whole == 0, torch.nan, scores / whole)
+    division = "each curve divided by the score of the whole image" if protocol == "paper" else "not divided"
+    words = (
+        f"{direction}, {protocol} protocol: {type(score).__name__} score, {pixels_per_step} pixels a step, fill {fill}"
+        f", {division}, AUC is the mean of {points + 1} points"
+    )
+    return Curve(scores, scores.mean(1), direction, words, pixels_per_step, fill)

@@ -1,0 +1,209 @@
+"""The command line: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from samp_core.__main__ import main
+from samp_core.images import load_sample
+from samp_core.methods import METHODS
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "samp_core"]
+
+
+@pytest.fixture(scope="module")
+def cat_png(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "my cat.png"
+    load_sample("chelsea").save(path)
+    return path
+
+
+@pytest.fixture
+def cli(cat_png, tmp_path, monkeypatch, capsys, bundled):
+    """Call ``explain`` on the cat in this process; returns exit status, output and messages."""
+
+    def load(name, download):
+        assert (name, download) == ("efficientnet_lite0", False)
+        return SimpleNamespace(prepare=lambda: bundled)  # prepared once for all tests
+
+    def call(*arguments, image=cat_png, out=tmp_path / "out"):
+        try:
+            status = main(["explain", str(image), "--out", str(out), *arguments])
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    monkeypatch.setattr("samp_core.__main__.load_classifier", load)
+    return call
+
+
+def check_refusal(result, status, says, out):
+    """Check for one sentence on the error stream, no result and nothing that only a programmer would read."""
+    code, output, errors = result
+    assert code == status
+    sentence = re.split(r"[\r\n]", errors.removesuffix("Try 'python -m samp_core explain --help'.\n").strip())[-1]
+    assert re.match(rf"python -m samp_core( explain)?: .*{says}", sentence), errors
+    assert "Traceback" not in errors
+    assert "wrote" not in output
+    assert not out.exists() or out.is_file()
+
+
+def test_help_names_every_option():
+    ended = subprocess.run([*COMMAND, "explain", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not ended.stderr
+    options = set(re.findall(r"--[a-z-]+", ended.stdout))
+    settings = (
+        "score steps pixels-per-step momentum ic-tolerance directions accumulation gauss-nodes tie-band max-steps"
+    )
+    more = "out model download target contrast method deletion-baseline insertion-baseline seed quiet"
+    assert {f"--{name}" for name in f"{settings} {more}".split()} <= options
+    assert set(METHODS) <= set(re.findall(r"[\w+-]+", ended.stdout))
+
+
+@pytest.mark.parametrize(("arguments", "says"), [(["--version"], r"samp_core \d+\.\d+"), (["--help"], "explain")])
+def test_the_program_introduces_itself(arguments, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0
+    assert re.search(says, capsys.readouterr().out)
+
+
+def test_explain_from_a_shell_writes_three_files_and_shows_its_progress(cat_png, tmp_path):
+    out = tmp_path / "new folder" / "cat"
+    arguments = ["explain", str(cat_png), "--out", str(out), "--steps", "2", "--ic-tolerance", "none"]
+    ended = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "  0% " in ended.stderr
+    assert "100% " in ended.stderr
+    assert "Warning" not in ended.stderr
+    assert "SAMP++: 2 steps, momentum 0.5, no IC, paper accumulation" in ended.stdout
+    assert re.search("explains the logit of tiger cat; about 4 gradient evaluations", ended.stdout)
+    assert ended.stdout.count("completeness gap") == 2
+    assert {p.name for p in out.iterdir()} == {"maps.npz", "figure.png", "run.json"}
+    run = json.loads((out / "run.json").read_text())
+    assert run["settings"]["ic_tolerance"] is None
+    assert run["image"]["name"] == "my cat.png"
+    assert run["result"]["finished"]
+    with np.load(out / "maps.npz") as maps:
+        assert maps["map"].shape == (224, 224)
+    with Image.open(out / "figure.png") as picture:
+        picture.verify()
+
+
+GIVEN = {
+    "method": "samp",
+    "pixels_per_step": 30000,
+    "momentum": 0.25,
+    "ic_tolerance": 0.5,
+    "directions": ["deletion"],
+    "deletion_baseline": "mean",
+    "insertion_baseline": "white",
+    "accumulation": "gauss",
+    "gauss_nodes": 1,
+    "tie_band": 0.001,
+    "max_steps": 50,
+    "seed": 7,
+    "target": 281,
+    "contrast": 282,
+}
+
+
+def test_every_setting_that_is_given_is_in_the_record(cli, tmp_path):
+    words = {**GIVEN, "directions": "deletion", "target": "tabby"}
+    arguments = [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    status, output, errors = cli("--quiet", *arguments)
+    assert (status, output, errors) == (0, "", "")  # quiet: no bar and no summary
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert run["settings"].items() >= {**GIVEN, "steps": None}.items()
+    assert run["explained_score"] == "logit of tabby minus logit of tiger cat"
+    assert list(run["result"]["completeness"]) == ["deletion"]
+
+
+def test_score_and_steps_are_in_the_record_and_the_rest_is_the_methods_own(cli, tmp_path):
+    status, output, errors = cli("--method", "ig", "--steps", "2", "--score", "probability")
+    assert status == 0
+    assert "explains the probability of tiger cat" in output
+    assert "100%" in errors
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    expected = {**METHODS["ig"].defaults.to_dict(), "steps": 2, "score": "probability", "target": 282}
+    assert run["settings"] == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ("--method palmistry", 2, "invalid choice: 'palmistry'"),
+        ("--steps 2.5", 2, "--steps: invalid whole number value: '2.5'"),
+        ("--steps 0", 2, "--steps: must be at least 1"),
+        ("--steps 3 --pixels-per-step 3", 2, "not allowed with argument --steps"),
+        ("--momentum 2", 2, "momentum must be at least 0 and below 1, not 2.0"),
+        ("--momentum nan", 2, "momentum must be at least 0 and below 1, not nan"),
+        ("--ic-tolerance 0", 2, "ic_tolerance is a fraction of the whole way, above 0"),
+        ("--ic-tolerance abc", 2, "--ic-tolerance: invalid number value: 'abc'"),
+        ("--ic-tolerance 1e-9", 1, "needs at least 1,000,000,000 moves, more than max_steps = 2,000"),
+        ("--momentum 0.5 --method ig", 2, "--momentum steers a search, and Integrated Gradients does not search"),
+        ("--target asdfqwer", 1, "no class 'asdfqwer'"),
+        ("--target 1000", 1, "no class '1000'"),
+        ("--target 282 --contrast 282", 2, "two different classes, but both are class 282"),
+        ("--contrast 281 --score logit", 2, "--score cannot be chosen with it"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(arguments, status, says, cli, tmp_path):
+    check_refusal(cli(*arguments.split()), status, says, tmp_path / "out")
+
+
+def test_images_that_are_none_and_folders_that_are_files(cli, cat_png, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("hello, I am no image")
+    out = tmp_path / "out"
+    check_refusal(cli(image=tmp_path / "nowhere.png"), 1, "There is no file '.*nowhere.png'", out)
+    check_refusal(cli(image=text), 1, "not an image of a known format", out)
+    check_refusal(cli(image=tmp_path), 1, "is a directory", out)
+    check_refusal(cli(out=text), 2, "is a file; name a folder", text)
+    assert text.read_text() == "hello, I am no image"
+
+
+def test_a_contrast_without_a_target_is_with_the_first_choice(cli, tmp_path):
+    assert cli("--contrast", "281", "--method", "ig", "--steps", "1", "--quiet")[0] == 0
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    assert (settings["target"], settings["contrast"]) == (282, 281)
+
+
+def test_a_search_that_reaches_max_steps_says_that_it_is_unfinished(cli, tmp_path):
+    status, _, errors = cli("--steps", "3", "--ic-tolerance", "0.34", "--max-steps", "3", "--quiet")
+    assert status == 0
+    assert "Note: Stopped early" in errors
+    assert not json.loads((tmp_path / "out" / "run.json").read_text())["result"]["finished"]
+
+
+def test_interrupting_leaves_a_partial_result(cat_png, tmp_path):
+    arguments = ["explain", str(cat_png), "--out", str(tmp_path / "out"), "--ic-tolerance", "0.01"]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        shown = b""
+        while not re.search(rb"\s[1-9]\d*%", shown):  # the bar has left 0 %
+            some = process.stderr.read1()
+            assert some, f"ended by itself: {shown.decode()}"
+            shown += some
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    errors = (shown + errors).decode()
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "Note: Stopped early" in errors
+    assert "wrote" in output.decode()
+    result = json.loads((tmp_path / "out" / "run.json").read_text())["result"]
+    assert not result["finished"]
+    assert 0 < result["steps"]["deletion"] < 60
+    assert result["variance"] > 0
+    assert (tmp_path / "out" / "figure.png").stat().st_size > 0

@@ -1,0 +1,159 @@
+"""What stands below the grid of maps: curves, agreement, figures, files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from samp_core.compare import (
+    COLUMNS,
+    Entry,
+    disagreement,
+    figure,
+    maps_npz,
+    rank_correlation,
+    report_html,
+    table,
+    to_csv,
+)
+from samp_core.metrics import state_at
+from samp_core.render import format_gap, overlay
+from ui.queue import Queue
+
+# Ten colours that stay apart for colour-blind readers, then the same dashed.
+COLOURS = ("#4338ca", "#d97706", "#0f766e", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
+PLAIN = {"displayModeBar": False}
+
+
+def _pair(entries: Sequence[Entry], key: str) -> tuple[Entry, Entry]:
+    titles = {e.settings.method: e.title for e in entries}
+    by_name = {e.settings.method: e for e in entries}
+    names = list(titles)
+    left, right = st.columns(2)
+    first = left.selectbox("Left", names, format_func=titles.__getitem__, key=f"{key}-left", persist_state="session")
+    second = right.selectbox(
+        "Right", names, index=min(1, len(names) - 1), format_func=titles.__getitem__, key=f"{key}-right",
+        persist_state="session",
+    )  # fmt: skip
+    return by_name[first], by_name[second]
+
+
+def curves(queue: Queue, entries: Sequence[Entry]) -> None:
+    """Show all methods' curves in one plot, and the photo at one point of two of them."""
+    plot = make_subplots(1, 2, subplot_titles=("Deletion (lower is better)", "Insertion (higher is better)"))
+    for n, entry in enumerate(entries):
+        line = {"color": COLOURS[n % len(COLOURS)], "dash": "solid" if n < len(COLOURS) else "dash", "width": 2}
+        for column, curve in ((1, entry.deletion), (2, entry.insertion)):
+            assert curve is not None
+            scores = curve.scores[0].tolist()
+            share = [100 * k / (len(scores) - 1) for k in range(len(scores))]
+            plot.add_trace(
+                go.Scatter(
+                    x=share, y=scores, name=f"{entry.title} {curve.auc[0]:.2f}" if column == 1 else entry.title,
+                    line=line, legendgroup=entry.title, showlegend=column == 1,
+                    hovertemplate=f"{entry.title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
+                ),
+                1, column,
+            )  # fmt: skip
+    plot.update_xaxes(title_text="pixels replaced, %", col=1)
+    plot.update_xaxes(title_text="pixels put back, %", col=2)
+    plot.update_yaxes(title_text="score / score of the photo", col=1)
+    plot.update_layout(height=400, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend={"font": {"size": 11}})
+    st.plotly_chart(plot, config=PLAIN, key="curves")
+    first = entries[0]
+    assert first.deletion is not None
+    assert first.insertion is not None
+    st.caption(f"Protocol: {first.deletion.protocol}. {first.insertion.protocol}. Beside a name: deletion AUC.")
+    st.markdown("**The photo at one point of two curves**")
+    pair = _pair(entries, "point")
+    steps = first.deletion.scores.shape[1] - 1
+    k = st.slider("Point of the curve", 0, steps, steps // 5, key="point", persist_state="session")
+    inputs = queue.classifier.preprocessing(queue.image)
+    for column, entry in zip(st.columns(2), pair, strict=True):
+        for inner, direction, curve in zip(
+            column.columns(2), ("deletion", "insertion"), (entry.deletion, entry.insertion), strict=True
+        ):
+            assert curve is not None
+            shown = state_at(inputs, entry.explanation.maps, k, curve)
+            at = min(k, curve.scores.shape[1] - 1)
+            inner.image(
+                queue.classifier.preprocessing.to_image(shown)[0],
+                caption=f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}",
+            )
+
+
+def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
+    """Show how alike the maps rank the pixels, and where two of them disagree."""
+    if len(entries) < 2:
+        st.info("Agreement needs two maps or more.")
+        return
+    titles = [e.title for e in entries]
+    matrix = rank_correlation(np.stack([e.map for e in entries]))
+    plot = go.Figure(
+        go.Heatmap(
+            z=matrix, x=titles, y=titles, zmin=-1, zmax=1, colorscale=["#1746d1", "#f8f6f3", "#d63f04"],
+            texttemplate="%{z:.2f}" if len(entries) <= 12 else None, colorbar={"title": "Spearman"},
+            hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    plot.update_yaxes(autorange="reversed")
+    plot.update_layout(height=120 + 32 * len(entries), margin={"l": 10, "r": 10, "t": 10, "b": 10})
+    st.plotly_chart(plot, config=PLAIN, key="agreement")
+    st.caption("Spearman's rank correlation of the signed pixel values of every two maps: 1 is the same order.")
+    left, right = _pair(entries, "disagreement")
+    photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
+    st.image(overlay(photo, disagreement(left.map, right.map), 0.85, limit=1.0), width=336)
+    st.caption(f"Orange: {left.title} ranks the pixel higher than {right.title}. Blue: lower. White: the same.")
+
+
+def figures(entries: Sequence[Entry]) -> None:
+    """Show every figure of every method."""
+    rows = table(entries)
+    shown = [
+        {COLUMNS[k]: (format_gap(v) if k == "gap" and v is not None else v) for k, v in row.items()} for row in rows
+    ]
+    st.dataframe(shown, hide_index=True, width="stretch")
+    if entries[0].deletion is not None:
+        st.caption(
+            f"Curves: {entries[0].deletion.protocol}. A method without a path has no completeness gap. Times were "
+            "taken while the app was running, one method after the other."
+        )
+
+
+def exports(queue: Queue, entries: Sequence[Entry], display: dict[str, Any]) -> None:
+    """Offer figure, maps, table and report."""
+    style = {
+        "scale": display.get("scale", "map"),
+        "mode": display.get("mode", "signed"),
+        "opacity": float(display.get("opacity", 0.75)),
+    }
+
+    def drawn(kind: str) -> bytes:
+        buffer = io.BytesIO()
+        figure(queue.classifier, queue.image, entries, **style).savefig(buffer, format=kind, dpi=200)
+        return buffer.getvalue()
+
+    stem = queue.name.rsplit(".", 1)[0]
+    files = {
+        "Figure (png)": (lambda: drawn("png"), "png", "image/png"),
+        "Figure (pdf)": (lambda: drawn("pdf"), "pdf", "application/pdf"),
+        "Maps (npz)": (lambda: maps_npz(entries), "npz", "application/octet-stream"),
+        "Table (csv)": (lambda: to_csv(entries), "csv", "text/csv"),
+        "Report (html)": (
+            lambda: report_html(queue.classifier, queue.image, queue.name, entries, style["scale"]),
+            "html",
+            "text/html",
+        ),
+    }
+    with st.container(horizontal=True):
+        for label, (build, ending, mime) in files.items():
+            st.download_button(
+                label, build, f"{stem}-comparison.{ending}", mime, on_click="ignore", key=f"export-{label}"
+            )
+    st.caption("The figure takes the colours, values and opacity chosen above the grid.")
