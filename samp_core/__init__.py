@@ -7,7 +7,9 @@ from samp_core.images import ImageError, load_image, load_sample
 from samp_core.methods import (
     METHODS,
     SAMP,
+    BlurIG,
     Explanation,
+    GuidedIG,
     IntegratedGradients,
     Settings,
     default_settings,
@@ -18,9 +20,11 @@ from samp_core.scores import PathError
 __all__ = [
     "METHODS",
     "SAMP",
+    "BlurIG",
     "Classifier",
     "ClassifierError",
     "Explanation",
+    "GuidedIG",
     "ImageError",
     "IntegratedGradients",
     "PathError",

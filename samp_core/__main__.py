@@ -199,6 +199,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         )
     if options:
         given["options"] = options
+    if not method.has_baseline and "insertion_baseline" in given:
+        raise ValueError(f"--insertion-baseline means nothing to {method.title}: its path starts at the blurred image.")
     if not method.is_search:
         searches = ("momentum", "ic_tolerance", "directions", "pixels_per_step", "tie_band", "deletion_baseline")
         if useless := [f"--{n.replace('_', '-')}" for n in searches if n in given]:

@@ -2,7 +2,7 @@
 
 A rule knows moves, scores and gradients, never the method that chose them, so every rule serves every path. Three
 rules approximate the line integral of the gradient along the path, better and dearer in this order: ``paper``,
-``trapezoid``, ``gauss``. ``isotonic`` deals out the measured changes of the score instead.
+``trapezoid``, ``gauss``. ``isotonic`` and ``idgi`` deal out the measured changes of the score instead.
 """
 
 from __future__ import annotations
@@ -130,6 +130,48 @@ class Gauss(Rule):
         return self._total
 
 
+class Idgi(Rule):
+    """Integrated Directional Gradients: the measured change of each move, dealt out by squared gradient.
+
+    Yang, Wang and Bilgic, "IDGI: A Framework to Eliminate Explanation Noise from Integrated Gradients", CVPR 2023,
+    algorithm 1. Complete to rounding on any path; not a line integral. The change is shared among the values that
+    moved, which on the straight line are all of them; in proportion to the way they moved where the gradient is 0.
+    """
+
+    is_integral = False
+
+    def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
+        super().__init__(ends, gradient_of)
+        self._total = torch.zeros_like(ends.start)
+        self._open: tuple[Tensor, Tensor] | None = None  # score and shares of the move whose outcome is not known
+
+    def add(self, step: Step) -> None:
+        """Take in the next move."""
+        weight = torch.where(step.move != 0, step.gradient.square(), 0)
+        flat = (weight == 0).flatten(1).all(1).view(-1, 1, 1, 1)
+        weight = torch.where(flat, step.move.abs(), weight)
+        share = weight / weight.sum((1, 2, 3), keepdim=True).clamp(min=torch.finfo(weight.dtype).tiny)
+        if self._open is None:
+            self._open = step.score, share
+            return
+        before, old = self._open
+        gain = torch.where(step.active, step.score - before, 0)
+        self._total = torch.addcmul(self._total, gain.view(-1, 1, 1, 1), old)
+        active = step.active.view(-1, 1, 1, 1)
+        self._open = torch.where(step.active, step.score, before), torch.where(active, share, old)
+
+    def close(self, score: Float[Tensor, " p"], gradient: Float[Tensor, "p c h w"] | None) -> None:
+        """Finish every path's last move."""
+        if self._open is not None:
+            before, share = self._open
+            self._total = torch.addcmul(self._total, (score - before).view(-1, 1, 1, 1), share)
+            self._open = None
+
+    def total(self) -> Float[Tensor, "p c h w"]:
+        """Return the attribution of the moves whose outcome is known."""
+        return self._total
+
+
 @dataclass
 class _Dealing:
     """One path's moves as sparse rows: which pixels moved, how far, and the weight they are dealt by."""
@@ -224,6 +266,7 @@ RULES = {
     "trapezoid": "Trapezoid: mean of the gradients at both ends",
     "gauss": "Gauss-Legendre: several gradients inside each move",
     "isotonic": "Isotonic: the measured score changes, dealt out",
+    "idgi": "IDGI: the measured score changes, by squared gradient",
 }
 """Name to title of the rules that :func:`make_rule` builds."""
 
@@ -236,7 +279,7 @@ def make_rule(name: str, ends: Endpoints, gradient_of: GradientFn, gauss_nodes: 
     """
     if name == "gauss":
         return Gauss(ends, gradient_of, gauss_nodes)
-    rules: dict[str, type[Rule]] = {"paper": Paper, "trapezoid": Trapezoid, "isotonic": Isotonic}
+    rules: dict[str, type[Rule]] = {"paper": Paper, "trapezoid": Trapezoid, "isotonic": Isotonic, "idgi": Idgi}
     if name not in rules:
         raise ValueError(f"There is no accumulation rule {name!r}. Choose one of: {', '.join(RULES)}.")
     return rules[name](ends, gradient_of)

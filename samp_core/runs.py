@@ -41,15 +41,17 @@ def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tup
 def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     """Return the method with its settings, and the explained score, both in words."""
     method = METHODS[settings.method]
+    options = [f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items()]
     if not method.has_path:
-        options = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items())
-        return f"{method.title}: {options}" if options else method.title, _score_words(classifier, settings)
+        words = f"{method.title}: {', '.join(options)}" if options else method.title
+        return words, _score_words(classifier, settings)
     parts = [f"{settings.steps} steps" if settings.steps else f"{settings.pixels_per_step} pixels a step"]
     if method.is_search:
         parts.append(f"momentum {settings.momentum:g}")
         parts.append(f"IC {settings.ic_tolerance:g}" if settings.ic_tolerance else "no IC")
         if len(settings.directions) == 1:
             parts.append(f"{settings.directions[0]} only")
+    parts += options
     nodes = f" ({settings.gauss_nodes} nodes)" if settings.accumulation == "gauss" else ""
     parts.append(f"{settings.accumulation} accumulation{nodes}")
     return f"{method.title}: {', '.join(parts)}", _score_words(classifier, settings)

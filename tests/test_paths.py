@@ -12,7 +12,7 @@ from torch import nn
 
 from samp_core.baselines import GaussianBlur
 from samp_core.integrate import RULES, Isotonic
-from samp_core.methods import METHODS, SAMP, IntegratedGradients, make_method
+from samp_core.methods import METHODS, SAMP, BlurIG, GuidedIG, IntegratedGradients, make_method
 from samp_core.methods.registry import default_settings
 from samp_core.paths import Endpoints, GreedyPath, StraightPath
 from samp_core.scores import PathError
@@ -27,6 +27,10 @@ PATHS = {
     "tight": lambda net, rule, **k: SAMP(
         net, steps=4, momentum=0.9, ic_tolerance=0.013, insertion_baseline=BLUR, accumulation=rule, **k
     ),
+}
+PATHS |= {
+    "blur": lambda net, rule, **k: BlurIG(net, 9, 3.0, accumulation=rule, **k),
+    "guided": lambda net, rule, **k: GuidedIG(net, 9, BLUR, max_dist=0.1, accumulation=rule, **k),
 }
 TARGET = [0, 2, 1]
 every_path = pytest.mark.parametrize("make", PATHS.values(), ids=PATHS)
@@ -87,14 +91,18 @@ def test_linear_network_is_complete_to_rounding(make, rule, linear, toys):
 
 
 @every_path
-def test_isotonic_is_complete_to_rounding(make, smooth, toys):
-    explanation = make(smooth, "isotonic").explain(toys, TARGET)
+@pytest.mark.parametrize("rule", ["isotonic", "idgi"])
+def test_measured_changes_are_complete_to_rounding(make, rule, smooth, toys):
+    run = make(smooth, rule).start(toys, TARGET)
+    for _ in run:
+        pass
+    explanation = run.result()
     assert explanation.completeness.gap.abs().max() < 1e-12
+    insertion = explanation.directions.index("insertion")
     with torch.no_grad():
         scores = smooth(toys)[range(3), TARGET]
-        blurred = smooth(BLUR(toys))[range(3), TARGET]
-    insertion = explanation.directions.index("insertion")
-    torch.testing.assert_close(explanation.by_direction[insertion].sum((1, 2, 3)), scores - blurred)
+        before = smooth(run.ends.start[3 * insertion : 3 * insertion + 3])[range(3), TARGET]
+    torch.testing.assert_close(explanation.by_direction[insertion].sum((1, 2, 3)), scores - before)
 
 
 @every_path
@@ -107,7 +115,7 @@ def test_isotonic_densities_never_increase(make, smooth, toys):
     for path, density in enumerate(run._rule.densities()):
         assert len(density) == run._steps[path]
         assert (density[1:] <= density[:-1] + 1e-12).all()
-        if make is not PATHS["straight"]:  # one pooled block is a valid fit on a line, not on a greedy path
+        if make in (PATHS["samp"], PATHS["samp++"], PATHS["tight"]):  # on a line one pooled block is a valid fit
             assert density[0] > density[-1]
 
 
@@ -224,7 +232,7 @@ def test_stopped_run_gives_a_valid_partial_map(make, rule, smooth, toys):
     torch.testing.assert_close(
         partial.completeness.targets, run.ends.sign.view(-1, 3) * (partial.scores[3] - partial.scores[0])
     )
-    if rule == "isotonic":
+    if rule in ("isotonic", "idgi"):
         assert partial.completeness.gap.abs().max() < 1e-12
     assert run.result() is partial
 
@@ -390,7 +398,7 @@ def test_impossible_settings_are_refused(settings, smooth):
 
 
 def test_unknown_rule_lists_the_known(smooth, toys):
-    with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic"):
+    with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic, idgi"):
         SAMP(smooth, accumulation="simpson").attribute(toys, TARGET)
 
 

@@ -63,12 +63,10 @@ def _key(method: Method, knob: str) -> str:
 
 
 def _defaults(method: Method) -> dict[str, float | str]:
+    values: dict[str, float | str] = {option.name: option.default for option in method.options}
     if not method.has_path:
-        return {option.name: option.default for option in method.options}
-    values: dict[str, float | str] = {
-        "steps": method.defaults.steps or 14,
-        "accumulation": method.defaults.accumulation,
-    }
+        return values
+    values |= {"steps": method.defaults.steps or 14, "accumulation": method.defaults.accumulation}
     if method.is_search:
         values |= {"momentum": method.defaults.momentum, "ic_tolerance": method.defaults.ic_tolerance or OFF}
     return values
@@ -115,11 +113,10 @@ def _knobs(method: Method) -> None:
 
 def _settings(method: Method) -> Settings:
     chosen = {knob: st.session_state.get(_key(method, knob), value) for knob, value in _defaults(method).items()}
-    if not method.has_path:
-        return replace(method.defaults, options=chosen)
+    options = {option.name: chosen.pop(option.name) for option in method.options}
     if "ic_tolerance" in chosen:
         chosen["ic_tolerance"] = chosen["ic_tolerance"] or None
-    return replace(method.defaults, **chosen)
+    return replace(method.defaults, options=options, **chosen)
 
 
 def estimate(question: Question, wanted: list[Settings]) -> str:

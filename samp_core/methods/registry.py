@@ -13,7 +13,9 @@ from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
 from samp_core.images import Preprocessing
 from samp_core.methods.base import PathAttribution
+from samp_core.methods.blur_ig import BlurIG
 from samp_core.methods.direct import DirectMethod
+from samp_core.methods.guided_ig import GuidedIG
 from samp_core.methods.integrated_gradients import IntegratedGradients
 from samp_core.methods.library import ENTRIES
 from samp_core.methods.samp import SAMP
@@ -41,17 +43,48 @@ def _build_samp(forward_func: Callable[..., Tensor], preprocessing: Preprocessin
     )
 
 
-def _build_ig(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> IntegratedGradients:
+def _line(s: Settings) -> dict[str, Any]:
+    """Return what all methods of one path towards the image are given.
+
+    Raises:
+        ValueError: the number of steps is not given.
+    """
     if s.steps is None:
-        raise ValueError("Integrated Gradients moves every pixel at every step: give steps, not pixels_per_step.")
-    return IntegratedGradients(
-        forward_func,
-        s.steps,
-        make_baseline(s.insertion_baseline, preprocessing, s.seed),
-        s.accumulation,
-        gauss_nodes=s.gauss_nodes,
-        score=s.make_score(),
-        batch_size=16,
+        raise ValueError(f"{METHODS[s.method].title} moves every pixel at every step: give steps, not pixels_per_step.")
+    return {
+        "steps": s.steps,
+        "accumulation": s.accumulation,
+        "gauss_nodes": s.gauss_nodes,
+        "score": s.make_score(),
+        "batch_size": 16,
+    }
+
+
+def _build_ig(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> IntegratedGradients:
+    baseline = make_baseline(s.insertion_baseline, preprocessing, s.seed)
+    return IntegratedGradients(forward_func, baseline=baseline, **_line(s))
+
+
+def _build_blur_ig(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> BlurIG:
+    return BlurIG(forward_func, max_sigma=float(s.options["max_sigma"]), **_line(s))
+
+
+def _build_guided_ig(forward_func: Callable[..., Tensor], preprocessing: Preprocessing, s: Settings) -> GuidedIG:
+    baseline = make_baseline(s.insertion_baseline, preprocessing, s.seed)
+    fraction, max_dist = float(s.options["fraction"]), float(s.options["max_dist"])
+    return GuidedIG(forward_func, baseline=baseline, fraction=fraction, max_dist=max_dist, **_line(s))
+
+
+def _line_settings(name: str, accumulation: str, **options: float | str) -> Settings:
+    return Settings(
+        name,
+        steps=50,
+        momentum=0.0,
+        ic_tolerance=None,
+        directions=("insertion",),
+        insertion_baseline="zero",
+        accumulation=accumulation,
+        options=options,
     )
 
 
@@ -97,9 +130,37 @@ _ENTRIES = (
         "The straight line: all pixels fade in together. The reference that path choice is measured against.",
         "Sundararajan, Taly and Yan. Axiomatic Attribution for Deep Networks. ICML 2017. arXiv:1703.01365",
         False,
-        Settings("ig", steps=50, momentum=0.0, ic_tolerance=None, directions=("insertion",),
-                 insertion_baseline="zero", accumulation="trapezoid"),
+        _line_settings("ig", "trapezoid"),
         _build_ig,
+    ),
+    Method(
+        "blur-ig",
+        "Blur IG",
+        PATHS,
+        "The image comes into focus: from very blurred to sharp, coarse features are credited before fine ones.",
+        "Xu, Venugopalan and Sundararajan. Attribution in Scale and Space. CVPR 2020. arXiv:2004.03383",
+        False,
+        _line_settings("blur-ig", "trapezoid", max_sigma=50.0),
+        _build_blur_ig,
+        (Option("max_sigma", "First blur", "Standard deviation of the first blur, in pixels.", 50.0, 5.0, 100.0, 5.0),),
+        has_baseline=False,
+    ),
+    Method(
+        "guided-ig",
+        "Guided IG",
+        PATHS,
+        "Near the straight line, but values of small gradient move first: the path goes around noise.",
+        "Kapishnikov, Venugopalan, Avci, Wedin, Terry and Bolukbasi. Guided Integrated Gradients: an Adaptive Path "
+        "Method for Removing Noise. CVPR 2021. arXiv:2106.09788",
+        False,
+        _line_settings("guided-ig", "paper", fraction=0.25, max_dist=0.02),
+        _build_guided_ig,
+        (
+            Option("fraction", "Fraction", "Share of the values that moves at once; 1 is the straight line.",
+                   0.25, 0.05, 1.0, 0.05),
+            Option("max_dist", "Corridor", "Half width of the corridor around the straight line; 0 is the line.",
+                   0.02, 0.0, 1.0, 0.02),
+        ),
     ),
 )  # fmt: skip
 

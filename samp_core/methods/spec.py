@@ -137,6 +137,7 @@ class Method:
         builder: makes the method.
         options: settings that only this method has.
         limits: what it cannot do, in a sentence; empty if nothing is known.
+        has_baseline: whether the insertion baseline means something to it.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Method:
     builder: Builder
     options: tuple[Option, ...] = ()
     limits: str = ""
+    has_baseline: bool = True
 
     @property
     def has_path(self) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -82,3 +84,24 @@ def spread(values: Tensor, rows: Int[Tensor, " m"], paths: int) -> Tensor:
     full = values.new_zeros((paths, *values.shape[1:]))
     full[rows] = values
     return full
+
+
+def walk_known(states: Iterable[Tensor], gradient_of: GradientFn, ends: Endpoints, chunk: int) -> Iterator[Step]:
+    """Yield the moves of a path whose states (P, C, H, W) are known beforehand, ends included.
+
+    Gradients need not wait for each other, so those of ``chunk`` states are taken in one call.
+    """
+    active = (ends.end != ends.start).flatten(1).any(1)
+    rows = active.nonzero().squeeze(1)
+    if not len(rows):
+        return
+    paths = len(active)
+    moves = enumerate(pairwise(states))
+    while batch := list(islice(moves, chunk)):
+        here = torch.cat([state[rows] for _, (state, _) in batch])
+        scores, gradients = gradient_of(here, rows.repeat(len(batch)))
+        scores = scores.view(len(batch), len(rows))
+        gradients = gradients.view(len(batch), len(rows), *ends.start.shape[1:])
+        for (k, (state, following)), score, gradient in zip(batch, scores, gradients, strict=True):
+            full = spread(gradient, rows, paths)
+            yield Step(k, active, state, following - state, spread(score, rows, paths), full, full)

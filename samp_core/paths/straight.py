@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
+from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, walk_known
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,5 @@ class StraightPath:
 
     def walk(self, gradient_of: GradientFn, ends: Endpoints) -> Iterator[Step]:
         """Yield the moves; see :class:`~samp_core.paths.base.Path`."""
-        move = (ends.end - ends.start) / self.steps
-        active = move.flatten(1).any(1)
-        rows = active.nonzero().squeeze(1)
-        if not len(rows):
-            return
-        paths = len(move)
-        for first in range(0, self.steps, self.chunk):
-            indices = range(first, min(first + self.chunk, self.steps))
-            states = [torch.lerp(ends.start, ends.end, k / self.steps) for k in indices]
-            scores, gradients = gradient_of(torch.cat([s[rows] for s in states]), rows.repeat(len(states)))
-            scores = scores.view(len(states), len(rows))
-            gradients = gradients.view(len(states), len(rows), *move.shape[1:])
-            for k, state, score, gradient in zip(indices, states, scores, gradients, strict=True):
-                full = spread(gradient, rows, paths)
-                yield Step(k, active, state, move, spread(score, rows, paths), full, full)
+        states = (torch.lerp(ends.start, ends.end, k / self.steps) for k in range(self.steps + 1))
+        yield from walk_known(states, gradient_of, ends, self.chunk)
