@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,13 +51,21 @@ def _positive(text: str) -> int:
     return value
 
 
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError("must be from 0 to 2^63 - 1")
+    return value
+
+
 def _tolerance(text: str) -> float | None:
     if text.lower() in ("none", "off"):
         return None
     return float(text)
 
 
-_positive.__name__, _tolerance.__name__ = "whole number", "number"  # argparse puts these into its messages
+_positive.__name__ = _seed.__name__ = "whole number"
+_tolerance.__name__ = "number"  # argparse puts these into its messages
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--insertion-baseline", choices=BASELINES, help="where insertion starts (default: blur; ig: zero)")
     how.add_argument("--tie-band", type=float, metavar="B", help="1e-6 reproduces the authors' selection")
     how.add_argument("--max-steps", type=_positive, metavar="N", help="refuse or stop a longer search (default: 2000)")
-    how.add_argument("--seed", type=int, metavar="S", help="seed of the noise baseline (default: 0)")
+    how.add_argument("--seed", type=_seed, metavar="S", help="seed of the noise baseline (default: 0)")
     how.add_argument(
         "--option",
         action="append",
@@ -122,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"names with commas between, or 'all'; known: {', '.join(METHODS)}",
     )
     compare.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
-    compare.add_argument("--seed", type=int, default=0, metavar="S", help="seed of everything random (default: 0)")
+    compare.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of everything random (default: 0)")
     return parser  # fmt: skip
 
 
@@ -218,8 +228,12 @@ def _load(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[
         ValueError: an argument cannot be used.
     """
     image = load_image(arguments.image)
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise ValueError(f"--out {arguments.out} is a file; name a folder.")
+    # Nothing is made before there is a result, but that it can be made must be known before the work begins.
+    parent = next(p for p in (arguments.out, *arguments.out.absolute().parents) if p.exists())
+    if not parent.is_dir():
+        raise ValueError(f"--out {arguments.out} cannot be made: {parent} is a file; name a folder.")
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"--out {arguments.out} cannot be written: there is no permission for {parent}.")
     classifier = load_classifier(arguments.model, download=arguments.download).prepare()
     chosen = {
         name: classifier.find_label(text)
@@ -242,7 +256,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     estimate = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
     title, score = describe(classifier, settings)
     say = (lambda *_: None) if arguments.quiet else print
-    say(f"{title}\nexplains the {score}; about {estimate.gradients} gradient evaluations")
+    say(f"{title}\nexplains the {score}; about {estimate.gradients:,} gradient evaluations")
     interrupted = not _walk(run, arguments.quiet)
     explanation = run.result()
     written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation)
@@ -261,15 +275,23 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _walk(run: PathRun | DirectRun, quiet: bool, label: str = "") -> bool:
     """Carry a run to its end with a progress bar; returns whether it got there without an interrupt."""
+    interrupted = False
+
+    def stop(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        run.stop()  # after the step in hand, so that what was walked stays consistent
+
+    before = signal.signal(signal.SIGINT, stop)
     try:
         with tqdm(total=100, disable=quiet, bar_format=f"{label}{_BAR}") as bar:
             for _ in run:
                 bar.update(100 * run.progress - bar.n)
-            bar.update(100 - bar.n)
-    except KeyboardInterrupt:
-        run.stop()
-        return False
-    return True
+            if not interrupted:
+                bar.update(100 - bar.n)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return not interrupted
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -319,6 +341,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Bad images and networks are ValueErrors too, but the command itself was well formed.
         wrong_arguments = isinstance(error, ValueError) and not isinstance(error, ImageError | ClassifierError)
         return 2 if wrong_arguments else 1
+    except KeyboardInterrupt:
+        print("python -m samp_core: interrupted; nothing was written.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

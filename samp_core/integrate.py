@@ -261,6 +261,8 @@ class Isotonic(Rule):
         return result
 
 
+MOST_NODES = 256  # more would only repeat themselves in single precision
+
 RULES = {
     "paper": "Paper: gradient at the start of each move",
     "trapezoid": "Trapezoid: mean of the gradients at both ends",

@@ -40,7 +40,7 @@ def colour_limit(pixel_map: Float[NDArray[np.floating], "h w"], percentile: floa
 
 
 def quantise(pixel_map: Float[NDArray[np.floating], "h w"], limit: float) -> UInt8[NDArray[np.uint8], "h w"]:
-    """Return the map as grey levels: 0 for -limit and below, 128 for 0, 255 for limit and above."""
+    """Return the map as grey levels: 1 for -limit and below, 128 for 0, 255 for limit and above."""
     levels: NDArray[np.uint8] = np.round(128 + 127 * np.clip(pixel_map / limit, -1, 1)).astype(np.uint8)
     return levels
 
@@ -88,7 +88,7 @@ def gap_in_words(relative: float) -> str:
     if relative <= 0.05:
         return "the map adds up to the score's change within 5 %"
     if relative < 1:
-        return f"the map's sum misses the score's change by {100 * relative:.0f} %"
+        return f"the map's sum misses the score's change by {100 * relative:.1f} %"
     return f"the map's sum misses the score's change by {_multiple(relative)} times its size: read it as a ranking"
 
 
@@ -102,7 +102,7 @@ def format_gap(relative: float) -> str:
 
 
 def _multiple(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:.1f}" if value < 99.95 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:

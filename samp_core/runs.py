@@ -45,7 +45,11 @@ def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     if not method.has_path:
         words = f"{method.title}: {', '.join(options)}" if options else method.title
         return words, _score_words(classifier, settings)
-    parts = [f"{settings.steps} steps" if settings.steps else f"{settings.pixels_per_step} pixels a step"]
+    parts = [
+        f"{settings.steps} step{'s' * (settings.steps != 1)}"
+        if settings.steps
+        else f"{settings.pixels_per_step} pixels a step"
+    ]
     if method.is_search:
         parts.append(f"momentum {settings.momentum:g}")
         parts.append(f"IC {settings.ic_tolerance:g}" if settings.ic_tolerance else "no IC")
@@ -58,7 +62,9 @@ def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
 
 
 def _score_words(classifier: Classifier, settings: Settings) -> str:
-    return settings.make_score().describe(classifier.label, settings.target or 0)
+    if settings.target is None:
+        return "score of the network's first choice"
+    return settings.make_score().describe(classifier.label, settings.target)
 
 
 def record(

@@ -39,6 +39,13 @@ def _pick(values: Tensor, target: Tensor) -> Tensor:
     return values.gather(1, target.unsqueeze(1)).squeeze(1)
 
 
+def _require_class(index: int, classes: int) -> None:
+    if not 0 <= index < classes:
+        raise ValueError(
+            f"The network has {classes} classes, numbered from 0 to {classes - 1}; there is no class {index}."
+        )
+
+
 @dataclass(frozen=True)
 class Logit:
     """The network's raw output for the target class, in logits (any real number)."""
@@ -98,6 +105,8 @@ class Contrast:
 
     def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Return the difference of the two logits."""
+        _require_class(self.a, logits.shape[1])
+        _require_class(self.b, logits.shape[1])
         return logits[:, self.a] - logits[:, self.b]
 
     def describe(self, label: Callable[[int], str], target: int) -> str:
@@ -208,7 +217,10 @@ class ScoreFunction:
                 f"The network's output has shape {tuple(output.shape)}; with a target class it must be "
                 "(images, classes). Wrap the network so that it returns logits."
             )
-        return self.score(output, self.target[images])
+        target = self.target[images]
+        _require_class(int(target.min()), output.shape[1])
+        _require_class(int(target.max()), output.shape[1])
+        return self.score(output, target)
 
 
 def _require_finite(values: Tensor, what: str) -> None:

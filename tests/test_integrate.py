@@ -48,6 +48,7 @@ def quadratic(states, paths):
         ("trapezoid", [1, 6], [-1, -6]),
         ("gauss", [1, 6], [-1, -6]),
         ("isotonic", [3.5, 3.5], [-1, -6]),
+        ("idgi", [1, 6], [-1, -6]),  # in each move one value moves and takes the whole gain
     ],
 )
 def test_rules_by_hand(name, upwards, downwards):
@@ -57,7 +58,7 @@ def test_rules_by_hand(name, upwards, downwards):
 
 
 def test_there_is_a_worked_example_of_every_rule():
-    assert set(RULES) == {"paper", "trapezoid", "gauss", "isotonic"}
+    assert set(RULES) == {"paper", "trapezoid", "gauss", "isotonic", "idgi"}
 
 
 def test_what_counts_is_steering_for_paper_and_the_gradient_for_integrals():
@@ -182,13 +183,14 @@ def test_make_rule_refuses_what_it_does_not_know():
         make_rule("gauss", ends, quadratic, 0)
 
 
-def test_only_the_isotonic_rule_is_no_integral():
+def test_rules_that_deal_out_measured_changes_are_no_integrals():
     ends = Endpoints(images([0]), images([1]), torch.ones(1, dtype=torch.float64))
     assert {name: make_rule(name, ends, quadratic).is_integral for name in RULES} == {
         "paper": True,
         "trapezoid": True,
         "gauss": True,
         "isotonic": False,
+        "idgi": False,
     }
 
 

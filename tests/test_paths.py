@@ -8,6 +8,7 @@ import math
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from torch import nn
 
 from samp_core.baselines import GaussianBlur
@@ -15,7 +16,7 @@ from samp_core.integrate import RULES, Isotonic
 from samp_core.methods import METHODS, SAMP, BlurIG, GuidedIG, IntegratedGradients, make_method
 from samp_core.methods.registry import default_settings
 from samp_core.paths import Endpoints, GreedyPath, StraightPath
-from samp_core.scores import PathError
+from samp_core.scores import Contrast, PathError
 
 BLUR = GaussianBlur(5, 2.0)
 PATHS = {
@@ -388,6 +389,10 @@ def test_order_is_early_first(smooth, toys):
         {"directions": ("deletion", "deletion")},
         {"directions": ("sideways",)},
         {"tie_band": -1.0},
+        {"tie_band": math.nan},
+        {"accumulation": "simpson"},
+        {"gauss_nodes": 0},
+        {"batch_size": -1},
         {"max_steps": 0},
     ],
     ids=str,
@@ -400,6 +405,23 @@ def test_impossible_settings_are_refused(settings, smooth):
 def test_unknown_rule_lists_the_known(smooth, toys):
     with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic, idgi"):
         SAMP(smooth, accumulation="simpson").attribute(toys, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target", "says"),
+    [
+        (torch.zeros(2, 12, 10, dtype=torch.float64), 0, "floating point images"),
+        (torch.zeros(1, 2, 12, 10, dtype=torch.long), 0, "floating point images"),
+        (torch.zeros(0, 2, 12, 10, dtype=torch.float64), 0, "no images"),
+        (torch.ones(1, 2, 12, 10, dtype=torch.float64), 7, "numbered from 0 to 2; there is no class 7"),
+        (torch.ones(1, 2, 12, 10, dtype=torch.float64), -1, "there is no class -1"),
+    ],
+)
+def test_impossible_questions_are_refused(inputs, target, says, smooth):
+    with pytest.raises((ValueError, TypeCheckError), match=rf"{says}|inputs"):
+        SAMP(smooth).attribute(inputs, target)
+    with pytest.raises(ValueError, match="there is no class 9"):
+        SAMP(smooth, score=Contrast(0, 9)).attribute(torch.ones(1, 2, 12, 10, dtype=torch.float64), 0)
 
 
 def test_paths_can_be_walked_without_a_network():

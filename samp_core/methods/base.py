@@ -13,7 +13,7 @@ from captum.attr import GradientAttribution
 from jaxtyping import Float
 from torch import Tensor
 
-from samp_core.integrate import Completeness, Rule, make_rule, rule_gradients
+from samp_core.integrate import MOST_NODES, RULES, Completeness, Rule, make_rule, rule_gradients
 from samp_core.paths import Endpoints, Path, Step
 from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
 
@@ -255,6 +255,12 @@ class PathAttribution(GradientAttribution):  # type: ignore[misc]  # captum ship
         batch_size: int | None,
     ) -> None:
         super().__init__(forward_func)
+        if accumulation not in RULES:
+            raise ValueError(f"There is no accumulation rule {accumulation!r}. Choose one of: {', '.join(RULES)}.")
+        if not 1 <= gauss_nodes <= MOST_NODES:
+            raise ValueError(f"gauss_nodes must be from 1 to {MOST_NODES}, not {gauss_nodes}.")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1 or None, not {batch_size}.")
         self.accumulation = accumulation
         self.gauss_nodes = gauss_nodes
         self.score = Logit() if score is None else score
@@ -292,6 +298,10 @@ class PathAttribution(GradientAttribution):  # type: ignore[misc]  # captum ship
             ValueError: inputs, targets or settings do not fit together.
             PathError: an input is not finite.
         """
+        if inputs.ndim != 4 or not inputs.is_floating_point():
+            raise ValueError(
+                f"inputs must be floating point images (N, C, H, W), not {inputs.dtype} of shape {tuple(inputs.shape)}."
+            )
         if not len(inputs):
             raise ValueError("There are no images to explain: inputs has 0 rows.")
         if not torch.isfinite(inputs).all():

@@ -18,7 +18,8 @@ class IntegratedGradients(PathAttribution):
     """Attribution along the straight line from a baseline to the image.
 
     Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv 1703.01365. With
-    ``accumulation="trapezoid"`` or ``"paper"`` the nodes are captum's ``riemann_trapezoid`` or ``riemann_left``;
+    ``accumulation="trapezoid"`` or ``"paper"`` the nodes are captum's ``riemann_trapezoid`` or ``riemann_left``
+    (captum's trapezoid weights add up to (n - 1) / n, ours to 1);
     ``steps=1, accumulation="gauss", gauss_nodes=n`` is captum's ``gausslegendre`` with ``n_steps=n``.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import nn
@@ -58,11 +58,12 @@ class Settings:
     target: int | None = None
     contrast: int | None = None
     seed: int = 0
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold."""
-        return {**asdict(self), "directions": list(self.directions), "options": dict(self.options)}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {"directions": list(self.directions), "options": dict(self.options)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -75,7 +76,10 @@ class Settings:
             raise ValueError(
                 f"There is no setting {', '.join(sorted(unknown))}. Was the file written by a newer version?"
             )
-        return cls(**{**values, "directions": tuple(values.get("directions", DIRECTIONS))})
+        directions = values.get("directions", DIRECTIONS)
+        if isinstance(directions, str):
+            raise ValueError(f"directions must be a list such as ['deletion', 'insertion'], not {directions!r}.")
+        return cls(**{**values, "directions": tuple(directions)})
 
     def make_score(self) -> Score:
         """Build the explained score.

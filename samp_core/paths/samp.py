@@ -60,8 +60,8 @@ class GreedyPath:
                 f"ic_tolerance is a fraction of the whole way, above 0 and at most 1, not {self.ic_tolerance}. "
                 "Use None for no constraint."
             )
-        if self.tie_band < 0 or self.max_steps < 1:
-            raise ValueError("tie_band must not be negative, and max_steps must be at least 1.")
+        if not 0 <= self.tie_band < math.inf or self.max_steps < 1:
+            raise ValueError("tie_band must be a finite number of at least 0, and max_steps at least 1.")
 
     def pixels(self, height: int, width: int) -> int:
         """Return the number of pixels moved at once in an image of this size."""
