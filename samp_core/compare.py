@@ -54,7 +54,7 @@ class Entry:
         return pixel_map
 
 
-def measure(classifier: Classifier, image: Image.Image, entry: Entry, batch_size: int = 32) -> Entry:
+def measure(classifier: Classifier, image: Image.Image, entry: Entry, batch_size: int = 8) -> Entry:
     """Return the entry with its deletion and insertion curves (the paper's protocol), for the score it explains."""
     inputs = classifier.preprocessing(image)
     step = max(1, inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 from dataclasses import replace
@@ -16,7 +17,9 @@ from torch import nn
 from samp_core.images import load_sample
 from samp_core.methods import METHODS, default_settings
 from ui.controls import SHORT
+from ui.grid import card
 from ui.jobs import Job, Turn
+from ui.queue import Item, Queue
 
 ROOT = Path(__file__).parents[1]
 
@@ -259,3 +262,110 @@ def test_a_run_that_nobody_watches_is_given_up(bundled, monkeypatch):
     job.wait(30)
     assert job.status == "stopped"
     assert job.steps < 5
+
+
+# -- Compare ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compare(app: AppTest) -> AppTest:
+    page = app.switch_page("pages/2_Compare.py").run()
+    assert_fine(page)
+    return page
+
+
+def choose(page: AppTest, *names: str) -> AppTest:
+    page.segmented_control(key="compare-preset").set_value("My choice").run()
+    page.multiselect(key="compare-mine").set_value(list(names)).run()
+    return page
+
+
+def compare_to_the_end(page: AppTest) -> Queue:
+    page.button(key="run-all").click().run()
+    queue = page.session_state["queue"]
+    queue.wait(120)
+    page.run()
+    assert_fine(page)
+    assert not queue.active
+    return queue
+
+
+def test_compare_shows_what_it_will_cost_and_each_preset_has_methods(compare):
+    for preset in ("Path methods", "Fast", "The paper's table", "All"):
+        compare.segmented_control(key="compare-preset").set_value(preset).run()
+        assert_fine(compare)
+        assert re.search(r"about \*\*.+\*\* for \d+ methods", text(compare))
+
+
+def test_compare_runs_what_is_chosen_and_remembers_it(compare):
+    choose(compare, "gradient", "edges", "ig")
+    first = compare_to_the_end(compare)
+    assert [item.status for item in first.items] == ["done"] * 3
+    assert "All explain the **logit of" in text(compare)
+    assert {t.label for t in compare.tabs} == {"Deletion and insertion", "Agreement", "Figures", "Export"}
+    choose(compare, "gradient", "ig", "random")
+    assert "differs from it" in text(compare)
+    second = compare_to_the_end(compare)
+    assert [item.status for item in second.items] == ["cached", "cached", "done"]
+    assert second.items[0].entry is first.items[0].entry
+
+
+def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(compare):
+    choose(compare, "ig", "gradient")
+    compare.slider(key="compare-ig-steps").set_value(6).run()
+    first = compare_to_the_end(compare)
+    assert first.items[0].settings.steps == 6
+    compare.slider(key="compare-ig-steps").set_value(8).run()
+    assert [i.status for i in compare_to_the_end(compare).items] == ["done", "cached"]
+    compare.button(key="compare-ig-reset").click().run()
+    assert compare.slider(key="compare-ig-steps").value == 50
+
+
+def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(compare):
+    compare.toggle(key="contrast").set_value(True).run()
+    choose(compare, "gradient", "edges")
+    queue = compare_to_the_end(compare)
+    queue.items[0].status, queue.items[0].entry = "failed", None
+    queue.items[0].error = "This network has no layer for it."
+    compare.run()
+    assert_fine(compare)
+    assert card(queue.items[0])["error"] == "This network has no layer for it."
+    assert "minus logit of" in text(compare)
+
+
+def test_a_failing_method_does_not_hold_up_the_queue(bundled):
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("no memory left")
+
+    image = load_sample("coffee")
+    items = [Item("a", default_settings("gradient", target=1)), Item("b", default_settings("edges", target=1))]
+    queue = Queue(replace(bundled, network=Broken()), image, "cup", items, Turn()).start()
+    queue.wait(30)
+    assert [i.status for i in items] == ["failed", "failed"]  # the map of edges is there, its curves cannot be
+    assert all("no memory left" in i.error for i in items)
+
+
+def test_one_or_all_can_be_cancelled(compare):
+    choose(compare, "samp++", "rise", "edges")
+    compare.button(key="run-all").click().run()
+    queue = compare.session_state["queue"]
+    next(b for b in compare.button if b.label == "Cancel RISE").click().run()
+    while queue.items[0].status == "waiting":
+        time.sleep(0.02)
+    queue.items[0].cancel()
+    queue.wait(60)
+    compare.run()
+    assert_fine(compare)
+    assert [i.status for i in queue.items] == ["cancelled", "cancelled", "done"]
+    compare.button(key="run-all").click().run()
+    compare.button(key="cancel-all").click().run()
+    again = compare.session_state["queue"]
+    again.wait(60)
+    assert [i.status for i in again.items] == ["cancelled", "cancelled", "cached"]
+
+
+def test_no_method_chosen_is_said(compare):
+    choose(compare)
+    assert compare.button(key="run-all").disabled
+    assert "at least one method" in text(compare)

@@ -195,13 +195,50 @@ def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_t
     expect(page.locator(".where")).to_contain_text(re.compile(r"step (\d+) of \1$"))
 
 
+def test_compare_side_by_side(page, address):
+    page.goto(f"{address}/Compare")
+    page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
+    expect(page.get_by_text("for 5 methods")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
+    cards = page.locator(".cards .card")
+    expect(cards).to_have_count(6)
+    expect(page.locator(".cards canvas")).to_have_count(5)
+    expect(cards.filter(has=page.get_by_role("heading", name="Gradient", exact=True))).to_contain_text("has none")
+    expect(cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))).not_to_contain_text("has none")
+
+    # One choice of colours for all, said in words; nothing is asked of the server for it.
+    first = page.locator(".cards canvas").first
+    before = first.screenshot()
+    page.locator("select.scale").select_option("rank")
+    expect(page.locator("p.words")).to_contain_text("rank")
+    page.wait_for_timeout(400)
+    ranked = first.screenshot()
+    assert ranked != before
+    page.locator("input.zoom").evaluate("(r) => { r.value = 4; r.dispatchEvent(new Event('input')); }")
+    page.wait_for_timeout(200)
+    assert first.screenshot() != ranked
+
+    # Sorting puts the edges, which need no gradient, first.
+    page.locator("select.order").select_option("gradients")
+    expect(cards.nth(1)).to_contain_text("Edges")
+
+    page.get_by_role("tab", name="Agreement").click()
+    expect(page.get_by_text("Spearman's rank correlation")).to_be_visible()
+    page.get_by_role("tab", name="Export").click()
+    table = download(page, "Table (csv)").decode()
+    assert len(table.splitlines()) == 6
+    assert b"data:image/png;base64," in download(page, "Report (html)")
+    assert download(page, "Figure (pdf)").startswith(b"%PDF")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_overflows(browser, address, scheme, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(LONG)
-    for path in ("", "/Explain"):
+    for path in ("", "/Explain", "/Compare"):
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
         page.wait_for_timeout(500)

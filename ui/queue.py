@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from PIL import Image
 
 from samp_core.classifiers import Classifier
@@ -15,7 +17,7 @@ from samp_core.compare import Entry, measure
 from samp_core.methods import METHODS, Settings, UnsupportedError
 from samp_core.runs import begin, describe
 from samp_core.scores import PathError
-from ui.jobs import FORGOTTEN, Turn, leave_a_core
+from ui.jobs import FORGOTTEN, Turn
 
 Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", "cancelled"]
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
@@ -105,7 +107,8 @@ class Queue:
         return tuple(item.status for item in self.items)
 
     def _work(self) -> None:
-        leave_a_core()
+        # Between its few messages the queue has the machine to itself: no moving picture wants a core.
+        torch.set_num_threads(os.cpu_count() or 2)
         for item in self.items:
             if item.final:
                 continue

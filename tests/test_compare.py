@@ -1,0 +1,177 @@
+"""Comparing maps: agreement, scales, tables, figures, and the command that makes them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+from samp_core import __main__ as command_line
+from samp_core import load_classifier
+from samp_core.compare import (
+    COLUMNS,
+    SCALES,
+    Entry,
+    disagreement,
+    figure,
+    maps_npz,
+    measure,
+    rank_correlation,
+    report_html,
+    scaled,
+    table,
+    to_csv,
+)
+from samp_core.images import Preprocessing, load_sample
+from samp_core.methods import default_settings
+from samp_core.metrics import deletion, insertion
+from samp_core.runs import begin
+
+
+@pytest.fixture(scope="module")
+def toy():
+    torch.manual_seed(5)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(64, 5)
+    )
+    half = (0.5, 0.5, 0.5)
+    return load_classifier(network, preprocessing=Preprocessing(36, (32, 32), half, half))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return load_sample("coffee")
+
+
+@pytest.fixture(scope="module")
+def entries(toy, photo):
+    found = []
+    for name in ("samp", "ig", "gradient", "random"):
+        settings, run = begin(toy, photo, default_settings(name, target=2))
+        for _ in run:
+            pass
+        found.append(measure(toy, photo, Entry(settings, run.result())))
+    return found
+
+
+def test_rank_correlation_is_spearmans():
+    maps = np.random.default_rng(0).normal(size=(3, 6, 7))
+    maps[2] = -(maps[0] ** 3)
+    expected = spearmanr(maps.reshape(3, -1), axis=1).statistic
+    np.testing.assert_allclose(rank_correlation(maps), expected, atol=1e-12)
+    assert rank_correlation(maps)[0, 2] == pytest.approx(-1)
+    assert np.isnan(rank_correlation(np.stack([maps[0], np.ones((6, 7))]))[0, 1])
+
+
+def test_disagreement_by_hand():
+    a, b = np.array([[1.0, 2.0, 3.0]]), np.array([[3.0, 2.0, 1.0]])
+    np.testing.assert_allclose(disagreement(a, b), [[-1, 0, 1]])
+    np.testing.assert_allclose(disagreement(a, 10 * a), 0)
+
+
+def test_scales_by_hand():
+    small, large = np.linspace(-1, 1, 201).reshape(3, 67), np.linspace(-10, 10, 201).reshape(3, 67)
+    shared = scaled([small, large], "shared")
+    np.testing.assert_allclose(shared[0], small / np.percentile(np.abs(large), 99))
+    own = scaled([small, large], "map")
+    np.testing.assert_allclose(own[0], own[1])
+    assert np.abs(scaled([small], "percentile")[0]).mean() > np.abs(own[0]).mean()
+    rank = scaled([small, 8 * small], "rank")
+    np.testing.assert_allclose(rank[0], rank[1])
+    assert all(np.abs(m).max() <= 1 for scale in SCALES for m in scaled([small, large], scale))
+    with pytest.raises(ValueError, match="no colour scale 'loud'"):
+        scaled([small], "loud")
+
+
+def test_curves_are_the_metrics_of_the_explained_score(toy, photo, entries):
+    inputs = toy.preprocessing(photo)
+    for entry in entries:
+        maps = entry.explanation.attributions
+        for curve, function in ((entry.deletion, deletion), (entry.insertion, insertion)):
+            expected = function(toy.network, inputs, maps, 2, pixels_per_step=1024 // 28)
+            torch.testing.assert_close(curve.scores, expected.scores)
+    settings = replace(entries[0].settings, contrast=1)
+    contrast = measure(toy, photo, Entry(settings, entries[0].explanation))
+    assert "Contrast" in contrast.deletion.protocol
+    assert not torch.equal(contrast.deletion.scores, entries[0].deletion.scores)
+
+
+def test_table_says_what_each_method_has_and_lacks(entries):
+    rows = table(entries)
+    assert all(set(row) == set(COLUMNS) for row in rows)
+    samp, ig, gradient, noise = rows
+    assert samp["gap"] == float(entries[0].explanation.completeness.relative.max())
+    assert gradient["gap"] is None
+    assert noise["gradients"] == 0
+    assert ig["gradients"] == 51
+    for row, entry in zip(rows, entries, strict=True):
+        assert row["difference"] == pytest.approx(float(entry.insertion.auc[0] - entry.deletion.auc[0]), abs=1e-6)
+        assert 0.05 <= row["top_share"] <= 1
+    assert table([Entry(entries[0].settings, entries[0].explanation)])[0]["deletion"] is None
+
+
+def test_csv_has_a_line_a_method_and_the_protocol(entries):
+    lines = list(csv.DictReader(io.StringIO(to_csv(entries))))
+    assert [line["method"] for line in lines] == [e.title for e in entries]
+    assert lines[2]["largest relative completeness gap"] == ""
+    assert all("paper protocol" in line["protocol of the curves"] for line in lines)
+    assert float(lines[0]["deletion AUC"]) == pytest.approx(float(entries[0].deletion.auc[0]))
+
+
+def test_maps_file_holds_every_map(entries):
+    with np.load(io.BytesIO(maps_npz(entries))) as file:
+        assert set(file) == {"samp", "ig", "gradient", "random"}
+        np.testing.assert_allclose(file["ig"], entries[1].map, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_figure_says_its_scale(toy, photo, entries, scale):
+    made = figure(toy, photo, entries, scale=scale, columns=3)
+    assert SCALES[scale] in made.get_supxlabel()
+    titles = [axes.get_title() for axes in made.axes]
+    assert titles == ["photo", *(e.title for e in entries)]
+    assert "no path, no gap" in made.axes[3].get_xlabel()
+    assert len(figure(toy, photo, entries[:1], mode="intensity").axes) == 2
+
+
+def test_report_needs_no_other_file(toy, photo, entries):
+    page = report_html(toy, photo, "<coffee>.png", entries)
+    assert "&lt;coffee&gt;.png" in page
+    assert "<coffee>" not in page
+    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("arXiv", "")
+    assert all(e.title in page for e in entries)
+    assert entries[0].deletion.protocol in page
+
+
+def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command_line, "load_classifier", lambda *a, **k: bundled)
+    photo, out = tmp_path / "cup.png", tmp_path / "out"
+    load_sample("coffee").save(photo)
+    status = command_line.main(["compare", str(photo), "--methods", "gradient, edges", "--out", str(out), "--quiet"])
+    assert status == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        *("figure.pdf", "figure.png", "maps.npz", "report.html", "table.csv"),
+    ]
+    assert [line.split(",")[0] for line in (out / "table.csv").read_text().splitlines()[1:]] == ["Gradient", "Edges"]
+    assert not capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["compare", str(photo), "--methods", "samp,astrology", "--out", str(out)])
+    assert ended.value.code == 2
+    assert "there is no method 'astrology'" in capsys.readouterr().err
+
+
+def test_a_refusing_method_does_not_stop_the_others(toy, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(command_line, "load_classifier", lambda *a, **k: toy)
+    photo, out = tmp_path / "cup.png", tmp_path / "out"
+    load_sample("coffee").save(photo)
+    arguments = ["compare", str(photo), "--methods", "cam,ig", "--out", str(out), "--quiet"]
+    assert command_line.main(arguments) == 0
+    assert "CAM is left out" in capsys.readouterr().err
+    assert len((out / "table.csv").read_text().splitlines()) == 2
