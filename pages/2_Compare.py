@@ -8,7 +8,7 @@ from ui import state
 from ui.choice import choice, estimate
 from ui.comparison import agreement, curves, exports, figures
 from ui.frame import frame
-from ui.grid import card, grid
+from ui.grid import card, grid, placeholder
 from ui.pictures import data_uri
 from ui.sidebar import sidebar
 
@@ -38,10 +38,10 @@ elif queue is not None and not polling and [i.key for i in queue.items] != asked
 def stage() -> None:
     """Draw the grid as it is now; the fragment asks again until everything is done."""
     if queue is None:
-        st.caption(
-            "Each method's map appears here as soon as it is finished, with its time, cost and completeness gap."
-        )
-        st.image(question.classifier.preprocessing.crop_image(question.photo.image), width=224)
+        preprocessing = question.classifier.preprocessing
+        photo = data_uri(preprocessing.crop_image(question.photo.image).convert("RGB"))
+        st.caption("Each method's map appears as soon as it is finished, with its time, cost and completeness gap.")
+        grid(photo, preprocessing.crop, [placeholder(s) for s in wanted], key="grid")
         return
     queue.look()
     done = sum(item.final for item in queue.items)

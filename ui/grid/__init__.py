@@ -13,6 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from samp_core.compare import SCALES, table
+from samp_core.methods import METHODS, Settings
 from samp_core.render import format_gap, palette
 from ui.queue import Item
 
@@ -36,6 +37,12 @@ def _packed(pixel_map: NDArray[np.float64]) -> dict[str, Any]:
     """Return the map as 16-bit integers and what one of them is worth."""
     unit = float(np.abs(pixel_map).max() or 1.0) / 32767
     return {"unit": unit, "values": base64.b64encode(np.round(pixel_map / unit).astype("<i2").tobytes()).decode()}
+
+
+def placeholder(settings: Settings) -> dict[str, Any]:
+    """Return what the grid shows of a method that was not run yet."""
+    title = METHODS[settings.method].title
+    return {"key": title, "title": title, "status": "idle", "error": None, "words": "press Run to see its map"}
 
 
 def card(item: Item) -> dict[str, Any]:

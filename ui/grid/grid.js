@@ -105,7 +105,7 @@ class View {
   card(card) {
     const box = make("div", `card ${card.status}`);
     const title = make("h4", "", card.title);
-    if (card.words) title.append(make("small", "", card.words));
+    if (card.words && card.values) title.append(make("small", "", card.words));
     box.append(title);
     if (!card.values) {
       const stage = this.stage(make("div", "state", card.error || card.words));

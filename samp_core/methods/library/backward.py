@@ -159,7 +159,7 @@ class _Relevance(TorchFunctionMode):
         if active and func in self.passed:
             rest = {key: value for key, value in kwargs.items() if key != "inplace"}
             plain = _PLAIN.get(func, func)
-            return _Pass.apply(plain(args[0].detach(), **rest), args[0])
+            return _Pass.apply(plain(args[0].detach(), **rest), args[0])  # type: ignore[no-untyped-call]
         if func in self.shared and (len(active) == 2 or (len(active) == 1 and func in _named("mean", *_POOLS))):
 
             def run(*tensors: Tensor) -> Tensor:
