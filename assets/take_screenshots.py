@@ -27,7 +27,7 @@ expect.set_options(timeout=LONG)
 
 
 def main(address: str) -> None:
-    """Run SAMP++ in the dark theme and the isotonic variant in the light one."""
+    """Run SAMP++ in the dark theme, the isotonic variant in the light one, and a comparison."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme, method, name in (("dark", "SAMP++", "explain_dark"), ("light", "Isotonic", "explain_light")):
@@ -49,6 +49,14 @@ def main(address: str) -> None:
             page.wait_for_timeout(1200)
             keep(page, name)
             page.close()
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+        page.set_default_timeout(LONG)
+        page.goto(f"{address}/Compare")
+        run = page.get_by_role("button", name="Run", exact=True)
+        run.click()
+        expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
+        page.wait_for_timeout(1200)
+        keep(page, "compare_dark")
         browser.close()
 
 

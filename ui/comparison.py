@@ -27,7 +27,7 @@ from samp_core.render import format_gap, overlay
 from ui.queue import Queue
 
 # Ten colours that stay apart for colour-blind readers, then the same dashed.
-COLOURS = ("#4338ca", "#d97706", "#0f766e", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
+COLOURS = ("#6366f1", "#d97706", "#14a08f", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
 PLAIN = {"displayModeBar": False}
 
 

@@ -15,7 +15,7 @@ from ui.sidebar import Question
 
 OFF = 0.0  # a select slider takes None for "nothing chosen"
 TOLERANCES = [OFF, 1 / 5, 1 / 10, 1 / 20, 1 / 40, 1 / 50, 1 / 100, 1 / 200]
-# The methods that have these knobs; every other one is on the Compare page.
+# The methods that these knobs are for; Compare has all.
 SHORT = {"samp": "SAMP", "samp++": "SAMP++", "samp-isotonic": "Isotonic", "ig": "IG"}
 WAYS = {
     "both": ("deletion", "insertion"),
