@@ -11,7 +11,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -235,9 +234,3 @@ def report_html(
         f'<img alt="maps of all methods" src="data:image/png;base64,{picture}"><h2>Figures</h2>'
         f"<p>Curves: {escape(protocol)}.</p>{''.join(_parts(classifier, entries))}"
     )
-
-
-def top_choice(classifier: Classifier, image: Image.Image) -> int:
-    """Return the class that the network chooses."""
-    with torch.no_grad():
-        return classifier.predict(classifier.preprocessing(image), 1)[0].index

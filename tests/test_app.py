@@ -206,6 +206,15 @@ def test_an_upload_is_used_and_a_bad_one_changes_nothing(explain):
         assert "mine.png, 300 x 200 pixels" in text(explain)
 
 
+def test_a_camera_picture_is_used(explain):
+    explain.segmented_control(key="photo_source").set_value("Camera").run()
+    picture = io.BytesIO()
+    Image.effect_noise((320, 240), 60).save(picture, "JPEG")
+    explain.camera_input(key="camera").upload("camera.jpg", picture.getvalue(), "image/jpeg").run()
+    assert_fine(explain)
+    assert "camera.jpg, 320 x 240 pixels" in text(explain)
+
+
 def test_a_photo_equal_to_its_baseline_is_explained_in_words(explain):
     upload(explain, "grey.png", png(Image.new("RGB", (256, 256), (128, 128, 128))))
     quick(explain)

@@ -72,14 +72,14 @@ def tiny(name: str, **changes: Any) -> Settings:
     return default_settings(name, options={**options, **changes.pop("options", {})}, **changes)
 
 
-def start(who: Classifier, name: str, x: torch.Tensor, target: Any = TARGET, **changes: Any) -> DirectRun:
-    run = make_method(who, tiny(name, **changes)).start(x, target)
+def start(who: Classifier, name: str, x: torch.Tensor, explained: Any = TARGET, **changes: Any) -> DirectRun:
+    run = make_method(who, tiny(name, **changes)).start(x, explained)
     assert isinstance(run, DirectRun)
     return run
 
 
-def maps(who: Classifier, name: str, x: torch.Tensor, target: Any = TARGET, **changes: Any) -> torch.Tensor:
-    run = start(who, name, x, target, **changes)
+def maps(who: Classifier, name: str, x: torch.Tensor, explained: Any = TARGET, **changes: Any) -> torch.Tensor:
+    run = start(who, name, x, explained, **changes)
     for _ in run:
         pass
     return run.result().attributions
@@ -104,7 +104,7 @@ def test_entry_is_told_in_words(name):
 
 @every_method
 def test_map_is_finite_and_everything_else_as_it_was(name, toy, images):
-    before, kept, noise = state_of(toy.network), images.clone(), np.random.get_state()[1].copy()
+    before, kept, noise = state_of(toy.network), images.clone(), np.random.get_state()[1].copy()  # noqa: NPY002  # noqa: NPY002
     rng = torch.random.get_rng_state()
     run = start(toy, name, images)
     progress = list(run)
@@ -121,7 +121,7 @@ def test_map_is_finite_and_everything_else_as_it_was(name, toy, images):
     torch.testing.assert_close(images, kept, rtol=0, atol=0)
     assert not images.requires_grad
     torch.testing.assert_close(torch.random.get_rng_state(), rng, rtol=0, atol=0)
-    np.testing.assert_array_equal(np.random.get_state()[1], noise)
+    np.testing.assert_array_equal(np.random.get_state()[1], noise)  # noqa: NPY002  # noqa: NPY002
     used = result.cost.gradients + result.cost.forwards
     assert (used == result.cost.batches == 0) if name in CONTROLS else (used >= 2 and result.cost.batches > 0)
 
@@ -188,7 +188,8 @@ def test_unknown_and_impossible_options_are_refused(name, toy):
 
 @every_method
 def test_smoke_on_the_bundled_network(name, bundled, cat):
-    result = maps(bundled, name, cat, 282)
+    options = {o.name: 112 for o in METHODS[name].options if o.name in ("window", "stride")}
+    result = maps(bundled, name, cat, 282, options=options)
     assert result.shape == cat.shape
     assert result.isfinite().all()
     assert result.abs().sum() > 0
@@ -310,13 +311,11 @@ def test_lrp_conserves_the_score_without_biases(images):
 def test_lrp_is_captums_epsilon_rule_on_dense_layers(images):
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        network = nn.Sequential(
-            nn.Flatten(), nn.Linear(3072, 16, bias=False), nn.ReLU(), nn.Linear(16, 5, bias=False)
-        ).eval()  # fmt: skip
-    expected = captum.attr.LRP(network).attribute(images.clone().requires_grad_(), torch.tensor(TARGET))
-    torch.testing.assert_close(
-        maps(classifier(network), "lrp", images), expected.detach(), rtol=1e-3, atol=1e-5
-    )  # fmt: skip
+        layers = nn.Linear(3072, 16, bias=False), nn.ReLU(), nn.Linear(16, 5, bias=False)
+    result = maps(classifier(nn.Sequential(nn.Flatten(), *layers)), "lrp", images)
+    flat = images.flatten(1).requires_grad_()
+    expected = captum.attr.LRP(nn.Sequential(*layers)).attribute(flat, torch.tensor(TARGET)).detach()
+    torch.testing.assert_close(result.flatten(1), expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,10 @@ class _Clipped(nn.Module):
         return cast(Tensor, self.low(x.clone()) - self.high(x - 6))
 
 
+def _per_call(module: nn.Module) -> nn.Module:
+    return _Clipped() if type(module) is nn.ReLU6 else copy.deepcopy(module)
+
+
 # Activations that captum has a rule for, or whose parts have one.
 _RESCALED = (nn.ReLU, nn.ReLU6, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
 
@@ -80,10 +84,13 @@ def deeplift(task: Task, fill: Callable[[Tensor], Tensor]) -> Generator[float, N
         "DeepLIFT has no rule for {}, which this network uses. Choose Integrated Gradients or GradientSHAP instead.",
     )
     calls = _count_calls(network, task.inputs[:1])
-    for name, module in list(network.named_modules()):
-        if type(module) in _RESCALED and calls.get(module, 0) > 0 and name:
-            fresh = [_Clipped() if type(module) is nn.ReLU6 else copy.deepcopy(module) for _ in range(calls[module])]
-            network.set_submodule(name, _Calls(fresh).eval())
+    separate: dict[nn.Module, nn.Module] = {}
+    # With duplicates: an activation may hang in the network under several names.
+    for name, module in list(network.named_modules(remove_duplicate=False)):
+        if type(module) in _RESCALED and module in calls:
+            if module not in separate:
+                separate[module] = _Calls([_per_call(module) for _ in range(calls[module])]).eval()
+            network.set_submodule(name, separate[module])
     explainer = DeepLift(task.scored(network))
     parts = []
     for piece in pieces(len(task.inputs), task.batch_size // 2):
@@ -141,6 +148,7 @@ class _Relevance(TorchFunctionMode):
 
     shared = _named("add", "add_", "__add__", "__radd__", "__iadd__", "mean", "avg_pool2d", "adaptive_avg_pool2d")
     passed = _named("relu", "relu_", "relu6")
+    scaling = ("mul", "mul_", "__mul__", "__rmul__", "__imul__", "div", "__truediv__")  # by a constant: linear
     without = _named(
         "mul", "mul_", "__mul__", "__rmul__", "__imul__", "matmul", "__matmul__", "bmm", "softmax", "layer_norm",
         "scaled_dot_product_attention", "multi_head_attention_forward", "div", "__truediv__",
@@ -151,15 +159,15 @@ class _Relevance(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         active = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
-        if func in self.without and (len(active) > 1 or func.__name__ not in ("mul", "__mul__", "__rmul__", "div")):
+        if func in self.without and active and (len(active) > 1 or func.__name__ not in self.scaling):
             raise UnsupportedError(
                 f"LRP has no rule for this network: it computes {func.__name__.strip('_')} of its own activations "
-                "(a gate or an attention). Choose Integrated Gradients or DeepLIFT instead."
+                "(a gate or an attention). Choose Integrated Gradients instead."
             )
         if active and func in self.passed:
             rest = {key: value for key, value in kwargs.items() if key != "inplace"}
             plain = _PLAIN.get(func, func)
-            return _Pass.apply(plain(args[0].detach(), **rest), args[0])  # type: ignore[no-untyped-call]
+            return _Pass.apply(plain(args[0].detach(), **rest), args[0])  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
         if func in self.shared and (len(active) == 2 or (len(active) == 1 and func in _named("mean", *_POOLS))):
 
             def run(*tensors: Tensor) -> Tensor:
