@@ -22,7 +22,7 @@ CONTROLS = {"random", "edges"}
 RANDOM = {"random", "smoothgrad", "gradient-shap", "rise", "lime", "kernel-shap"}
 ACTIVATION = {"cam", "grad-cam", "grad-cam++", "layer-cam", "score-cam"}
 ONLY_LOGITS = {"deeplift", "lrp", "cam"}
-TINY = {"samples": 12, "masks": 12, "channels": 6, "segments": 6, "steps": 2, "window": 12, "stride": 10}
+TINY = {"samples": 12, "masks": 12, "channels": 6, "segments": 16, "steps": 2, "window": 12, "stride": 10}
 TARGET = [1, 3]
 every_method = pytest.mark.parametrize("name", DIRECT)
 
@@ -294,6 +294,13 @@ def test_deeplift_adds_up_with_shared_and_clipped_activations(images):
     with torch.no_grad():
         rise = (network(pictures) - network(0 * pictures))[range(2), TARGET]
     torch.testing.assert_close(result.sum((1, 2, 3)), rise, rtol=1e-4, atol=1e-4)
+
+
+def test_deeplift_refuses_a_block_that_is_used_twice(images):
+    block = Add(nn.ReLU())
+    network = nn.Sequential(nn.Conv2d(3, 6, 3), block, nn.Conv2d(6, 6, 3), block, nn.Flatten(), nn.Linear(6 * 784, 5))
+    with pytest.raises(UnsupportedError, match="one block in several places"):
+        maps(classifier(network), "deeplift", images)
 
 
 def test_lrp_conserves_the_score_without_biases(images):

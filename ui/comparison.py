@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
 from samp_core.compare import (
     COLUMNS,
@@ -44,32 +43,44 @@ def _pair(entries: Sequence[Entry], key: str) -> tuple[Entry, Entry]:
     return by_name[first], by_name[second]
 
 
-def curves(queue: Queue, entries: Sequence[Entry]) -> None:
-    """Show all methods' curves in one plot, and the photo at one point of two of them."""
-    plot = make_subplots(1, 2, subplot_titles=("Deletion (lower is better)", "Insertion (higher is better)"))
+def _plot(entries: Sequence[Entry], direction: str, title: str, below: str) -> go.Figure:
+    """Draw one direction's curves; the AUC stands beside each name."""
+    plot = go.Figure()
     for n, entry in enumerate(entries):
-        line = {"color": COLOURS[n % len(COLOURS)], "dash": "solid" if n < len(COLOURS) else "dash", "width": 2}
-        for column, curve in ((1, entry.deletion), (2, entry.insertion)):
-            assert curve is not None
-            scores = curve.scores[0].tolist()
-            share = [100 * k / (len(scores) - 1) for k in range(len(scores))]
-            plot.add_trace(
-                go.Scatter(
-                    x=share, y=scores, name=f"{entry.title} {curve.auc[0]:.2f}" if column == 1 else entry.title,
-                    line=line, legendgroup=entry.title, showlegend=column == 1,
-                    hovertemplate=f"{entry.title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
-                ),
-                1, column,
-            )  # fmt: skip
-    plot.update_xaxes(title_text="pixels replaced, %", col=1)
-    plot.update_xaxes(title_text="pixels put back, %", col=2)
-    plot.update_yaxes(title_text="score / score of the photo", col=1)
-    plot.update_layout(height=400, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend={"font": {"size": 11}})
-    st.plotly_chart(plot, config=PLAIN, key="curves")
+        curve = entry.deletion if direction == "deletion" else entry.insertion
+        assert curve is not None
+        scores = curve.scores[0].tolist()
+        plot.add_trace(
+            go.Scatter(
+                x=[100 * k / (len(scores) - 1) for k in range(len(scores))],
+                y=scores,
+                name=f"{entry.title} {curve.auc[0]:.2f}",
+                line={"color": COLOURS[n % len(COLOURS)], "dash": "solid" if n < len(COLOURS) else "dash", "width": 2},
+                hovertemplate=f"{entry.title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
+            )
+        )
+    plot.update_layout(
+        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper"},
+        height=360 + 11 * len(entries),
+        margin={"l": 10, "r": 10, "t": 44, "b": 10},
+        legend={"orientation": "h", "y": -0.22, "font": {"size": 11}},
+        xaxis_title=below,
+        yaxis_title="score / score of the photo",
+    )
+    return plot
+
+
+def curves(queue: Queue, entries: Sequence[Entry]) -> None:
+    """Show all methods' curves, and the photo at one point of two of them."""
+    left, right = st.columns(2)
+    falling = _plot(entries, "deletion", "Deletion, paper's protocol (lower is better)", "pixels replaced, %")
+    rising = _plot(entries, "insertion", "Insertion, paper's protocol (higher is better)", "pixels put back, %")
+    left.plotly_chart(falling, config=PLAIN, key="deletion-curves")
+    right.plotly_chart(rising, config=PLAIN, key="insertion-curves")
     first = entries[0]
     assert first.deletion is not None
     assert first.insertion is not None
-    st.caption(f"Protocol: {first.deletion.protocol}. {first.insertion.protocol}. Beside a name: deletion AUC.")
+    st.caption(f"Protocol: {first.deletion.protocol}. {first.insertion.protocol}.")
     st.markdown("**The photo at one point of two curves**")
     pair = _pair(entries, "point")
     steps = first.deletion.scores.shape[1] - 1

@@ -83,14 +83,7 @@ def deeplift(task: Task, fill: Callable[[Tensor], Tensor]) -> Generator[float, N
         (*_RESCALED, BatchNorm),
         "DeepLIFT has no rule for {}, which this network uses. Choose Integrated Gradients or GradientSHAP instead.",
     )
-    calls = _count_calls(network, task.inputs[:1])
-    separate: dict[nn.Module, nn.Module] = {}
-    # With duplicates: an activation may hang in the network under several names.
-    for name, module in list(network.named_modules(remove_duplicate=False)):
-        if type(module) in _RESCALED and module in calls:
-            if module not in separate:
-                separate[module] = _Calls([_per_call(module) for _ in range(calls[module])]).eval()
-            network.set_submodule(name, separate[module])
+    _separate_calls(network, task.inputs[:1])
     explainer = DeepLift(task.scored(network))
     parts = []
     for piece in pieces(len(task.inputs), task.batch_size // 2):
@@ -105,6 +98,24 @@ def deeplift(task: Task, fill: Callable[[Tensor], Tensor]) -> Generator[float, N
         parts.append(part.detach())
         yield piece.stop / len(task.inputs)
     return torch.cat(parts)
+
+
+def _separate_calls(network: nn.Module, images: Tensor) -> None:
+    """Give every call of an activation a module of its own, because captum keeps one call's values in each."""
+    for name, module in list(network.named_modules(remove_duplicate=False)):  # one may hang under several names
+        if type(module) in _RESCALED and name:
+            network.set_submodule(name, copy.deepcopy(module))
+    names = [name for name, m in network.named_modules(remove_duplicate=False) if type(m) in _RESCALED]
+    calls = _count_calls(network, images)
+    named = {name: module for name, module in network.named_modules() if type(module) in _RESCALED}
+    if len(names) > len(named):
+        raise UnsupportedError(
+            "DeepLIFT follows every activation by itself, and this network uses one block in several places. Choose "
+            "Integrated Gradients or GradientSHAP instead."
+        )
+    for name, module in named.items():
+        if module in calls:
+            network.set_submodule(name, _Calls([_per_call(module) for _ in range(calls[module])]).eval())
 
 
 def _count_calls(network: nn.Module, images: Tensor) -> dict[nn.Module, int]:
@@ -146,7 +157,8 @@ def _named(*names: str) -> set[Callable[..., Any]]:
 class _Relevance(TorchFunctionMode):
     """Gives the operations that a network writes without a module their LRP rule. Lives in its own thread only."""
 
-    shared = _named("add", "add_", "__add__", "__radd__", "__iadd__", "mean", "avg_pool2d", "adaptive_avg_pool2d")
+    sums = _named("add", "add_", "__add__", "__radd__", "__iadd__")
+    means = _named("mean", "avg_pool2d", "adaptive_avg_pool2d")
     passed = _named("relu", "relu_", "relu6")
     scaling = ("mul", "mul_", "__mul__", "__rmul__", "__imul__", "div", "__truediv__")  # by a constant: linear
     without = _named(
@@ -167,8 +179,8 @@ class _Relevance(TorchFunctionMode):
         if active and func in self.passed:
             rest = {key: value for key, value in kwargs.items() if key != "inplace"}
             plain = _PLAIN.get(func, func)
-            return _Pass.apply(plain(args[0].detach(), **rest), args[0])  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
-        if func in self.shared and (len(active) == 2 or (len(active) == 1 and func in _named("mean", *_POOLS))):
+            return _Pass.apply(plain(args[0].detach(), **rest), args[0])  # type: ignore[no-untyped-call]
+        if (func in self.sums and len(active) == 2) or (func in self.means and active):
 
             def run(*tensors: Tensor) -> Tensor:
                 filled = list(args)
@@ -183,7 +195,6 @@ class _Relevance(TorchFunctionMode):
 
 # Versions that write into a new tensor, of the functions that may write into their input.
 _PLAIN = {F.relu: torch.relu, torch.relu_: torch.relu, torch.Tensor.relu_: torch.relu}
-_POOLS = ("avg_pool2d", "adaptive_avg_pool2d")
 
 
 class _Pass(torch.autograd.Function):
