@@ -131,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"names with commas between, or 'all'; known: {', '.join(METHODS)}",
     )
+    compare.add_argument(
+        "--batch",
+        type=_positive,
+        default=16,
+        metavar="N",
+        help="most images sent through the network at once; bounds the memory (default: 16)",
+    )
     compare.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
     compare.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of everything random (default: 0)")
     return parser  # fmt: skip
@@ -300,7 +307,7 @@ def _compare(arguments: argparse.Namespace) -> int:
     entries: list[Entry] = []
     interrupted = False
     for name in arguments.methods:
-        settings = default_settings(name, **chosen, seed=arguments.seed)
+        settings = default_settings(name, **chosen, seed=arguments.seed, batch_size=arguments.batch)
         try:
             settings, run = begin(classifier, image, settings)
             interrupted = not _walk(run, arguments.quiet, f"{METHODS[name].title:22}")

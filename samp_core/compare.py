@@ -53,7 +53,7 @@ class Entry:
         return pixel_map
 
 
-def measure(classifier: Classifier, image: Image.Image, entry: Entry, batch_size: int = 8) -> Entry:
+def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
     """Return the entry with its deletion and insertion curves (the paper's protocol), for the score it explains."""
     inputs = classifier.preprocessing(image)
     step = max(1, inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224
@@ -66,7 +66,7 @@ def measure(classifier: Classifier, image: Image.Image, entry: Entry, batch_size
             entry.settings.target,
             pixels_per_step=step,
             score=entry.settings.make_score(),
-            batch_size=batch_size,
+            batch_size=min(entry.settings.batch_size, 8),  # larger ones leave the processor's caches
         )
 
     return replace(entry, deletion=curve(deletion), insertion=curve(insertion))

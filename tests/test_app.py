@@ -374,6 +374,21 @@ def test_one_or_all_can_be_cancelled(compare):
     assert [i.status for i in again.items] == ["cancelled", "cancelled", "cached"]
 
 
+def test_images_at_once_change_memory_and_not_what_is_remembered(compare):
+    choose(compare, "smoothgrad", "edges")
+    first = compare_to_the_end(compare)
+    compare.select_slider(key="compare-batch").set_value(4).run()
+    again = compare_to_the_end(compare)
+    assert [i.status for i in again.items] == ["cached", "cached"]
+    compare.session_state["entries"].clear()
+    compare.session_state["queue"] = None
+    fresh = compare_to_the_end(compare)
+    assert fresh.items[0].settings.batch_size == 4
+    costs = [q.items[0].entry.explanation.cost for q in (first, fresh)]
+    assert costs[0].gradients == costs[1].gradients
+    assert costs[0].batches < costs[1].batches
+
+
 def test_no_method_chosen_is_said(compare):
     choose(compare)
     assert compare.button(key="run-all").disabled

@@ -18,6 +18,7 @@ _TABLE = (
     *("grad-cam", "grad-cam++", "layer-cam", "score-cam", "occlusion", "rise", "xrai", "random"),
 )
 MINE = "My choice"
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 def presets() -> dict[str, list[str]]:
@@ -33,6 +34,7 @@ def presets() -> dict[str, list[str]]:
 def choice(question: Question) -> list[Settings]:
     """Show the presets, the picker and each method's settings; return the settings of the chosen methods."""
     st.session_state.setdefault("compare-preset", "Path methods")
+    st.session_state.setdefault("compare-batch", 16)
     known = presets()
     preset = st.segmented_control(
         "Methods", [*known, MINE], key="compare-preset", required=True, persist_state="session", wrap=True,
@@ -54,7 +56,17 @@ def choice(question: Question) -> list[Settings]:
             "Method", names, format_func=lambda n: METHODS[n].title, key="compare-which", persist_state="session"
         )
         _knobs(METHODS[name])
-    asked = {"score": question.score, "target": question.target, "contrast": question.contrast}
+        st.divider()
+        st.select_slider(
+            "Images at once", BATCHES, key="compare-batch", persist_state="session",
+            help="How many images are sent through the network together. Bounds the memory, changes no result.",
+        )  # fmt: skip
+    asked = {
+        "score": question.score,
+        "target": question.target,
+        "contrast": question.contrast,
+        "batch_size": st.session_state["compare-batch"],
+    }
     return [replace(_settings(METHODS[n]), **asked) for n in names]
 
 

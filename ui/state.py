@@ -99,6 +99,7 @@ def photo() -> Photo:
 def run_key(network_name: str, of: Photo, settings: Settings) -> str:
     """Return what identifies a result: photo, network and every setting that makes a difference to it."""
     values = settings.to_dict()
+    del values["batch_size"]
     if settings.accumulation != "gauss":
         del values["gauss_nodes"]
     return f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"

@@ -39,7 +39,7 @@ def _build_samp(forward_func: Callable[..., Tensor], preprocessing: Preprocessin
         gauss_nodes=s.gauss_nodes,
         max_steps=s.max_steps,
         score=s.make_score(),
-        batch_size=16,
+        batch_size=s.batch_size,
     )
 
 
@@ -56,7 +56,7 @@ def _line(s: Settings) -> dict[str, Any]:
         "accumulation": s.accumulation,
         "gauss_nodes": s.gauss_nodes,
         "score": s.make_score(),
-        "batch_size": 16,
+        "batch_size": s.batch_size,
     }
 
 

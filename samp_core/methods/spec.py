@@ -40,6 +40,7 @@ class Settings:
         contrast: class index to contrast the target with, or None.
         seed: seed of everything random (the noise baseline; the search itself is deterministic).
         options: what only this method has; see its :attr:`Method.options`.
+        batch_size: most images sent through the network at once; decides memory and speed, not the result.
     """
 
     method: str = "samp++"
@@ -59,6 +60,7 @@ class Settings:
     contrast: int | None = None
     seed: int = 0
     options: Mapping[str, float | str] = field(default_factory=dict, hash=False)
+    batch_size: int = 16
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold."""

@@ -56,6 +56,7 @@ def entry(
             score=s.make_score(),
             options={**values, **extras(preprocessing)},
             evaluations=count,
+            batch_size=s.batch_size,
             seed=s.seed,
         )
 
