@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from samp_core import PathError, default_settings, load_classifier, load_image
+from samp_core.allocator import keep_freed_memory
 from samp_core.compare import Entry, measure, table
 from samp_core.methods import METHODS, UnsupportedError
 from samp_core.runs import begin
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=METHOD_NAMES, choices=METHODS)
     parser.add_argument("--out", type=Path, default=Path("results/paper_table.csv"), help="(default: %(default)s)")
     arguments = parser.parse_args()
+    keep_freed_memory()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     known = set()
     if arguments.out.exists():

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from samp_core import __version__
+from samp_core.allocator import keep_freed_memory
 from samp_core.baselines import BASELINES
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.compare import SCALES, Entry, maps_npz, measure, report_html, table, to_csv
@@ -341,6 +342,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
     parsed = _parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         return _compare(parsed) if parsed.command == "compare" else _explain(parsed)
     except (ValueError, PathError, OSError) as error:

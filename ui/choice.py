@@ -12,7 +12,7 @@ from ui import state
 from ui.controls import OFF, TOLERANCES, seconds_in_words, tolerance_words
 from ui.sidebar import Question
 
-_FAST = ("samp", "ig", "gradient", "grad-cam", "edges")
+_FAST = ("samp", "ig", "grad-cam", "edges")
 _TABLE = (
     *("samp", "samp++", "samp-isotonic", "ig", "blur-ig", "guided-ig", "gradient-shap", "smoothgrad", "deeplift"),
     *("grad-cam", "grad-cam++", "layer-cam", "score-cam", "occlusion", "rise", "xrai", "random"),

@@ -19,6 +19,7 @@ from typing import Literal
 import torch
 from PIL import Image
 
+from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier
 from samp_core.methods import Explanation, Settings, make_method
 from samp_core.runs import begin
@@ -190,6 +191,7 @@ def leave_a_core() -> None:
 
 def warm_up(classifier: Classifier) -> float:
     """Return the seconds of one gradient evaluation, after one for warming up."""
+    keep_freed_memory()
     leave_a_core()
     method = make_method(classifier, Settings(method="ig", steps=1, target=0))
     blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))

@@ -1,0 +1,26 @@
+"""Spare the C library from giving memory back between two layers of a network."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep what tensors free for the next ones; return whether it could be told.
+
+    By default it returns large blocks to the kernel at once and asks for them again at the next layer, page by page:
+    a quarter of the time of a small network's forward pass. Applies to the whole process, which then stays at its
+    highest use of memory; so applications call this, the library never does. Nothing happens outside Linux.
+
+    Source: mallopt(3); the PyTorch performance tuning guide gives the same reason for replacing malloc.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is None:
+        return False
+    # One arena, because threads get arenas of their own that are trimmed whatever the thresholds say.
+    return all([mallopt(_M_MMAP_THRESHOLD, 2**30), mallopt(_M_TRIM_THRESHOLD, 2**31 - 1), mallopt(_M_ARENA_MAX, 1)])
