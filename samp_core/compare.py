@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import rankdata
+from torch import Tensor
 
 from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Explanation, Settings
-from samp_core.metrics import Curve, deletion, insertion, variance
+from samp_core.metrics import Curve, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, overlay
 from samp_core.runs import describe
 
@@ -72,16 +73,6 @@ def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
     return replace(entry, deletion=curve(deletion), insertion=curve(insertion))
 
 
-def rank_correlation(maps: Float[NDArray[np.floating], "m h w"]) -> Float[NDArray[np.float64], "m m"]:
-    """Return Spearman's rank correlation of every two maps' pixel values; NaN where a map is constant."""
-    ranks = np.stack([rankdata(m, axis=None) for m in maps])
-    centred = ranks - ranks.mean(1, keepdims=True)
-    norms = np.linalg.norm(centred, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        result: NDArray[np.float64] = centred @ centred.T / np.outer(norms, norms)
-    return np.clip(result, -1, 1)
-
-
 def disagreement(
     a: Float[NDArray[np.floating], "h w"], b: Float[NDArray[np.floating], "h w"]
 ) -> Float[NDArray[np.float64], "h w"]:
@@ -121,15 +112,17 @@ COLUMNS = {
 """Key and heading of each column of :func:`table`."""
 
 
+def _number(value: Float[Tensor, " 1"]) -> float | None:
+    return None if value.isnan() else value.item()
+
+
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return one row an entry with the keys of :data:`COLUMNS`; None where a method has no such figure."""
     rows = []
     for entry in entries:
-        magnitude = np.sort(np.abs(entry.map), axis=None)[::-1]
         relative = entry.explanation.completeness.relative
         low = None if entry.deletion is None else float(entry.deletion.auc[0])
         high = None if entry.insertion is None else float(entry.insertion.auc[0])
-        total = magnitude.sum()
         rows.append(
             {
                 "method": entry.title,
@@ -138,7 +131,7 @@ def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
                 "forwards": entry.explanation.cost.forwards,
                 "gap": float(relative.max()) if relative.numel() else None,
                 "variance": float(variance(entry.explanation.maps)[0]),
-                "top_share": float(magnitude[: magnitude.size // 20].sum() / total) if total else None,
+                "top_share": _number(top_share(entry.explanation.maps, 0.05)),
                 "deletion": low,
                 "insertion": high,
                 "difference": None if low is None or high is None else high - low,
@@ -153,7 +146,7 @@ def to_csv(entries: Sequence[Entry]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*COLUMNS.values(), "protocol of the curves"])
     for entry, row in zip(entries, table(entries), strict=True):
-        protocol = "" if entry.deletion is None else entry.deletion.protocol
+        protocol = "" if entry.deletion is None else str(entry.deletion.protocol)
         writer.writerow(["" if row[k] is None else row[k] for k in COLUMNS] + [protocol])
     return buffer.getvalue()
 
@@ -222,7 +215,7 @@ def report_html(
     figure(classifier, image, entries, scale=scale).savefig(buffer, dpi=150)
     picture = base64.b64encode(buffer.getvalue()).decode()
     score = describe(classifier, entries[0].settings)[1]
-    protocol = next((e.deletion.protocol for e in entries if e.deletion is not None), "curves were not measured")
+    protocol = next((str(e.deletion.protocol) for e in entries if e.deletion is not None), "curves were not measured")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Attribution methods on {escape(name)}</title><style>body{{font:15px/1.5 system-ui,sans-serif;"

@@ -53,17 +53,18 @@ def test_rise_protocol_takes_probabilities_undivided():
     curve = deletion(Summing(), IMAGE, IMAGE, 0, pixels_per_step=4, protocol="rise")
     expected = torch.tensor([[10.0, 0.0]]).double().sub(1).sigmoid()
     torch.testing.assert_close(curve.scores, expected)
-    assert "Probability" in curve.protocol
-    assert "not divided" in curve.protocol
+    assert curve.protocol.score == "Probability"
+    assert curve.protocol.normalisation == "none"
     with pytest.raises(ValueError, match="softmax probability"):
         deletion(Summing(), IMAGE, IMAGE, 0, protocol="rise", score=Logit())
 
 
 def test_protocol_names_all_that_matters():
     words = insertion(Summing(), IMAGE, IMAGE, 0, pixels_per_step=2, score=Probability()).protocol
-    for part in ("insertion", "paper protocol", "Probability", "2 pixels a step", "GaussianBlur", "3 points"):
+    words = str(words)
+    for part in ("insertion", "paper protocol", "Probability", "2 pixels", "GaussianBlur", "3 points"):
         assert part in words
-    assert "divided by the score of the whole image" in words
+    assert "normalisation score of the whole image" in words
 
 
 def test_chunks_change_nothing(smooth, toys):

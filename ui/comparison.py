@@ -16,12 +16,11 @@ from samp_core.compare import (
     disagreement,
     figure,
     maps_npz,
-    rank_correlation,
     report_html,
     table,
     to_csv,
 )
-from samp_core.metrics import state_at
+from samp_core.metrics import rank_correlation, state_at
 from samp_core.render import format_gap, overlay
 from ui.queue import Queue
 

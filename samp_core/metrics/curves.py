@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from samp_core.baselines import Baseline, GaussianBlur, Zero
+from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, pixel_maps, score_words
 from samp_core.scores import Logit, Probability, Score, ScoreFunction, as_target
 
-Protocol = Literal["paper", "rise"]
+CurveProtocol = Literal["paper", "rise"]
 Target = int | Sequence[int] | Tensor | None
 
 
@@ -27,7 +29,7 @@ class Curve:
             paper's protocol, where NaN means that this score is 0.
         auc: mean of the n + 1 scores, (N,).
         direction: ``deletion`` or ``insertion``.
-        protocol: everything that a number of this curve depends on, in words; only numbers of one protocol compare.
+        protocol: everything that a number of this curve depends on; only numbers of one protocol compare.
         pixels_per_step: pixels replaced at a time.
         fill: what replaces them, or what they replace.
     """
@@ -35,7 +37,7 @@ class Curve:
     scores: Float[Tensor, "n k"]
     auc: Float[Tensor, " n"]
     direction: Literal["deletion", "insertion"]
-    protocol: str
+    protocol: Protocol
     pixels_per_step: int
     fill: Baseline
 
@@ -49,7 +51,7 @@ def deletion(
     pixels_per_step: int = 1792,
     baseline: Baseline | None = None,
     score: Score | None = None,
-    protocol: Protocol = "paper",
+    protocol: CurveProtocol = "paper",
     batch_size: int = 32,
 ) -> Curve:
     """Replace pixels by the baseline, the largest attribution first. Lower AUCs are better.
@@ -84,7 +86,7 @@ def insertion(
     pixels_per_step: int = 1792,
     baseline: Baseline | None = None,
     score: Score | None = None,
-    protocol: Protocol = "paper",
+    protocol: CurveProtocol = "paper",
     batch_size: int = 32,
 ) -> Curve:
     """Put pixels back into the blurred image, the largest attribution first. Higher AUCs are better.
@@ -103,7 +105,7 @@ def state_at(
 ) -> Float[Tensor, "n c h w"]:
     """Return the images at point ``k`` of a curve that :func:`deletion` or :func:`insertion` measured."""
     start, end = _ends(curve.direction, inputs, curve.fill)
-    return _mix(start, end, _ranks(inputs, maps), k * curve.pixels_per_step)
+    return mix(start, end, ranks(inputs, maps), k * curve.pixels_per_step)
 
 
 def _ends(direction: str, inputs: Tensor, fill: Baseline) -> tuple[Tensor, Tensor]:
@@ -111,21 +113,23 @@ def _ends(direction: str, inputs: Tensor, fill: Baseline) -> tuple[Tensor, Tenso
     return (inputs, blank) if direction == "deletion" else (blank, inputs)
 
 
-def _ranks(inputs: Tensor, maps: Tensor) -> Tensor:
-    """Return each pixel's place in the order, 0 first, (N, 1, H, W)."""
-    pixel_maps = maps.sum(1) if maps.ndim == 4 else maps
-    if pixel_maps.shape != (len(inputs), *inputs.shape[2:]):
-        raise ValueError(
-            f"Maps of shape {tuple(maps.shape)} do not belong to images of shape {tuple(inputs.shape)}: (N, C, H, W) "
-            "or (N, H, W) of the same images are needed."
-        )
+def ranks(inputs: Float[Tensor, "n c h w"], maps: Float[Tensor, "n ..."]) -> Int[Tensor, "n 1 h w"]:
+    """Return each pixel's place in a map's order, 0 the largest attribution.
+
+    Raises:
+        ValueError: the maps do not belong to the images.
+    """
+    found = pixel_maps(maps, inputs)
     # Stable, so that pixels of the same value keep their place and a curve can be measured twice.
-    order = pixel_maps.flatten(1).argsort(dim=1, descending=True, stable=True)
-    return order.argsort(dim=1).view_as(pixel_maps).unsqueeze(1)
+    order = found.flatten(1).argsort(dim=1, descending=True, stable=True)
+    return order.argsort(dim=1).view_as(found).unsqueeze(1)
 
 
-def _mix(start: Tensor, end: Tensor, ranks: Tensor, pixels: int) -> Tensor:
-    return torch.where(ranks < pixels, end, start)
+def mix(
+    start: Float[Tensor, "*n c h w"], end: Float[Tensor, "*n c h w"], place: Int[Tensor, "*n 1 h w"], pixels: int
+) -> Float[Tensor, "*n c h w"]:
+    """Return ``start`` with its first ``pixels`` pixels of an order (see :func:`ranks`) taken from ``end``."""
+    return torch.where(place < pixels, end, start)
 
 
 def _curve(
@@ -137,7 +141,7 @@ def _curve(
     pixels_per_step: int,
     fill: Baseline,
     score: Score | None,
-    protocol: Protocol,
+    protocol: CurveProtocol,
     batch_size: int,
 ) -> Curve:
     if pixels_per_step < 1 or batch_size < 1:
@@ -153,22 +157,86 @@ def _curve(
     points = math.ceil(pixels / pixels_per_step)
     with torch.no_grad():
         start, end = _ends(direction, inputs, fill)
-        ranks = _ranks(inputs, maps.detach())
+        place = ranks(inputs, maps)
         values = []
         images = torch.arange(count, device=inputs.device)
         # One chunk of states at a time is made, so memory is bounded by the batch and not by the curve.
         jobs = [(k, n) for k in range(points + 1) for n in range(count)]
         for first in range(0, len(jobs), batch_size):
             chunk = jobs[first : first + batch_size]
-            states = [_mix(start[n], end[n], ranks[n], k * pixels_per_step) for k, n in chunk]
+            states = [mix(start[n], end[n], place[n], k * pixels_per_step) for k, n in chunk]
             values.append(function.values(torch.stack(states), images[[n for _, n in chunk]]))
         scores = torch.cat(values).view(points + 1, count).T
     if protocol == "paper":
         whole = scores[:, :1] if direction == "deletion" else scores[:, -1:]
         scores = torch.where(whole == 0, torch.nan, scores / whole)
-    division = "each curve divided by the score of the whole image" if protocol == "paper" else "not divided"
-    words = (
-        f"{direction}, {protocol} protocol: {type(score).__name__} score, {pixels_per_step} pixels a step, fill {fill}"
-        f", {division}, AUC is the mean of {points + 1} points"
+    known = Protocol(
+        f"{direction} curve, mean of {points + 1} points, {protocol} protocol",
+        score=score_words(score),
+        sign="signed",
+        fill=str(fill),
+        step=f"{pixels_per_step} pixels",
+        normalisation="score of the whole image" if protocol == "paper" else "none",
     )
-    return Curve(scores, scores.mean(1), direction, words, pixels_per_step, fill)
+    return Curve(scores, scores.mean(1), direction, known, pixels_per_step, fill)
+
+
+def _curves(subject: Subject, protocol: CurveProtocol) -> tuple[Measurement, ...]:
+    step = max(1, subject.inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224
+    score = subject.score if protocol == "paper" else None
+    down, up = (
+        measure(
+            subject.network,
+            subject.inputs,
+            subject.attributions,
+            subject.target,
+            pixels_per_step=step,
+            score=score,
+            protocol=protocol,
+            batch_size=subject.batch_size,
+        )
+        for measure in (deletion, insertion)
+    )
+    both = replace(
+        up.protocol,
+        definition=up.protocol.definition.replace("insertion curve", "insertion minus deletion"),
+        fill=f"{up.fill} and {down.fill}",
+    )
+    evidence = {"deletion": down.scores, "insertion": up.scores}
+    note = (
+        "" if bool((up.auc - down.auc).isfinite().all()) else "The score of the whole image is 0: nothing to divide by."
+    )
+    prefix = "" if protocol == "paper" else "rise-"
+    return (
+        Measurement(f"{prefix}deletion", down.auc, down.protocol, evidence, note),
+        Measurement(f"{prefix}insertion", up.auc, up.protocol, evidence, note),
+        Measurement(f"{prefix}difference", up.auc - down.auc, both, evidence, note),
+    )
+
+
+PAPER_CURVES = Metric(
+    "curves",
+    "Deletion and insertion",
+    "How fast the score falls when the best pixels go first, and rises when they come first.",
+    "Petsiuk et al. (RISE), BMVC 2018; protocol of Zhang et al. (SAMP), ICLR 2024",
+    (
+        Column("deletion", "Deletion", "down"),
+        Column("insertion", "Insertion", "up"),
+        Column("difference", "Ins. - del.", "up"),
+    ),
+    partial(_curves, protocol="paper"),
+    forwards=58,
+)
+RISE_CURVES = Metric(
+    "rise-curves",
+    "Deletion and insertion, RISE",
+    "The same with softmax probabilities as they are.",
+    "Petsiuk et al. (RISE), BMVC 2018",
+    (
+        Column("rise-deletion", "Deletion (RISE)", "down"),
+        Column("rise-insertion", "Insertion (RISE)", "up"),
+        Column("rise-difference", "Ins. - del. (RISE)", "up"),
+    ),
+    partial(_curves, protocol="rise"),
+    forwards=58,
+)

@@ -1,0 +1,21 @@
+"""The registry of measures: one entry says all that pages, command line, benchmark and tests need to know of one."""
+
+from __future__ import annotations
+
+from samp_core.metrics.base import Column, Metric
+from samp_core.metrics.concentration import CONCENTRATION, GAP
+from samp_core.metrics.curves import PAPER_CURVES, RISE_CURVES
+from samp_core.metrics.faithfulness import DIFFID, INFIDELITY, MU_FIDELITY, SENSITIVITY_N
+from samp_core.metrics.localisation import LOCALISATION
+from samp_core.metrics.sanity import SANITY
+from samp_core.metrics.stability import MAX_SENSITIVITY, ROUNDING, STABILITY
+
+METRICS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        *(PAPER_CURVES, RISE_CURVES, DIFFID, SENSITIVITY_N, MU_FIDELITY, INFIDELITY, GAP, CONCENTRATION),
+        *(STABILITY, ROUNDING, MAX_SENSITIVITY, SANITY, LOCALISATION),
+    )
+}
+
+COLUMNS: dict[str, Column] = {c.name: c for m in METRICS.values() for c in m.columns}

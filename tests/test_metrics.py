@@ -1,0 +1,422 @@
+"""Measures on toys whose values can be worked out by hand, and beside Quantus where it has the same measure."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+from torch import nn
+
+from samp_core.baselines import Zero
+from samp_core.methods import default_settings, make_method
+from samp_core.metrics import (
+    COLUMNS,
+    METRICS,
+    Measurement,
+    Protocol,
+    ProtocolError,
+    ScoreTable,
+    Subject,
+    box_mask,
+    cascade,
+    diffid,
+    energy_inside,
+    entropy,
+    gini,
+    infidelity,
+    layout_stability,
+    max_sensitivity,
+    mu_fidelity,
+    noise_stability,
+    pointing_game,
+    sanity_check,
+    sensitivity_n,
+    similarity,
+    spearman,
+    top_share,
+    variance,
+)
+from samp_core.scores import Logit
+
+MAP = torch.tensor([[[4.0, -3.0], [2.0, 1.0]]], dtype=torch.float64)
+
+
+class Weighted(nn.Module):
+    """Two logits: a weighted sum of the pixels, and 0."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = nn.Parameter(weights.double())
+
+    def forward(self, x):
+        total = (x.double() * self.weights).sum((1, 2, 3))
+        return torch.stack([total, torch.zeros_like(total)], 1)
+
+
+@pytest.fixture
+def weighted():
+    """A linear network, an image, and its exact contributions."""
+    generator = torch.Generator().manual_seed(3)
+    weights = torch.randn(1, 12, 12, generator=generator)
+    image = torch.rand(1, 1, 12, 12, generator=generator).double()
+    return Weighted(weights), image, image * weights.double()
+
+
+def subject_of(network, inputs, attributions, **more):
+    return Subject(network, inputs, torch.zeros(len(inputs), dtype=torch.long), attributions, **more)
+
+
+def gradient_times_input(network, images):
+    leaf = images.detach().requires_grad_()
+    return torch.autograd.grad(network(leaf)[:, 0].sum(), leaf)[0] * images
+
+
+# Concentration.
+
+
+def test_concentration_by_hand():
+    assert variance(MAP).item() == pytest.approx(((4 - 1) ** 2 + (-3 - 1) ** 2 + (2 - 1) ** 2 + 0) / 4)
+    # |a| sorted is 1, 2, 3, 4: sum of (2 i - 5) x_i = -3 - 2 + 3 + 12 = 10, over 4 * 10.
+    assert gini(MAP).item() == pytest.approx(0.25)
+    shares = np.array([0.1, 0.2, 0.3, 0.4])
+    assert entropy(MAP).item() == pytest.approx(-(shares * np.log(shares)).sum())
+    assert top_share(MAP, 0.5).item() == pytest.approx(0.7)
+    assert top_share(MAP, 0.01).item() == pytest.approx(0.4)  # never fewer than one pixel
+
+
+def test_concentration_at_its_ends():
+    one, flat, none = torch.zeros(1, 5, 5), torch.ones(1, 5, 5), torch.zeros(1, 5, 5)
+    one[0, 2, 3] = -7
+    assert gini(one).item() == pytest.approx(24 / 25)
+    assert gini(flat).item() == pytest.approx(0, abs=1e-6)
+    assert entropy(one).item() == 0
+    assert entropy(flat).item() == pytest.approx(np.log(25))
+    assert top_share(one, 0.05).item() == 1
+    for measure in (gini, entropy, lambda m: top_share(m, 0.1)):
+        assert measure(none).isnan().all()
+    with pytest.raises(ValueError, match="fraction"):
+        top_share(one, 0)
+
+
+# Localisation.
+
+
+def test_pointing_and_energy_by_hand():
+    left = box_mask((0, 0, 0.5, 1), 2, 2)
+    assert left.tolist() == [[True, False], [True, False]]
+    assert pointing_game(MAP, left).item() == 1
+    assert pointing_game(MAP, ~left).item() == 0
+    assert energy_inside(MAP, left).item() == pytest.approx(6 / 7)  # the -3 does not count
+    assert energy_inside(-MAP.abs(), left).isnan().all()
+    with pytest.raises(ValueError, match="no pixel"):
+        box_mask((0.1, 0.1, 0.2, 0.2), 2, 2)
+
+
+# Faithfulness.
+
+
+def test_diffid_of_a_perfect_and_of_the_opposite_order():
+    # The class is first as long as the sum is positive; only one pixel counts for it, all others slightly against.
+    weights = torch.full((1, 10, 10), -0.01)
+    weights[0, 4, 4] = 5
+    network, image = Weighted(weights), torch.ones(1, 1, 10, 10).double()
+    best, hits = diffid(network, image, weights[None, 0].double(), 0)
+    assert best.item() == 1
+    assert hits[0].tolist() == [[1.0] * 9, [0.0] * 9]
+    worst, _ = diffid(network, image, -weights[None, 0].double(), 0)
+    assert worst.item() == -1
+
+
+def test_diffid_by_hand():
+    # Five pixels of 1 and five of -0.9: kept alone, the first k tenths are ahead until the negatives catch up.
+    weights = torch.cat([torch.ones(5), torch.full((5,), -1.1)]).view(1, 1, 10)
+    network, image = Weighted(weights), torch.ones(1, 1, 1, 10).double()
+    value, hits = diffid(network, image, weights.double(), 0)
+    kept = [min(k, 5) - 1.1 * max(0, k - 5) > 0 for k in range(1, 10)]
+    removed = [max(0, 5 - k) - 1.1 * (5 - max(0, k - 5)) > 0 for k in range(1, 10)]
+    assert hits[0, 0].bool().tolist() == kept
+    assert hits[0, 1].bool().tolist() == removed
+    assert value.item() == pytest.approx((sum(kept) - sum(removed)) / 9)
+
+
+def test_exact_contributions_of_a_linear_network_predict_every_drop(weighted):
+    network, image, exact = weighted
+    value, sums, drops = sensitivity_n(network, image, exact, 0, samples=12)
+    torch.testing.assert_close(sums, drops)
+    assert value.item() == pytest.approx(1)
+    value, sums, drops = mu_fidelity(network, image, exact, 0, grid=4, samples=20)
+    torch.testing.assert_close(sums, drops)
+    assert value.item() == pytest.approx(1)
+    assert infidelity(network, image, exact, 0).item() == pytest.approx(0, abs=1e-12)
+    assert infidelity(network, image, 17 * exact, 0).item() == pytest.approx(0, abs=1e-12)  # scaling is free
+    assert sensitivity_n(network, image, -exact, 0)[0].item() == pytest.approx(-1)
+    assert mu_fidelity(network, image, -exact, 0)[0].item() == pytest.approx(-1)
+
+
+def test_correlations_are_pearsons_and_seeded(weighted):
+    network, image, exact = weighted
+    noise = torch.randn(exact.shape, generator=torch.Generator().manual_seed(9)).double()
+    value, sums, drops = mu_fidelity(network, image, exact + noise, 0, samples=30, seed=4)
+    assert value.item() == pytest.approx(np.corrcoef(sums[0], drops[0])[0, 1])
+    again = mu_fidelity(network, image, exact + noise, 0, samples=30, seed=4, batch_size=1)
+    assert again[0].item() == pytest.approx(value.item())
+    assert mu_fidelity(network, image, exact + noise, 0, samples=30, seed=5)[0].item() != value.item()
+    value, sums, drops = sensitivity_n(network, image, exact + noise, 0, samples=30)
+    each = [np.corrcoef(sums[0, k], drops[0, k])[0, 1] for k in range(3)]
+    assert value.item() == pytest.approx(np.mean(each))
+
+
+def test_sizes_of_the_random_sets(weighted):
+    network, image, _ = weighted
+    ones = torch.ones_like(image)
+    _, sums, _ = sensitivity_n(network, image, ones, 0, sizes=(0.25, 0.5), samples=3)
+    assert sums[0].tolist() == [[36.0] * 3, [72.0] * 3]
+    _, sums, _ = mu_fidelity(network, image, ones, 0, grid=3, share=1 / 3, samples=3)
+    assert sums[0].tolist() == [48.0] * 3  # 3 cells of 16 pixels
+
+
+def test_a_flat_map_correlates_with_nothing(weighted):
+    network, image, exact = weighted
+    flat = subject_of(network, image, torch.zeros_like(exact))
+    for name in ("sensitivity-n", "mu-fidelity"):
+        (found,) = METRICS[name].compute(flat)
+        assert found.values.isnan().all()
+        assert found.note
+
+
+def test_infidelity_by_hand():
+    # One square covers the whole image, so prediction and drop are one number and scaling makes them equal; a map of
+    # zeros predicts nothing and the error is the squared drop.
+    network = Weighted(torch.tensor([[[2.0, 1.0]]]))
+    image = torch.tensor([[[[3.0, 4.0]]]]).double()
+    assert infidelity(network, image, torch.ones_like(image), 0, side=1.0).item() == pytest.approx(0)
+    assert infidelity(network, image, torch.zeros_like(image), 0, side=1.0).item() == pytest.approx(100)
+
+
+# Stability and sanity.
+
+
+def test_stability_of_a_linear_network(weighted):
+    network, image, exact = weighted
+    values, maps = noise_stability(gradient_times_input, network, image, exact, sigma=1e-9)
+    assert values.item() == pytest.approx(1)
+    rough, maps = noise_stability(gradient_times_input, network, image, exact, sigma=0.5)
+    noise = 0.5 * torch.randn(image.shape[1:], generator=torch.Generator().manual_seed(0), dtype=image.dtype)
+    torch.testing.assert_close(maps, ((image + noise) * network.weights).sum(1).detach())
+    assert rough.item() == pytest.approx(spearmanr(exact.flatten(), maps.flatten()).statistic)
+    assert rough.item() < 0.99
+
+
+def test_max_sensitivity_by_hand():
+    # Gradient times input of a sum is the image: the relative change is |noise| / |image|, at most radius / 1.
+    network, image = Weighted(torch.ones(2, 3, 3)), torch.ones(1, 2, 3, 3).double()
+    value = max_sensitivity(gradient_times_input, network, image, radius=0.1, samples=3, seed=1)
+    generator = torch.Generator().manual_seed(1)
+    drawn = [2 * torch.rand(2, 3, 3, generator=generator, dtype=torch.float64) - 1 for _ in range(3)]
+    assert value.item() == pytest.approx(max(0.1 * d.norm().item() for d in drawn) / 18**0.5)
+
+
+def test_another_layout_is_the_same_function(smooth, toys):
+    before = copy.deepcopy(smooth.state_dict())
+    exact = gradient_times_input(smooth, toys)
+    values, maps = layout_stability(gradient_times_input, smooth, toys, exact)
+    torch.testing.assert_close(maps, exact.sum(1))
+    assert (values > 0.999).all()
+    assert all(torch.equal(before[k], v) for k, v in smooth.state_dict().items())
+    last = copy.deepcopy(smooth).to(memory_format=torch.channels_last)
+    seen = []
+
+    def explain(network, images):
+        seen.append(network[0].weight.is_contiguous())
+        return gradient_times_input(network, images)
+
+    layout_stability(explain, last, toys, exact)
+    layout_stability(explain, smooth, toys, exact)
+    assert seen == [True, False]
+
+
+def test_cascade_goes_from_the_output_down(smooth):
+    before = copy.deepcopy(smooth.state_dict())
+    stages = list(cascade(smooth, stages=2))
+    assert [name for name, _ in stages] == ["4", "0"]
+    first, second = (network.state_dict() for _, network in stages)
+    assert torch.equal(first["0.weight"], before["0.weight"])
+    assert not torch.equal(first["4.weight"], before["4.weight"])
+    assert not torch.equal(second["0.weight"], before["0.weight"])
+    assert torch.equal(first["4.weight"], second["4.weight"])
+    assert all(torch.equal(before[k], v) for k, v in smooth.state_dict().items())
+    assert second["0.weight"].std() == pytest.approx(before["0.weight"].std(), rel=0.5)
+    with pytest.raises(ValueError, match="no parameters"):
+        next(cascade(nn.Flatten()))
+
+
+def test_sanity_check_tells_an_edge_detector_from_an_explanation(smooth, toys):
+    exact = gradient_times_input(smooth, toys)
+    ranks, shapes, maps = sanity_check(gradient_times_input, smooth, toys, exact, stages=2)
+    assert maps.shape == (3, 2, 12, 10)
+    assert (ranks < 0.95).all()
+
+    def blind(network, images):
+        return images
+
+    ranks, shapes, _ = sanity_check(blind, smooth, toys, toys, stages=2)
+    assert torch.allclose(ranks, torch.ones_like(ranks))
+    assert torch.allclose(shapes, torch.ones_like(shapes))
+
+
+def test_similarity_of_maps():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.rand(2, 9, 9, generator=generator), torch.rand(2, 9, 9, generator=generator)
+    assert torch.allclose(similarity(a, -3 * a), torch.ones(2).double())
+    assert (similarity(a, b) < 0.6).all()
+    assert similarity(a, torch.zeros_like(a)).isnan().all()
+    expected = [spearmanr(x.flatten(), y.flatten()).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(spearman(a, b), expected, atol=1e-12)
+
+
+# Protocols.
+
+
+def test_two_protocols_cannot_share_a_column(weighted):
+    network, image, exact = weighted
+    table = ScoreTable()
+    first, second = (METRICS["mu-fidelity"].compute(subject_of(network, image, exact, seed=s)) for s in (0, 1))
+    table.add("a", first)
+    table.add("b", first)
+    with pytest.raises(ProtocolError, match=r"seed 0.*seed 1"):
+        table.add("c", second)
+    paper = METRICS["curves"].compute(subject_of(network, image, exact))
+    rise = METRICS["rise-curves"].compute(subject_of(network, image, exact))
+    table.add("a", [*paper, *rise])
+    assert {m.name for m in paper}.isdisjoint(m.name for m in rise)
+
+
+def test_protocol_in_words():
+    words = str(Protocol("definition", score="Logit", samples=3, seed=0))
+    assert words == "definition; score Logit; samples 3; seed 0"
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_registered_metric(name, smooth, toys):
+    """Being registered is being tested: names, shapes, order of images, protocol, nothing changed."""
+    metric = METRICS[name]
+    exact = gradient_times_input(smooth, toys)
+    before = copy.deepcopy(smooth.state_dict())
+    more = {"explain": gradient_times_input, "box": (0.2, 0.2, 0.9, 0.9), "gap": torch.tensor([0.1, 0.2, 0.3])}
+    found = metric.compute(subject_of(smooth, toys, exact, **more))
+    assert tuple(m.name for m in found) == tuple(c.name for c in metric.columns)
+    for measurement in found:
+        assert isinstance(measurement, Measurement)
+        assert measurement.values.shape == (3,)
+        assert measurement.values.isfinite().all(), measurement.note
+        assert measurement.protocol.definition
+        assert measurement.note == ""
+        assert measurement.name in COLUMNS
+    again = metric.compute(subject_of(smooth, toys, exact, **more, batch_size=2))
+    for one, other in zip(found, again, strict=True):
+        torch.testing.assert_close(one.values.double(), other.values.double())
+        assert one.protocol == other.protocol
+    single = metric.compute(subject_of(smooth, toys[:1], exact[:1], **more | {"gap": torch.tensor([0.1])}))
+    for one, other in zip(found, single, strict=True):
+        torch.testing.assert_close(one.values[:1].double(), other.values.double())
+    assert metric.summary.endswith(".")
+    assert metric.citation
+    assert all(torch.equal(before[k], v) for k, v in smooth.state_dict().items())
+    if metric.needs in ("explain", "box"):
+        with pytest.raises(ValueError, match="needs"):
+            metric.compute(subject_of(smooth, toys, exact))
+    if metric.needs == "gap" or name == "gap":
+        (missing,) = metric.compute(subject_of(smooth, toys, exact))
+        assert missing.values.isnan().all()
+        assert missing.note
+
+
+def test_methods_of_the_registry_can_be_measured(bundled, cat):
+    settings = default_settings("samp", target=282)
+    explained = make_method(bundled, settings).explain(cat, 282)
+
+    def explain(network, images):
+        from dataclasses import replace
+
+        return make_method(replace(bundled, network=network), settings).explain(images, 282).attributions
+
+    subject = Subject(bundled.network, cat, torch.tensor([282]), explained.attributions, explain=explain)
+    (rounding,) = METRICS["rounding"].compute(subject)
+    assert 0.3 < rounding.values.item() < 0.999  # the search is chaotic, but not arbitrary
+    (difference,) = METRICS["diffid"].compute(subject)
+    assert difference.values.item() > 0
+
+
+# Quantus.
+
+
+@pytest.fixture(scope="module")
+def quantus():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("quantus")
+
+
+def ask(quantus_metric, network, images, attributions, **more):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return quantus_metric(
+            model=network, x_batch=images.numpy(), y_batch=np.zeros(len(images), int), a_batch=attributions.numpy(),
+            device="cpu", **more,
+        )  # fmt: skip
+
+
+QUIET = {"disable_warnings": True, "display_progressbar": False, "normalise": False}
+
+
+def test_concentration_agrees_with_quantus(quantus, smooth, toys):
+    maps = toys.sum(1)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(240, 3)).double()
+    found = ask(quantus.Sparseness(**QUIET, abs=True), network, toys, maps.unsqueeze(1))
+    np.testing.assert_allclose(gini(maps), found, rtol=1e-5)
+    found = ask(quantus.Complexity(**QUIET, abs=True), network, toys, maps.unsqueeze(1))
+    np.testing.assert_allclose(entropy(maps), found, rtol=1e-5)
+
+
+def test_localisation_agrees_with_quantus(quantus, smooth, toys):
+    maps = toys.sum(1)
+    mask = box_mask((0.3, 0.1, 0.9, 0.7), 12, 10)
+    masks = mask.expand(3, 1, -1, -1).numpy()
+    found = ask(quantus.PointingGame(**QUIET, abs=False), smooth, toys, maps.unsqueeze(1), s_batch=masks)
+    assert [bool(v) for v in pointing_game(maps, mask)] == [bool(v) for v in found]
+    positive = maps.clamp(min=0)
+    found = ask(quantus.RelevanceMassAccuracy(**QUIET, abs=False), smooth, toys, positive.unsqueeze(1), s_batch=masks)
+    np.testing.assert_allclose(energy_inside(maps, mask), found, rtol=1e-5)
+
+
+def test_deletion_agrees_with_quantus_pixel_flipping(quantus):
+    from samp_core.metrics import deletion
+
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(1, 1, 6, 6, generator=generator)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.Tanh(), nn.Linear(4, 2)).eval()
+    maps = torch.randn(1, 1, 6, 6, generator=generator)
+    flipping = quantus.PixelFlipping(
+        features_in_step=4, perturb_baseline=0.0, **QUIET, abs=False, return_auc_per_sample=False
+    )
+    found = np.asarray(ask(flipping, network, image, maps, softmax=True)).ravel()
+    ours = deletion(network, image, maps, 0, pixels_per_step=4, baseline=Zero(), protocol="rise")
+    np.testing.assert_allclose(ours.scores[0, 1:], found, rtol=1e-4)  # Quantus leaves the whole image out
+
+
+def test_bhatts_faithfulness_agrees_with_quantus_on_a_linear_network(quantus, weighted):
+    network, image, exact = weighted
+    network = network.float().eval()
+    np.random.seed(0)  # noqa: NPY002 - the only seed that Quantus takes
+    metric = quantus.FaithfulnessCorrelation(
+        nr_runs=40, subset_size=36, perturb_baseline=0.0, **QUIET, abs=False, return_aggregate=False
+    )
+    found = ask(metric, network, image.float(), exact.float(), softmax=False)
+    ours, _, _ = sensitivity_n(network, image.float(), exact.float(), 0, sizes=(0.25,), samples=40, score=Logit())
+    assert found[0] == pytest.approx(1, abs=1e-4)
+    assert ours.item() == pytest.approx(1, abs=1e-4)
