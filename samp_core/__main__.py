@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from PIL import Image
@@ -17,6 +18,24 @@ from tqdm import tqdm
 from samp_core import __version__
 from samp_core.allocator import keep_freed_memory
 from samp_core.baselines import BASELINES
+from samp_core.benchmark import (
+    DEFAULT_METHODS,
+    DEFAULT_METRICS,
+    Plan,
+    Results,
+    Stopped,
+    Store,
+    check_device,
+    export,
+    find_photos,
+    markdown,
+    measurable,
+    summary,
+)
+from samp_core.benchmark import load as load_results
+from samp_core.benchmark import run as run_here
+from samp_core.benchmark.cluster import run as run_on_ray
+from samp_core.benchmark.report import FORMATS, INTERVALS
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.compare import SCALES, Entry, maps_npz, measure, report_html, table, to_csv
 from samp_core.compare import figure as compare_figure
@@ -141,7 +160,61 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
     compare.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of everything random (default: 0)")
+    _benchmark_parser(commands)
     return parser  # fmt: skip
+
+
+def _benchmark_parser(commands: Any) -> None:
+    bench = commands.add_parser(
+        "benchmark",
+        help="measure many methods on many photos, into a file that survives a kill",
+        description="Measure methods by metrics on every photo of a folder, and print means with intervals. Every "
+        "number is written as soon as it exists; the same command goes on where it was stopped, however it was "
+        "stopped, and several processes may work on one file. With only --out, the file is reported on.",
+        epilog="Example: python -m samp_core benchmark photos --methods samp,samp++,ig --out results.sqlite",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bench.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="folder of photos, with its subfolders")
+    bench.add_argument("--images", metavar="FILE", type=Path, nargs="+", default=[], help="photos, one by one")
+    bench.add_argument("--out", metavar="FILE", type=Path, required=True, help="SQLite file of the results")
+    bench.add_argument(
+        "--methods",
+        type=_names,
+        default=list(DEFAULT_METHODS),
+        metavar="NAMES",
+        help=f"names with commas between, or 'all' (default: {','.join(DEFAULT_METHODS)})",
+    )
+    bench.add_argument(
+        "--metrics",
+        type=lambda text: tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())),
+        default=DEFAULT_METRICS,
+        metavar="NAMES",
+        help=f"names with commas between; known: {', '.join(measurable())} (default: {','.join(DEFAULT_METRICS)})",
+    )
+    bench.add_argument("--limit", type=_positive, metavar="N", help="only the first N photos, by name")
+    bench.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of everything random (default: 0)")
+    bench.add_argument("--device", default="cpu", metavar="NAME", help="where to compute, e.g. cuda (default: cpu)")
+    bench.add_argument(
+        "--batch",
+        type=_positive,
+        default=8,
+        metavar="N",
+        help="most images sent through the network at once; half as many photos are explained together (default: 8)",
+    )
+    bench.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="'ray' for data sets that outgrow one machine; needs requirements-ray.txt (default: local)",
+    )
+    bench.add_argument("--address", metavar="A", help="of a running Ray cluster; one is started here without it")
+    bench.add_argument("--against", metavar="NAME", choices=METHODS, help="test the other methods against this one")
+    bench.add_argument(
+        "--export", metavar="FILE", type=Path, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
+    )
+    bench.add_argument("--quiet", action="store_true", help="no progress and no table")
+    bench.add_argument("--model", default="efficientnet_lite0", metavar="NAME", help="see explain")
+    bench.add_argument("--download", action="store_true", help="allow weights to be fetched")
 
 
 def _question(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
@@ -339,12 +412,98 @@ def _compare(arguments: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
+def _benchmark(arguments: argparse.Namespace) -> int:
+    for path in arguments.export:
+        if path.suffix.lower() not in FORMATS:
+            raise ValueError(f"--export {path}: the ending must be one of {', '.join(FORMATS)}.")
+    sources = [*([arguments.folder] if arguments.folder else []), *arguments.images]
+    interrupted = False
+    if sources:
+        plan = Plan(
+            find_photos(sources)[: arguments.limit],
+            tuple(default_settings(name, seed=arguments.seed) for name in arguments.methods),
+            arguments.metrics,
+            arguments.batch,
+            arguments.seed,
+        )
+        device = check_device(arguments.device)
+        classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+        classifier.network.to(device)
+        with Store(arguments.out) as store:
+            interrupted = _measure_all(classifier, plan, store, arguments)
+    with Store(arguments.out, read_only=True) as store:
+        results = load_results(store)
+    against = METHODS[arguments.against].title if arguments.against else None
+    if not arguments.quiet:
+        _print_results(results, against)
+    for path in arguments.export:
+        export(results, path, against)
+    return 130 if interrupted else 0
+
+
+def _measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: argparse.Namespace) -> bool:
+    """Carry a plan out with a progress bar; returns whether it was interrupted."""
+    interrupted = False
+
+    def stop(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    def tick() -> None:
+        if interrupted:
+            raise Stopped
+
+    if arguments.engine == "ray":
+        work = run_on_ray(classifier, plan, store, device=arguments.device, address=arguments.address)
+    else:
+        work = run_here(classifier, plan, store, tick=tick)
+    before = signal.signal(signal.SIGINT, stop)
+    failures: dict[str, str] = {}
+    try:
+        with tqdm(
+            total=len(plan.photos) * len(plan.methods), disable=arguments.quiet, unit="map", dynamic_ncols=True
+        ) as bar:
+            for progress in work:
+                bar.set_postfix_str(progress.now)
+                bar.update(progress.done - bar.n)
+                for name in progress.failures.keys() - failures.keys():
+                    bar.write(f"{name} is left out: {progress.failures[name]}", file=sys.stderr)
+                failures = dict(progress.failures)
+                if interrupted:
+                    break
+    except Stopped:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+    return interrupted
+
+
+def _print_results(results: Results, against: str | None) -> None:
+    print(markdown(results))
+    print(f"\n{INTERVALS}.")
+    print("The explained class is the network's first choice on each photo.")
+    for title, words in results.protocols.items():
+        print(f"{title}: {words}.")
+    made = summary(results, against)
+    print("\nMean rank (1 is best):")
+    for column, part in made.dropna(subset="rank").groupby("column", sort=False):
+        places = ", ".join(f"{r['method']} {r['rank']:.2f}" for r in part.sort_values("rank").to_dict("records"))
+        print(f"{column}: {places}")
+    if against and "p" in made:
+        print(f"\nAgainst {against} (Wilcoxon signed-rank, two-sided, Benjamini-Hochberg within a column):")
+        for row in made.dropna(subset="p").to_dict("records"):
+            wins = "" if math.isnan(row["wins"]) else f", better on {100 * row['wins']:.0f} %"
+            print(f"{row['column']}: {row['method']} {row['difference']:+.3g}{wins}, p = {row['p']:.2g}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
     parsed = _parser().parse_args(arguments)
     keep_freed_memory()
     try:
-        return _compare(parsed) if parsed.command == "compare" else _explain(parsed)
+        return {"compare": _compare, "explain": _explain, "benchmark": _benchmark}[parsed.command](parsed)
     except (ValueError, PathError, OSError) as error:
         print(f"python -m samp_core: {error}", file=sys.stderr)
         # Bad images and networks are ValueErrors too, but the command itself was well formed.

@@ -8,13 +8,13 @@ from samp_core.metrics.curves import PAPER_CURVES, RISE_CURVES
 from samp_core.metrics.faithfulness import DIFFID, INFIDELITY, MU_FIDELITY, SENSITIVITY_N
 from samp_core.metrics.localisation import LOCALISATION
 from samp_core.metrics.sanity import SANITY
-from samp_core.metrics.stability import MAX_SENSITIVITY, ROUNDING, STABILITY
+from samp_core.metrics.stability import MAX_SENSITIVITY, ROUNDING, STABILITY, STABILITY_COARSE
 
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
         *(PAPER_CURVES, RISE_CURVES, DIFFID, SENSITIVITY_N, MU_FIDELITY, INFIDELITY, GAP, CONCENTRATION),
-        *(STABILITY, ROUNDING, MAX_SENSITIVITY, SANITY, LOCALISATION),
+        *(STABILITY, STABILITY_COARSE, ROUNDING, MAX_SENSITIVITY, SANITY, LOCALISATION),
     )
 }
 

@@ -1,0 +1,177 @@
+"""What a benchmark is to measure: photos, methods, metrics, and how they are cut into pieces of work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import samp_core
+from samp_core.classifiers import Classifier
+from samp_core.methods import Settings
+from samp_core.metrics import METRICS
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+DEFAULT_METHODS = ("samp", "samp++", "samp-isotonic", "ig", "guided-ig", "grad-cam", "random")
+DEFAULT_METRICS = ("curves", "gap", "concentration")
+COST = ("seconds", "gradients", "forwards")
+"""Measured with every map, without being asked for."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the set: its bytes and what people call it."""
+
+    name: str
+    path: Path
+
+    def read(self) -> tuple[bytes, str]:
+        """Return the file's bytes and their SHA-256 (hexadecimal).
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        data = self.path.read_bytes()
+        return data, hashlib.sha256(data).hexdigest()
+
+
+def find_photos(sources: Iterable[Path]) -> tuple[Photo, ...]:
+    """Return all photos of folders (with their subfolders) and files, in the order of their names.
+
+    Files named one by one are taken whatever they are called; inside a folder only image files count.
+
+    Raises:
+        ValueError: a source does not exist, or there is no photo at all.
+    """
+    found: dict[Path, Photo] = {}
+    for source in sources:
+        if source.is_dir():
+            files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            found |= {p.resolve(): Photo(p.relative_to(source).as_posix(), p) for p in files}
+        elif source.is_file():
+            found[source.resolve()] = Photo(source.name, source)
+        else:
+            raise ValueError(f"There is no folder or file {source}. Check the path.")
+    if not found:
+        kinds = ", ".join(sorted(s[1:] for s in SUFFIXES))
+        raise ValueError(f"No photos were found. Give a folder that holds some ({kinds}), or single files.")
+    return tuple(found.values())
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One method with its settings on one network: what a column of results belongs to.
+
+    Attributes:
+        settings: the method's settings; the class is each photo's own first choice.
+        network: the classifier's name.
+        weights: fingerprint of its weights.
+        versions: of what decides the numbers, so that an upgrade never mixes with what was measured before.
+    """
+
+    settings: Settings
+    network: str
+    weights: str
+    versions: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) of everything that decides the numbers; batch size decides only speed."""
+        settings = self.settings.to_dict()
+        del settings["batch_size"], settings["target"]
+        text = json.dumps([settings, self.network, self.weights, self.versions], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work: a few photos, one configuration, all metrics. The same command makes the same units.
+
+    Photos of one unit are explained together, so a unit that was interrupted is computed again as a whole: a search
+    is chaotic, and another batch would round otherwise.
+    """
+
+    photos: tuple[Photo, ...]
+    configuration: Configuration
+    metrics: tuple[str, ...]
+    batch_size: int
+    seed: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all numbers that each photo gets."""
+        return COST + tuple(c.name for m in self.metrics for c in METRICS[m].columns)
+
+    @property
+    def key(self) -> str:
+        """Name of the unit, the same in every process."""
+        text = json.dumps([self.configuration.fingerprint, [p.name for p in self.photos], self.metrics, self.seed])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A benchmark: every photo by every method, measured by every metric.
+
+    Attributes:
+        photos: see :func:`find_photos`.
+        methods: their settings.
+        metrics: names in :data:`~samp_core.metrics.METRICS`; none that needs a box.
+        batch_size: most images sent through the network at once; half as many photos are explained together.
+        seed: seed of the metrics' random draws.
+    """
+
+    photos: tuple[Photo, ...]
+    methods: tuple[Settings, ...]
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    batch_size: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in self.metrics:
+            if name not in METRICS:
+                raise ValueError(f"There is no metric {name!r}. Choose from: {', '.join(measurable())}.")
+            if METRICS[name].needs == "box":
+                raise ValueError(f"{METRICS[name].title} needs a box drawn on every photo; a benchmark has none.")
+        if not self.photos or not self.methods:
+            raise ValueError("A benchmark needs at least one photo and one method.")
+
+    def units(self, classifier: Classifier) -> Iterator[Unit]:
+        """Yield the pieces of work, photo group by photo group, so that early results cover all methods."""
+        found = tuple((p, version(p)) for p in ("torch", "torchvision", "captum", "numpy", "scipy", "pillow"))
+        versions = (("samp_core", samp_core.__version__), *found)
+        size = max(1, self.batch_size // 2)  # a search walks two directions of each photo at once
+        configurations = [
+            Configuration(
+                replace(s, target=None, batch_size=self.batch_size), classifier.name, classifier.fingerprint, versions
+            )
+            for s in self.methods
+        ]
+        for k in range(0, len(self.photos), size):
+            for configuration in configurations:
+                yield Unit(self.photos[k : k + size], configuration, self.metrics, self.batch_size, self.seed)
+
+
+def measurable() -> list[str]:
+    """Return the names of the metrics that a benchmark can measure."""
+    return [m.name for m in METRICS.values() if m.needs != "box"]
+
+
+def check_device(name: str) -> torch.device:
+    """Return a device by name, tried out.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except Exception as error:  # each back end has its own way to say no
+        raise ValueError(f"The device {name!r} cannot be used: {error}. Use --device cpu.") from error
+    return device

@@ -1,0 +1,267 @@
+"""What the results say: means with intervals, paired tests, ranks, and files of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import bootstrap, false_discovery_control, wilcoxon
+
+from samp_core.benchmark.plan import COST
+from samp_core.benchmark.store import Store
+from samp_core.methods import METHODS
+from samp_core.metrics import COLUMNS
+
+HEADINGS = {"seconds": "Seconds", "gradients": "Gradients", "forwards": "Forwards"}
+FORMATS = (".csv", ".parquet", ".html", ".tex")
+INTERVALS = "95 % percentile bootstrap intervals over photos, 2,000 resamples"
+_CHUNK = 64  # resamples at a time, so that thousands of photos need no gigabytes
+
+
+def heading(metric: str) -> str:
+    """Return what people call a metric's number."""
+    return HEADINGS.get(metric) or COLUMNS[metric].title
+
+
+def better(metric: str) -> str:
+    """Return ``up``, ``down`` or nothing: which way a number is better."""
+    return "down" if metric in COST else COLUMNS[metric].better
+
+
+@dataclass(frozen=True)
+class Results:
+    """All numbers of a store, methods and columns named so that nothing mixes.
+
+    Attributes:
+        frame: one row a number: photo, name, method (its label), metric, column, seed, protocol, value, note. A method
+            with several configurations is several labels; a metric with several protocols is several columns.
+        photos: the photos, those that could not be read with the reason.
+        protocols: column to protocol in words.
+        versions: configuration's label to settings and versions, as JSON.
+    """
+
+    frame: pd.DataFrame
+    photos: pd.DataFrame
+    protocols: dict[str, str]
+    versions: dict[str, tuple[str, str]]
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the methods' labels, in the registry's order."""
+        order = list(METHODS)
+        found = self.frame[["label", "method"]].drop_duplicates()
+        return sorted(found["label"], key=lambda x: order.index(found.set_index("label")["method"][x]))
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns, in the registry's order."""
+        order = [*COLUMNS, *COST]
+        found = self.frame[["column", "metric", "protocol"]].drop_duplicates("column")
+        place = {c: (order.index(m), p) for c, m, p in found.itertuples(index=False)}
+        return sorted(place, key=lambda c: place[c])
+
+    def wide(self, column: str) -> pd.DataFrame:
+        """Return one column's numbers, photos by methods; NaN where there is none."""
+        part = self.frame[self.frame["column"] == column]
+        return part.pivot_table(index="photo", columns="label", values="value", dropna=False).reindex(
+            columns=[x for x in self.labels if x in set(part["label"])]
+        )
+
+    def metric(self, column: str) -> str:
+        """Return the name of a column's metric."""
+        found: str = self.frame.loc[self.frame["column"] == column, "metric"].iloc[0]
+        return found
+
+
+def load(store: Store) -> Results:
+    """Read a store; configurations and protocols that differ get names that differ."""
+    frame = store.results()
+    known = store.configurations().set_index("fingerprint")
+    rows = {str(f): {str(k): str(v) for k, v in row.items()} for f, row in known.to_dict("index").items()}
+    count = Counter(row["method"] for row in rows.values())
+    labels = {
+        fingerprint: METHODS[row["method"]].title + (f" {fingerprint[:6]}" if count[row["method"]] > 1 else "")
+        for fingerprint, row in rows.items()
+    }
+    frame["label"] = frame["configuration"].map(labels)
+    # A failed method's words are no protocol; its numbers are missing under whatever protocol the others have.
+    failed = frame["protocol"].str.startswith("not measured")
+    numbers = frame[~failed].groupby("metric")["protocol"].unique().to_dict()
+    columns, protocols = [], {}
+    for metric, words, missing in zip(frame["metric"], frame["protocol"], failed, strict=True):
+        choices = sorted(numbers.get(metric, [words]))
+        place = 0 if missing else choices.index(words)
+        name = heading(metric) + (f" [{place + 1}]" if len(choices) > 1 else "")
+        columns.append(name)
+        protocols[name] = choices[place]
+    frame["column"] = columns
+    versions = {labels[f]: (row["settings"], row["versions"]) for f, row in rows.items()}
+    return Results(frame, store.photos(), protocols, versions)
+
+
+def interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the mean of (n,) numbers; (NaN, NaN) for less than two."""
+    if len(values) < 2:
+        return np.nan, np.nan
+    found = bootstrap(
+        (values,), np.mean, n_resamples=2000, batch=_CHUNK, method="percentile", rng=np.random.default_rng(seed)
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def summary(results: Results, against: str | None = None) -> pd.DataFrame:
+    """Return one row for each column and method: how many photos, mean, interval, rank, and a paired test.
+
+    Args:
+        results: see :func:`load`.
+        against: label of the method that the others are tested against, photo by photo.
+
+    Returns:
+        ``column``, ``method``, ``photos``, ``missing``, ``mean``, ``low``, ``high``, ``rank`` (mean over the photos
+        that all methods have; 1 is best; NaN where neither way is better), and with ``against`` also ``difference``
+        (mean of method minus the other), ``wins`` (share of photos that are better) and ``p`` (Wilcoxon signed-rank,
+        two-sided, Benjamini-Hochberg over the methods of a column).
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if against is not None and against not in results.labels:
+        raise ValueError(f"There is no method {against!r} in the results. Choose one of: {', '.join(results.labels)}.")
+    rows: list[dict[str, Any]] = []
+    for column in results.columns:
+        wide, way = results.wide(column), better(results.metric(column))
+        ranks = wide.dropna().rank(axis=1, ascending=way == "down").mean() if way else pd.Series(dtype=float)
+        tests: dict[str, dict[str, float]] = {}
+        for label in wide.columns:
+            values = wide[label].dropna().to_numpy()
+            low, high = interval(values)
+            tests[label] = _paired(wide, label, against, way) if against else {}
+            rows.append(
+                {
+                    "column": column,
+                    "method": label,
+                    "photos": len(values),
+                    "missing": int(wide[label].isna().sum()),
+                    "mean": values.mean() if len(values) else np.nan,
+                    "low": low,
+                    "high": high,
+                    "rank": ranks.get(label, np.nan),
+                    **tests[label],
+                }
+            )
+        tested = [label for label, found in tests.items() if np.isfinite(found.get("p", np.nan))]
+        if tested:
+            adjusted = false_discovery_control([tests[label]["p"] for label in tested])
+            for row in rows[-len(tests) :]:
+                if row["method"] in tested:
+                    row["p"] = float(adjusted[tested.index(row["method"])])
+    return pd.DataFrame(rows)
+
+
+def _paired(wide: pd.DataFrame, label: str, against: str, way: str) -> dict[str, float]:
+    nothing = {"difference": np.nan, "wins": np.nan, "p": np.nan}
+    if label == against or against not in wide:
+        return nothing
+    pairs = wide[[label, against]].dropna()
+    difference = (pairs[label] - pairs[against]).to_numpy()
+    if len(difference) < 2:
+        return nothing
+    p = float(wilcoxon(difference).pvalue) if np.any(difference) else 1.0
+    wins = float(np.mean(difference < 0 if way == "down" else difference > 0)) if way else np.nan
+    return {"difference": float(difference.mean()), "wins": wins, "p": p}
+
+
+def table(results: Results, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return methods by columns, each cell ``mean [low, high]``, or what is missing, in words."""
+    cells = {
+        (row["method"], row["column"]): "none"
+        if not row["photos"]
+        else f"{row['mean']:.3g}" + (f" [{row['low']:.3g}, {row['high']:.3g}]" if np.isfinite(row["low"]) else "")
+        for row in summary(results).to_dict("records")
+    }
+    wanted = list(columns) if columns is not None else results.columns
+    return pd.DataFrame(
+        [[cells.get((label, c), "") for c in wanted] for label in results.labels],
+        index=pd.Index(results.labels, name="method"),
+        columns=wanted,
+    )
+
+
+def markdown(results: Results, columns: Sequence[str] | None = None) -> str:
+    """Return :func:`table` in Markdown."""
+    made = table(results, columns)
+    lines = ["| method | " + " | ".join(made.columns) + " |", "|---" * (len(made.columns) + 1) + "|"]
+    lines += [f"| {label} | " + " | ".join(row) + " |" for label, row in zip(made.index, made.to_numpy(), strict=True)]
+    return "\n".join(lines)
+
+
+def export(results: Results, path: Path, against: str | None = None) -> None:
+    """Write the results as the file's ending says.
+
+    ``.csv`` and ``.parquet`` hold every number with its protocol, ``.html`` and ``.tex`` the means with intervals.
+
+    Raises:
+        ValueError: another ending.
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise ValueError(f"{path.name} has an ending that is no format. Use one of: {', '.join(FORMATS)}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ending == ".csv":
+        results.frame.to_csv(path, index=False)
+    elif ending == ".parquet":
+        results.frame.to_parquet(path, index=False)
+    elif ending == ".html":
+        path.write_text(html(results, against), encoding="utf-8")
+    else:
+        path.write_text(latex(results), encoding="utf-8")
+
+
+def latex(results: Results) -> str:
+    """Return :func:`table` as LaTeX, the protocols as comments above."""
+    notes = [f"% {column}: {words}" for column, words in results.protocols.items()]
+    body: str = table(results).style.to_latex(hrules=True, convert_css=False)
+    # The styler leaves text as it is.
+    for sign in ("%", "_", "#", "&amp;"):
+        body = body.replace(sign, "\\" + sign)
+    return "\n".join([*notes, f"% {INTERVALS}".replace("95 %", "95 percent"), body])
+
+
+def html(results: Results, against: str | None = None) -> str:
+    """Return one page that needs no other file: table, test, protocols, versions, photos that could not be read."""
+    made = summary(results, against)
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        "<title>Benchmark of attribution methods</title><style>body{font:15px/1.5 system-ui,sans-serif;"
+        "max-width:1200px;margin:2rem auto;padding:0 1rem;color:#1c1b22}table{border-collapse:collapse;font-size:13px;"
+        "display:block;overflow-x:auto}td,th{padding:.35rem .6rem;border:0;border-bottom:1px solid #ddd;"
+        "text-align:right}"
+        "th:first-child,td:first-child{text-align:left}</style>",
+        f"<h1>Benchmark of attribution methods</h1><p>{results.photos['error'].isna().sum()} photos. {INTERVALS}.</p>",
+        table(results).to_html(border=0),
+        "<h2>All figures</h2>",
+        made.to_html(border=0, index=False, float_format=lambda x: f"{x:.4g}", na_rep="-"),
+    ]
+    if against:
+        parts.append(
+            f"<p>Tested against {escape(against)}: Wilcoxon signed-rank over photos, two-sided, Benjamini-Hochberg "
+            "over the methods of a column.</p>"
+        )
+    parts.append("<h2>Protocols</h2><ul>")
+    parts += [f"<li><b>{escape(c)}</b>: {escape(w)}</li>" for c, w in results.protocols.items()]
+    parts.append("</ul><h2>Settings and versions</h2><ul>")
+    parts += [f"<li><b>{escape(m)}</b>: {escape(s)} {escape(v)}</li>" for m, (s, v) in results.versions.items()]
+    parts.append("</ul>")
+    bad = results.photos[results.photos["error"].notna()]
+    if len(bad):
+        parts.append("<h2>Photos that could not be read</h2><ul>")
+        parts += [f"<li><b>{escape(n)}</b>: {escape(e)}</li>" for n, e in zip(bad["name"], bad["error"], strict=True)]
+        parts.append("</ul>")
+    return "".join(parts)
