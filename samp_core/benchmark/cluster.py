@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -65,12 +66,14 @@ def run(
         raise ValueError(
             "The engine 'ray' needs the package ray. Install it with: pip install -r requirements-ray.txt"
         ) from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unasked
     count = threads or torch.get_num_threads()
     owned = not ray.is_initialized()
     if owned:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, configure_logging=False)
     try:
-        cpus = min(count, int(ray.cluster_resources().get("CPU", 1)))
+        cluster: Any = ray  # which ships no types for these calls
+        cpus = min(count, int(cluster.cluster_resources().get("CPU", 1)))
         task = ray.remote(num_cpus=cpus, num_gpus=0 if device == "cpu" else 1)(_remote)
         yield from _schedule(ray, task, classifier, plan, store, (classifier.name, device, count))
     finally:
