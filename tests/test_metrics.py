@@ -72,7 +72,8 @@ def subject_of(network, inputs, attributions, **more):
 
 def gradient_times_input(network, images):
     leaf = images.detach().requires_grad_()
-    return torch.autograd.grad(network(leaf)[:, 0].sum(), leaf)[0] * images
+    found = torch.autograd.grad(network(leaf)[:, 0].sum(), leaf)[0] * images
+    return found.contiguous(memory_format=torch.channels_last)  # as a prepared network's gradients come
 
 
 # Concentration.

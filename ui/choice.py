@@ -131,13 +131,13 @@ def _settings(method: Method) -> Settings:
     return replace(method.defaults, options=options, **chosen)
 
 
-def estimate(question: Question, wanted: list[Settings]) -> str:
-    """Say what a comparison will cost, before it begins."""
+def estimate(question: Question, wanted: list[Settings], explanations: int = 1, forwards: int = 58) -> str:
+    """Say what explaining and measuring will cost, before it begins; without more said, both curves are measured."""
     count = sum(
         make_method(question.classifier, s).estimate(*question.classifier.preprocessing.crop).gradients for s in wanted
     )
-    # The curves of one method are 58 forward passes, each about a third of a gradient evaluation.
-    count += 19 * len(wanted)
+    # A forward pass takes a little less than half a gradient evaluation.
+    count = count * explanations + round(0.45 * forwards * len(wanted))
     return (
         f"about **{seconds_in_words(count * state.seconds_per_gradient(question.network))}** for {len(wanted)} methods"
     )

@@ -9,7 +9,12 @@ import streamlit as st
 from ui import state
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"app.py": "Home", "pages/1_Explain.py": "Explain", "pages/2_Compare.py": "Compare"}
+PAGES = {
+    "app.py": "Home",
+    "pages/1_Explain.py": "Explain",
+    "pages/2_Compare.py": "Compare",
+    "pages/3_Metrics.py": "Metrics",
+}
 
 _STYLE = """
 <style>

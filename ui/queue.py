@@ -6,21 +6,28 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from samp_core.classifiers import Classifier
 from samp_core.compare import Entry, measure
-from samp_core.methods import METHODS, Settings, UnsupportedError
+from samp_core.methods import METHODS, DirectRun, PathRun, Settings, UnsupportedError, make_method
+from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import begin, describe
 from samp_core.scores import PathError
 from ui.jobs import FORGOTTEN, Turn
 
 Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", "cancelled"]
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
+
+
+class Cancelled(Exception):
+    """An item was taken off the queue while it was worked on."""
 
 
 @dataclass
@@ -34,6 +41,8 @@ class Item:
         progress: fraction done, 0 to 1.
         entry: the result, once there is one.
         error: why there is none, for a user.
+        measured: of :class:`Measuring`, what each metric gave.
+        missing: of :class:`Measuring`, why a metric gave nothing.
     """
 
     key: str
@@ -42,6 +51,8 @@ class Item:
     progress: float = 0.0
     entry: Entry | None = None
     error: str | None = None
+    measured: dict[str, tuple[Measurement, ...]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -114,6 +125,8 @@ class Queue:
                 continue
             try:
                 self._run(item)
+            except Cancelled:
+                pass
             except (UnsupportedError, PathError, ValueError) as error:
                 item.error, item.status = str(error), "failed"
             except Exception as error:
@@ -126,20 +139,94 @@ class Queue:
             if item.final:
                 return
             item.status = "running"
+        if item.entry is None:
             _, run = begin(self.classifier, self.image, item.settings)
-        while item.status == "running":
+            self._walk(item, run)
+            entry = Entry(item.settings, run.result())
+        else:
+            entry = item.entry
+        if not item.final:
+            item.status = "measuring"
+            self._measure(item, entry)
+        if not item.final:
+            item.progress, item.status = 1.0, "done"
+
+    def _walk(self, item: Item, run: PathRun | DirectRun, part: float = 1.0) -> None:
+        """Carry a run out, turn by turn.
+
+        Raises:
+            Cancelled: somebody took the item off the queue.
+        """
+        begun = item.progress
+        while not item.final:
             with self._turn():
                 if next(iter(run), None) is None:
-                    break
-            item.progress = run.progress
+                    return
+            item.progress = begun + part * run.progress
             if time.monotonic() - self._seen > FORGOTTEN:
                 self.cancel()
-        if item.status != "running":
-            run.stop()
-            next(iter(run), None)  # lets a direct method put its network copy away
-            return
+        run.stop()
+        next(iter(run), None)  # lets a direct method put its network copy away
+        raise Cancelled
+
+    def _measure(self, item: Item, entry: Entry) -> None:
         with self._turn():
-            entry = Entry(item.settings, run.result())
-            item.status = "measuring"
             item.entry = measure(self.classifier, self.image, entry)
-        item.progress, item.status = 1.0, "done"
+
+
+class Measuring(Queue):
+    """A queue that measures each map by metrics of one's choice instead of only drawing its curves."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        image: Image.Image,
+        name: str,
+        items: list[Item],
+        turn: Turn,
+        photo_key: str = "",
+        *,
+        metrics: list[str],
+        box: tuple[float, float, float, float] | None = None,
+    ) -> None:
+        super().__init__(classifier, image, name, items, turn, photo_key)
+        self.metrics, self.box = metrics, box
+        self.now = ""
+
+    def _measure(self, item: Item, entry: Entry) -> None:
+        item.entry = entry
+        explanation, inputs = entry.explanation, self.classifier.preprocessing(self.image)
+        relative = explanation.completeness.relative
+        item.progress = 0.0
+        wanted = [name for name in self.metrics if name not in item.measured]
+
+        def explain(network: nn.Module, images: Tensor) -> Tensor:
+            method = make_method(replace(self.classifier, network=network), item.settings)
+            target = torch.tensor([item.settings.target]).expand(len(images))
+            again = method.start(images, target)
+            part = 1 / len(wanted) / max(1, METRICS[self.now].explanations)
+            self._walk(item, again, part)
+            return again.result().attributions
+
+        subject = Subject(
+            self.classifier.network,
+            inputs,
+            torch.tensor([item.settings.target]),
+            explanation.attributions,
+            item.settings.make_score(),
+            relative.amax(0) if len(relative) else None,
+            explain,
+            self.box,
+            min(item.settings.batch_size, 8),
+            item.settings.seed,
+        )
+        for k, name in enumerate(wanted):
+            if item.final:
+                raise Cancelled
+            self.now, item.progress = name, k / len(wanted)
+            try:
+                # What explains again takes its turns step by step, so that other tabs move meanwhile.
+                with nullcontext() if METRICS[name].needs == "explain" else self._turn():
+                    item.measured[name] = METRICS[name].compute(subject)
+            except (UnsupportedError, PathError, ValueError) as error:
+                item.missing[name] = str(error)

@@ -13,8 +13,9 @@ from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import Settings
+from samp_core.metrics import METRICS
 from ui.jobs import Job, Turn, warm_up
-from ui.queue import Item, Queue
+from ui.queue import Item, Measuring, Queue
 
 BUNDLED = "efficientnet_lite0"
 KEPT_ENTRIES = 60  # maps of comparisons kept in a session
@@ -139,19 +140,58 @@ def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: li
     """Start a comparison; results that the session remembers are taken as they are."""
     if (old := queue()) is not None:
         old.cancel()
-        known = {item.key: item.entry for item in old.items if item.entry is not None}
-    else:
-        known = {}
-    remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
-    remembered.update(known)
-    while len(remembered) > KEPT_ENTRIES:
-        remembered.popitem(last=False)
+    remembered = _entries()
     items = []
     for settings in wanted:
         item = Item(run_key(network_name, of, settings), settings)
-        if item.key in remembered:
+        if item.key in remembered and remembered[item.key].deletion is not None:
             item.entry, item.status, item.progress = remembered[item.key], "cached", 1.0
         items.append(item)
     new = Queue(classifier, of.image, of.name, items, turn(), of.fingerprint)
     st.session_state["queue"] = new
     return new.start()
+
+
+def _entries() -> OrderedDict[str, Entry]:
+    """Return the maps that the session remembers, those of the newest comparison and measuring included."""
+    remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
+    for known in (measuring(), queue()):
+        if known is not None:
+            remembered.update({item.key: item.entry for item in known.items if item.entry is not None})
+    while len(remembered) > KEPT_ENTRIES:
+        remembered.popitem(last=False)
+    return remembered
+
+
+def measuring() -> Measuring | None:
+    """Return the session's newest measuring of one photo."""
+    return st.session_state.get("measuring")
+
+
+def start_measuring(
+    classifier: Classifier,
+    of: Photo,
+    network_name: str,
+    wanted: list[Settings],
+    metrics: list[str],
+    box: tuple[float, float, float, float] | None,
+) -> Measuring:
+    """Start measuring; maps and numbers that the session remembers are taken as they are."""
+    old = measuring()
+    if old is not None:
+        old.cancel()
+    remembered = _entries()
+    items = []
+    for settings in wanted:
+        item = Item(run_key(network_name, of, settings), settings, entry=None)
+        item.entry = remembered.get(item.key)
+        if old is not None:
+            same = [i for i in old.items if i.key == item.key]
+            found = same[0].measured if same else {}
+            # A number that depends on the box is as old as the box.
+            item.measured = {n: m for n, m in found.items() if METRICS[n].needs != "box" or old.box == box}
+        items.append(item)
+    new = Measuring(classifier, of.image, of.name, items, turn(), of.fingerprint, metrics=metrics, box=box)
+    st.session_state["measuring"] = new
+    new.start()
+    return new

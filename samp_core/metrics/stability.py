@@ -88,7 +88,7 @@ def max_sensitivity(
     # A tuple, or captum takes the maps of several images for the parts of one.
     def explained(images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         with torch.enable_grad():  # captum switches gradients off around a method that may need them
-            return tuple(explain(network, part) for part in images)
+            return tuple(explain(network, part).contiguous() for part in images)  # which it takes view() of
 
     # One draw at a time: captum would otherwise explain all of them in one batch, whatever that costs in memory.
     found: Tensor = sensitivity_max(

@@ -1,0 +1,277 @@
+"""Metrics of many photos: a benchmark that can be watched, stopped and gone on with."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from samp_core.benchmark import Plan, Progress, Results, Stopped, Store, StoreError, find_photos, load, run, summary
+from samp_core.benchmark.report import INTERVALS, better, html, latex
+from samp_core.classifiers import Classifier
+from samp_core.methods import Settings
+from samp_core.metrics import METRICS
+from ui.choice import choice
+from ui.comparison import COLOURS, PLAIN
+from ui.controls import seconds_in_words
+from ui.jobs import FORGOTTEN, Turn
+from ui.sidebar import UPLOADS, Question
+from ui.state import turn
+
+DEFAULT = ("curves", "gap", "concentration")
+STORE = "results/metrics.sqlite"
+
+
+class Bench:
+    """A benchmark in a thread of its own; what it has measured is in its file, whatever happens to the thread.
+
+    Attributes:
+        progress: how far it is; None before the first look.
+        error: what went wrong, for a user.
+        active: whether it is under way.
+        owned: keeps the folder of uploaded photos alive for as long as they are needed.
+    """
+
+    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turn: Turn, owned: object = None) -> None:
+        self.classifier, self.plan, self.path, self.owned = classifier, plan, path, owned
+        self.progress: Progress | None = None
+        self.error: str | None = None
+        self.active = True
+        self._turn = turn
+        self._cancelled = threading.Event()
+        self._seen = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="samp-benchmark", daemon=True)
+
+    def start(self) -> Bench:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def cancel(self) -> None:
+        """Ask it to end after the piece of work in hand."""
+        self._cancelled.set()
+
+    def look(self) -> None:
+        """Tell it that somebody is watching."""
+        self._seen = time.monotonic()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join(seconds)
+
+    def _tick(self) -> None:
+        if self._cancelled.is_set() or time.monotonic() - self._seen > FORGOTTEN:
+            raise Stopped
+        with self._turn():  # lets runs of other tabs go first, one step each
+            pass
+
+    def _work(self) -> None:
+        torch.set_num_threads(os.cpu_count() or 2)
+        try:
+            with Store(self.path) as store:
+                for progress in run(self.classifier, self.plan, store, tick=self._tick):
+                    self.progress = progress
+        except Stopped:
+            pass
+        except (StoreError, OSError) as error:
+            self.error = str(error)
+        except Exception as error:
+            logging.getLogger(__name__).exception("a benchmark failed")
+            self.error = f"{type(error).__name__}: {error}. The terminal has the details."
+        self.active = False
+
+
+def many_photos(question: Question) -> None:
+    """Show source, choices, progress and results of a benchmark."""
+    bench: Bench | None = st.session_state.get("bench")
+    polling = bench is not None and bench.active
+    left, right = st.columns(2)
+    with left:
+        st.session_state.setdefault("bench-source", "Folder")
+        source = st.segmented_control(
+            "Photos", ["Folder", "Uploads"], key="bench-source", required=True, persist_state="session"
+        )
+        if source == "Folder":
+            folder = st.text_input(
+                "Folder", key="bench-folder", persist_state="session", placeholder="/home/me/photos",
+                help="A folder on the machine that the app runs on; its subfolders are searched, too.",
+            )  # fmt: skip
+            uploads = []
+        else:
+            folder = ""
+            uploads = st.file_uploader("Photos", UPLOADS, accept_multiple_files=True, key="bench-uploads") or []
+    with right:
+        st.session_state.setdefault("bench-store", STORE)
+        path = Path(
+            st.text_input(
+                "File of results", key="bench-store", persist_state="session",
+                help="Written while measuring, and shown below. `python -m samp_core benchmark` writes the same "
+                "kind of file. If it exists, measuring goes on where it stopped.",
+            ).strip()
+            or STORE
+        )  # fmt: skip
+        limit = st.number_input("At most so many photos", 1, 100_000, 20, key="bench-limit", persist_state="session")
+    wanted = choice(question)
+    st.session_state.setdefault("bench-metrics", list(DEFAULT))
+    names = st.multiselect(
+        "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], format_func=lambda n: METRICS[n].title,
+        key="bench-metrics", persist_state="session",
+    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if polling and bench is not None:
+            st.button("Cancel", on_click=bench.cancel, key="bench-cancel")
+            st.markdown("What is measured stays in the file.")
+        elif st.button(
+            "Resume" if path.is_file() else "Measure", type="primary", key="bench-run",
+            disabled=not wanted or not names or not (folder.strip() or uploads),
+        ):  # fmt: skip
+            _start(question, folder, uploads, path, int(limit), wanted, names)
+        if not (folder.strip() or uploads) and not polling:
+            st.markdown("Name a folder or upload photos. Each photo's own first class is explained.")
+    if problem := st.session_state.pop("bench-problem", None):
+        st.error(problem)
+    st.fragment(_live, run_every=2.0 if polling else None)(path, bench, polling)
+
+
+def _start(
+    question: Question,
+    folder: str,
+    uploads: list[Any],
+    path: Path,
+    limit: int,
+    wanted: list[Settings],
+    names: list[str],
+) -> None:
+    owned = None
+    try:
+        if uploads:
+            owned = tempfile.TemporaryDirectory(prefix="samp-uploads-")
+            for file in uploads:
+                Path(owned.name, Path(file.name).name).write_bytes(file.getvalue())
+            sources = [Path(owned.name)]
+        else:
+            sources = [Path(folder.strip()).expanduser()]
+        batch = int(st.session_state.get("compare-batch", 16))
+        # Each photo's own first class is explained, which leaves no class to contrast with.
+        methods = tuple(replace(settings, contrast=None) for settings in wanted)
+        plan = Plan(find_photos(sources)[:limit], methods, tuple(names), batch)
+        with Store(path):
+            pass  # a file that is no store is refused here, before a thread begins
+    except (ValueError, OSError) as error:
+        st.session_state["bench-problem"] = str(error)
+        st.rerun()
+    st.session_state["bench"] = Bench(question.classifier, plan, path, turn(), owned).start()
+    st.rerun()
+
+
+def _live(path: Path, bench: Bench | None, polling: bool) -> None:
+    if bench is not None:
+        bench.look()
+        _progress(bench)
+    if not path.is_file():
+        st.caption("There are no results yet. They will appear here, photo by photo, with intervals.")
+    else:
+        try:
+            with Store(path, read_only=True) as store:
+                results = load(store)
+            if len(results.frame):
+                _results(results, path, polling)
+            else:
+                st.caption("The file is there, and no number is in it yet.")
+        except StoreError as error:
+            st.error(str(error))
+    if polling and bench is not None and not bench.active:
+        st.rerun()
+
+
+def _progress(bench: Bench) -> None:
+    if bench.error:
+        st.error(bench.error)
+    progress = bench.progress
+    if progress is None:
+        return
+    if bench.active:
+        left = "" if progress.left is None else f", about {seconds_in_words(progress.left)} left"
+        pace = f", {60 * progress.rate:.1f} maps a minute" if progress.fresh else ""
+        words = f"{progress.done} of {progress.total} maps{pace}{left}: {progress.now}"
+        st.progress(min(progress.done / max(progress.total, 1), 1.0), text=words)
+    elif progress.done < progress.total:
+        st.info(f"Stopped after {progress.done} of {progress.total} maps. Resume goes on from there.")
+    for name, why in progress.failures.items():
+        st.warning(f"{name} is left out: {why}")
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _summary(_results: Results, count: int, path: str, against: str | None) -> pd.DataFrame:
+    return summary(_results, against)
+
+
+def _results(results: Results, path: Path, polling: bool) -> None:
+    left, right = st.columns(2)
+    default = next((c for c in results.columns if c.startswith("Ins. - del.")), results.columns[0])
+    if st.session_state.get("bench-column") not in results.columns:
+        st.session_state["bench-column"] = default
+    if st.session_state.get("bench-against") not in results.labels:
+        st.session_state["bench-against"] = results.labels[0]
+    column = left.selectbox("Number", results.columns, key="bench-column", persist_state="session")
+    against = right.selectbox("Test the others against", results.labels, key="bench-against", persist_state="session")
+    made = _summary(results, len(results.frame), str(path.resolve()), against)
+    shown = made[made["column"] == column].set_index("method")
+    way = better(results.metric(column))
+    plot = go.Figure(
+        go.Bar(
+            x=shown["mean"], y=shown.index, orientation="h", marker_color=COLOURS[0],
+            error_x={
+                "type": "data", "symmetric": False, "color": "#8a8a94", "thickness": 2,
+                "array": shown["high"] - shown["mean"], "arrayminus": shown["mean"] - shown["low"],
+            },
+            hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+        )
+    )  # fmt: skip
+    plot.update_yaxes(autorange="reversed")
+    plot.update_layout(
+        height=90 + 34 * len(shown), margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        xaxis_title=column + {"up": " (more is better)", "down": " (less is better)", "": ""}[way],
+    )  # fmt: skip
+    st.plotly_chart(plot, config=PLAIN, key="bench-plot")
+    st.caption(f"{INTERVALS}. Protocol: {results.protocols[column]}. Each photo's own first class is explained.")
+    words = {
+        "photos": "photos", "mean": "mean", "low": "from", "high": "to", "rank": "mean rank",
+        "difference": f"minus {against}", "wins": "better on", "p": "p",
+    }  # fmt: skip
+    st.dataframe(
+        shown[list(words)].rename(columns=words), placeholder="-",
+        column_config={
+            **{w: st.column_config.NumberColumn(format="%.3g") for k, w in words.items() if k != "photos"},
+            "better on": st.column_config.NumberColumn(format="percent"),
+        },
+    )  # fmt: skip
+    st.caption(
+        f"Test: Wilcoxon signed-rank against {against} over the photos that both have, two-sided, Benjamini-Hochberg "
+        "over the methods. Rank 1 is best."
+    )
+    if polling:
+        return
+    files = {
+        "Every number (csv)": (lambda: results.frame.to_csv(index=False), "csv", "text/csv"),
+        "Every number (parquet)": (
+            lambda: results.frame.to_parquet(index=False), "parquet", "application/octet-stream",
+        ),
+        "Report (html)": (lambda: html(results, against), "html", "text/html"),
+        "Table (LaTeX)": (lambda: latex(results), "tex", "text/plain"),
+    }  # fmt: skip
+    with st.container(horizontal=True):
+        for label, (build, ending, mime) in files.items():
+            st.download_button(
+                label, build, f"{path.stem}.{ending}", mime, on_click="ignore", key=f"bench-export-{ending}"
+            )
