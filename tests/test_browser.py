@@ -195,6 +195,36 @@ def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_t
     expect(page.locator(".where")).to_contain_text(re.compile(r"step (\d+) of \1$"))
 
 
+def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
+    page.goto(f"{address}/Metrics")
+    page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
+    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
+    names = page.locator(".st-key-metrics-names")
+    names.get_by_role("button", name=re.compile("clear", re.I)).click()
+    expect(page.get_by_text("Choose at least one metric.")).to_be_visible(timeout=LONG)
+    for name in ("Pointing", "Completeness"):
+        names.locator("input").first.fill(name)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1500)
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Draw a box on the photo")).to_be_visible(timeout=LONG)
+    drag = page.locator(".js-plotly-plot .draglayer .nsewdrag").first
+    drag.wait_for(timeout=LONG)
+    area = drag.bounding_box()
+    page.mouse.move(area["x"] + 0.2 * area["width"], area["y"] + 0.1 * area["height"])
+    page.mouse.down()
+    for part in (0.4, 0.6, 0.8):
+        page.mouse.move(area["x"] + part * area["width"], area["y"] + part * area["height"])
+    page.mouse.up()
+    expect(page.get_by_text("Draw a box on the photo")).to_have_count(0, timeout=LONG)
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_text("How a number was made")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("a ring around the largest attribution")).to_be_visible(timeout=LONG)
+    table = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
+    page.mouse.click(table["x"] + table["width"] - 40, table["y"] + 55)  # the last number of the first method
+    expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible(timeout=LONG)
+
+
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()

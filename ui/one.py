@@ -155,7 +155,8 @@ def _stage(run: Measuring, polling: bool) -> None:
             st.warning(f"{item.title}: {item.error}")
         for name, why in item.missing.items():
             st.warning(f"{item.title}, {METRICS[name].title}: {why}")
-    if polling and not run.active:
+    # The evidence stands outside of this fragment.
+    if (polling and not run.active) or (st.session_state.pop("evidence-asked", False) and not polling):
         st.rerun()
 
 
@@ -167,6 +168,7 @@ def _select(run: Measuring) -> None:
         st.session_state["evidence-method"] = run.items[row].title
         if heading in names:
             st.session_state["evidence-number"] = names[heading]
+        st.session_state["evidence-asked"] = True
 
 
 def _profile(run: Measuring) -> None:
