@@ -27,7 +27,7 @@ expect.set_options(timeout=LONG)
 
 
 def main(address: str) -> None:
-    """Run SAMP++ in the dark theme, the isotonic variant in the light one, and a comparison."""
+    """Run SAMP++ in the dark theme, the isotonic variant in the light one, then Compare and Metrics."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme, method, name in (("dark", "SAMP++", "explain_dark"), ("light", "Isotonic", "explain_light")):
@@ -57,6 +57,14 @@ def main(address: str) -> None:
         expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
         page.wait_for_timeout(1200)
         keep(page, "compare_dark")
+        page.goto(f"{address}/Metrics")
+        page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
+        expect(page.get_by_text("for 4 methods")).to_be_visible()
+        page.get_by_role("button", name="Measure", exact=True).click()
+        expect(page.get_by_text("How a number was made")).to_be_visible()
+        page.set_viewport_size({"width": 1440, "height": 1850})
+        page.wait_for_timeout(2500)
+        keep(page, "metrics_dark")
         browser.close()
 
 

@@ -293,13 +293,22 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if not method.has_baseline and "insertion_baseline" in given:
         raise ValueError(f"--insertion-baseline means nothing to {method.title}: its path starts at the blurred image.")
     if not method.is_search:
-        searches = ("momentum", "ic_tolerance", "directions", "pixels_per_step", "tie_band", "deletion_baseline")
+        searches = (
+            *("momentum", "ic_tolerance", "directions", "pixels_per_step", "tie_band", "deletion_baseline"),
+            "max_steps",
+        )
         if useless := [f"--{n.replace('_', '-')}" for n in searches if n in given]:
             raise ValueError(
                 f"{', '.join(useless)} steers a search, and {method.title} does not search: "
                 "leave it out, or choose a SAMP method."
             )
-    return default_settings(arguments.method, **given)
+    settings = default_settings(arguments.method, **given)
+    if "gauss_nodes" in given and settings.accumulation != "gauss":
+        raise ValueError(
+            f"--gauss-nodes means nothing to the rule {settings.accumulation!r}: add --accumulation gauss, or leave "
+            "it out."
+        )
+    return settings
 
 
 def _load(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[str, int]]:
