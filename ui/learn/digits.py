@@ -34,12 +34,12 @@ _STYLE = """
   .digits-row img { width: 100%; aspect-ratio: 1; display: block; image-rendering: pixelated; border-radius: 6px;
     border: 1px solid rgba(128, 128, 140, 0.35); box-sizing: border-box; }
   .digits-row figcaption { font-size: 0.82rem; line-height: 1.4; margin-top: 4px; }
-  .digits-sample { width: 280px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
-  .digits-row.maps { grid-template-columns: repeat(3, minmax(0, 1fr)); max-width: 780px; }
+  .digits-sample { width: 200px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
+  .digits-row.maps { grid-template-columns: repeat(3, minmax(0, 1fr)); max-width: 1000px; }
   .digits-row.states { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 6px; }
   @media (max-width: 640px) {
     .digits-row.states { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-    .digits-sample { width: 280px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
+    .digits-sample { width: 200px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
   .digits-row.maps { gap: 8px; }
   }
 </style>
@@ -142,6 +142,7 @@ def _figures(explanation: Explanation) -> str:
         if len(gaps) == 1
         else ", ".join(f"{d} {format_gap(g)}" for d, g in zip(explanation.directions, gaps, strict=True))
     )
+    gap = gap.replace(" %", "&nbsp;%")
     return f"completeness gap: {gap}<br>{explanation.cost.gradients} gradient evaluations, {explanation.seconds:.2f} s"
 
 
@@ -174,7 +175,8 @@ def _knobs() -> Knobs:
             help="Pixels moved at once. The paper moves 10 of a digit's 784.",
         ),
         last.selectbox(
-            "Adding up", list(RULES), format_func=lambda r: RULES[r].split(":")[0], key="digit-rule", bind="query-params",
+            "Adding up", list(RULES), format_func=lambda r: RULES[r].split(":")[0], key="digit-rule",
+            bind="query-params",
             help="How the moves become a map. " + "; ".join(RULES.values()) + ".",
         ),
     )  # fmt: skip
@@ -321,8 +323,8 @@ def scene() -> None:
         st.markdown(
             r"One move from state $z$ towards the end $e$, $f$ being the score and $\mu$ the momentum: "
             r"$G_k = (1-\mu)\,\nabla f(z_k) + \mu\,G_{k-1}$; the open pixels with the largest "
-            r"$G_k\,(e - z_k)$ move (insertion) or those with the smallest (deletion). If the move $m_k$ is longer than "
-            r"the IC tolerance times $\lVert e - z_0\rVert_1$, it is shortened to that. The paper's rule adds up "
+            r"$G_k\,(e - z_k)$ move (insertion) or those with the smallest (deletion). If the move $m_k$ is longer "
+            r"than the IC tolerance times $\lVert e - z_0\rVert_1$, it is shortened to that. The paper's rule adds up "
             r"$a = \sum_k G_k\, m_k$; the map is insertion's sum minus deletion's. Integrated Gradients follows "
             r"$z(t) = t\,x$ and sums $x\int_0^1 \nabla f(t\,x)\,dt$."
         )
@@ -330,7 +332,8 @@ def scene() -> None:
     st.caption(
         'In the paper: Zhang, Zheng, Zhou and Lu, "Path Choice Matters for Clear Attribution in Path Methods", ICLR '
         "2024, [arXiv:2401.10442](https://arxiv.org/abs/2401.10442), algorithm 1; infinitesimal constraint and "
-        "momentum in sections 3.4 and 3.5; 10 pixels a step and a blur of 11 pixels for images of this size. The network gets "
-        f"{100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right (`assets/train_digits.py --check`). "
+        "momentum in sections 3.4 and 3.5; 10 pixels a step and a blur of 11 pixels for images of this size. "
+        f"The network gets {100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right "
+        "(`assets/train_digits.py --check`). "
         "Digits: MNIST by LeCun, Cortes and Burges, CC BY-SA 3.0."
     )
