@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +36,14 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """Serve the app as a user would; yields its address."""
+@contextmanager
+def serve(script: Path, log_file: Path) -> Iterator[str]:
+    """Serve a script as a user would; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("server") / "log").open("w+")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    log = log_file.open("w+")
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"]
     server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -61,6 +62,13 @@ def address(tmp_path_factory) -> Iterator[str]:
         text = log.read()
         log.close()
     assert "Traceback" not in text, text
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Serve the app; yields its address."""
+    with serve(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,74 @@
+"""The sheet to draw on, in a real browser: mouse, undo, clear, keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.test_browser import LONG, ROOT, browser, page, pytestmark, serve
+
+__all__ = ["browser", "page", "pytestmark"]  # fixtures, and where they can run
+
+SCRIPT = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+from ui.learn.digits import scene
+
+scene()
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """Serve the scene alone; yields its address."""
+    folder = tmp_path_factory.mktemp("digits")
+    script = folder / "scene.py"
+    script.write_text(SCRIPT)
+    with serve(script, folder / "log") as url:
+        yield url
+
+
+def draw(page: Page, points: list[tuple[float, float]]) -> None:
+    """Draw one stroke; points are fractions of the sheet."""
+    sheet = page.get_by_role("application")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
+    page.goto(f"{address}/?digit=draw")
+    waiting = page.get_by_text("Draw a digit, or choose a sample by its number.")
+    seen = page.get_by_text("What you just saw")
+    expect(waiting).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+    draw(page, [(0.5, 0.15), (0.5, 0.85)])
+    expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
+    draw(page, [(0.5, 0.15), (0.22, 0.15)])
+    expect(page.get_by_text("read as 7")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
+
+    page.get_by_text("4", exact=True).first.click()  # a sample, and back: the drawing is kept
+    expect(page.get_by_text("read as 4")).to_be_visible(timeout=LONG)
+    page.get_by_text("draw", exact=True).first.click()
+    expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
+
+    page.get_by_role("button", name="Clear").click()
+    expect(waiting).to_be_visible(timeout=LONG)
+    expect(seen).to_have_count(0)
+    sheet = page.get_by_role("application")
+    sheet.focus()
+    for key in [*["ArrowUp"] * 6, " ", *["ArrowDown"] * 12, " "]:
+        sheet.press(key)
+    expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
