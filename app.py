@@ -27,5 +27,6 @@ st.image(
     caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
     "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
     "the maps for the class espresso: blue speaks against it, orange for it.",
+    alt="Two rows of photos of a cup fading in, along a straight and along a searched path, and their two maps.",
 )
 state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read

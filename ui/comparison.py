@@ -95,6 +95,7 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
             inner.image(
                 queue.classifier.preprocessing.to_image(shown)[0],
                 caption=f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}",
+                alt=f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}",
             )
 
 
@@ -118,7 +119,9 @@ def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
     st.caption("Spearman's rank correlation of the signed pixel values of every two maps: 1 is the same order.")
     left, right = _pair(entries, "disagreement")
     photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
-    st.image(overlay(photo, disagreement(left.map, right.map), 0.85, limit=1.0), width=336)
+    st.image(
+        overlay(photo, disagreement(left.map, right.map), 0.85, limit=1.0), width=336, alt="where two maps disagree"
+    )
     st.caption(f"Orange: {left.title} ranks the pixel higher than {right.title}. Blue: lower. White: the same.")
 
 

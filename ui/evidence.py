@@ -78,9 +78,9 @@ def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None
     photo = _photo(run)
     columns = st.columns(max(4, len(maps) + 1))
     own = item_map(item)
-    columns[0].image(overlay(photo, own.double().numpy(), 0.75), caption="the map")
+    columns[0].image(overlay(photo, own.double().numpy(), 0.75), caption="the map", alt="the map")
     for column, other, caption in zip(columns[1:], maps, captions, strict=False):
-        column.image(overlay(photo, other.double().numpy(), 0.75), caption=caption)
+        column.image(overlay(photo, other.double().numpy(), 0.75), caption=caption, alt=caption)
     st.caption(f"Each map on its own scale; this one saturates at |a| = {colour_limit(own.double().numpy()):.3g}.")
 
 
@@ -92,7 +92,9 @@ def _inside(run: Measuring, item: Item, mask: Tensor) -> None:
     rows, columns = (mask.any(d).nonzero().flatten() for d in (1, 0))
     draw.rectangle((int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])), outline="#facc15", width=2)
     draw.ellipse((top[1] - 4, top[0] - 4, top[1] + 4, top[0] + 4), outline="#facc15", width=2)
-    st.image(shown, caption="the map, the box, and a ring around the largest attribution", width=336)
+    st.image(
+        shown, caption="the map, the box, and a ring around the largest attribution", width=336, alt="map with box"
+    )
 
 
 def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
@@ -122,6 +124,7 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
             column.image(
                 run.classifier.preprocessing.to_image(mix(*ends, place, k * step))[0],
                 caption=f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}",
+                alt=f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}",
             )
 
 
@@ -136,6 +139,7 @@ def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
             column.image(
                 run.classifier.preprocessing.to_image(shown)[0],
                 caption=f"best {100 * KEPT[k]:.0f} % {title}: {verdict}",
+                alt=f"best {100 * KEPT[k]:.0f} % {title}: {verdict}",
             )
     st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
 

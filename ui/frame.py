@@ -14,6 +14,7 @@ PAGES = {
     "pages/1_Explain.py": "Explain",
     "pages/2_Compare.py": "Compare",
     "pages/3_Metrics.py": "Metrics",
+    "pages/4_Learn.py": "Learn",
 }
 
 _STYLE = """
@@ -25,6 +26,10 @@ _STYLE = """
   [data-testid="stSidebarHeader"] { height: 2.6rem; margin-bottom: 0; }
   [data-testid="stHeader"] { background: transparent; }
   .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; font-size: 0.9rem; }
+  /* The theme's own values are too faint: WCAG AA wants a contrast of 4.5. */
+  [data-testid="stCaptionContainer"] p { color: light-dark(#5b5964, #b6b4c0); }
+  [data-testid="stBaseButton-primary"] p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
+  [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
   .brand span { color: light-dark(#4338ca, #a5a2fa); }

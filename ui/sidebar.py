@@ -80,7 +80,7 @@ def _photo() -> Photo:
         _receive(st.camera_input("Take a photo", key="camera", label_visibility="collapsed"))
     photo = state.photo()
     if source != "Samples":
-        st.image(photo.image, width=132)
+        st.image(photo.image, width=132, alt=f"the chosen photo, {photo.name}")
     st.caption(f"{photo.name}, {photo.image.width} x {photo.image.height} pixels")
     return photo
 

@@ -1,1 +1,1 @@
-"""The scenes of the lesson, one module each: a picture to play with, computed live."""
+"""The scenes of the page Learn."""

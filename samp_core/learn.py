@@ -1,0 +1,386 @@
+"""Small worlds to learn in: two pixels, where a path is a line that can be drawn, and random walks with a fixed end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from samp_core.baselines import GaussianBlur, Zero
+from samp_core.methods import SAMP, Explanation
+from samp_core.metrics import cascade, deletion, insertion, spearman
+
+Points = Float[NDArray[np.float64], "p 2"]
+"""Corners of a path between (0, 0) and (1, 1), both included."""
+
+
+class Toy(nn.Module):
+    """A score of two pixels: images (N, 1, 1, 2) to scores (N, 1)."""
+
+    def __init__(self, score: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.score = score
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the score of each image."""
+        pixels = images.flatten(1)
+        return self.score(pixels[:, 0], pixels[:, 1]).unsqueeze(1)
+
+
+@lru_cache(maxsize=1)
+def _trained() -> nn.Module:
+    """Return a network of eight hidden units that has learnt to tell "just one pixel is on" from the rest."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+        corners = torch.tensor([[0, 0], [0, 1], [1, 0], [1, 1]]).double().view(4, 1, 1, 2)
+        wanted = torch.tensor([[0.0], [1.0], [0.6], [0.4]]).double()
+        optimiser = torch.optim.LBFGS(network.parameters(), max_iter=80)
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            error: Tensor = ((network(corners) - wanted) ** 2).mean()
+            error.backward()  # type: ignore[no-untyped-call]
+            return error
+
+        with torch.enable_grad():
+            optimiser.step(loss)  # type: ignore[no-untyped-call]
+    return network.eval().requires_grad_(False)
+
+
+TOYS = {
+    "product": "Product: both pixels are needed",
+    "minimum": "Minimum: the weaker pixel decides",
+    "saturating": "Saturating ReLU: either pixel is enough",
+    "network": "A tiny trained network",
+}
+
+
+def toy(name: str) -> nn.Module:
+    """Return a score of two pixels by name; see :data:`TOYS`.
+
+    Raises:
+        ValueError: there is no such score.
+    """
+    if name == "network":
+        return _trained()
+    scores: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "product": lambda x, y: x * y,
+        "minimum": torch.minimum,
+        "saturating": lambda x, y: 1 - torch.relu(1 - 1.5 * x - y),
+    }
+    if name not in scores:
+        raise ValueError(f"There is no score {name!r}. Choose one of: {', '.join(TOYS)}.")
+    return Toy(scores[name])
+
+
+def surface(score: nn.Module, size: int = 41) -> Float[NDArray[np.float64], "s s"]:
+    """Return the score on a grid over the unit square; row is the second pixel, column the first."""
+    axis = torch.linspace(0, 1, size, dtype=torch.float64)
+    down, across = torch.meshgrid(axis, axis, indexing="ij")
+    with torch.no_grad():
+        values: NDArray[np.float64] = score(torch.stack([across, down], -1).view(-1, 1, 1, 2)).view(size, size).numpy()
+    return values
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A path over the two pixels and what it credits.
+
+    Attributes:
+        points: its corners.
+        attributions: credit of the two pixels.
+        change: what they should add up to: the score's change from (0, 0) to (1, 1).
+    """
+
+    points: Points
+    attributions: Float[NDArray[np.float64], " 2"]
+    change: float
+
+    @property
+    def gap(self) -> float:
+        """Sum of the attributions minus the score's change."""
+        return float(self.attributions.sum()) - self.change
+
+    @property
+    def variance(self) -> float:
+        """Var(a) of the Concentration Principle."""
+        return float(self.attributions.var())
+
+
+def change(score: nn.Module) -> float:
+    """Return how far the score rises from (0, 0) to (1, 1)."""
+    ends = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=torch.float64).view(2, 1, 1, 2)
+    with torch.no_grad():
+        low, high = score(ends).flatten().tolist()
+    return float(high - low)
+
+
+def add_up(score: nn.Module, points: Points, steps: int) -> Walk:
+    """Add up a path that is given by its corners: gradient times move in the middle of each of ``steps`` pieces.
+
+    Line integral by the midpoint rule, pieces shared out by the length of the lines; at least one a line.
+
+    Raises:
+        ValueError: the path does not go from (0, 0) to (1, 1), or there is no step.
+    """
+    corners = np.asarray(points, dtype=np.float64)
+    if steps < 1:
+        raise ValueError(f"At least one step is needed, not {steps}.")
+    if len(corners) < 2 or not np.allclose(corners[[0, -1]], [[0, 0], [1, 1]]):
+        raise ValueError("A path goes from (0, 0), both pixels blank, to (1, 1), both as in the image.")
+    lengths = np.linalg.norm(np.diff(corners, axis=0), axis=1)
+    counts = np.maximum(1, np.round(steps * lengths / lengths.sum()).astype(int))
+    places, moves = [], []
+    for start, end, count in zip(corners[:-1], corners[1:], counts, strict=True):
+        middles = (np.arange(count) + 0.5) / count
+        places.append(start + middles[:, None] * (end - start))
+        moves.append(np.repeat([(end - start) / count], count, axis=0))
+    states = torch.from_numpy(np.concatenate(places)).view(-1, 1, 1, 2).requires_grad_()
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(score(states).sum(), states)
+    credit = (gradient.view(-1, 2).numpy() * np.concatenate(moves)).sum(0)
+    return Walk(corners, credit, change(score))
+
+
+def searched(score: nn.Module, *, tolerance: float | None, momentum: float, rule: str = "gauss") -> Walk:
+    """Return the path that SAMP's insertion finds from (0, 0) to (1, 1), one pixel at a time, and its credit.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+    search = SAMP(
+        score,
+        pixels_per_step=1,
+        momentum=momentum,
+        ic_tolerance=tolerance,
+        directions=("insertion",),
+        insertion_baseline=Zero(),
+        accumulation=rule,
+    )
+    run = search.start(torch.ones(1, 1, 1, 2, dtype=torch.float64))
+    points = [np.zeros(2)]
+    for step in run:
+        points.append((step.state + step.move).flatten().numpy())
+    credit = run.result().attributions.flatten().numpy()
+    return Walk(np.stack(points), credit, change(score))
+
+
+def random_path(cells: int, seed: int) -> Points:
+    """Return a path that raises one pixel by one of ``cells`` parts at a time, in random order."""
+    turns = np.random.default_rng(seed).permutation(np.repeat([0, 1], cells))
+    moves = np.eye(2)[turns] / cells
+    return np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)]).round(12)
+
+
+def best_path(score: nn.Module, cells: int) -> Walk:
+    """Return the path of largest Var(a) of all that raise one pixel by one of ``cells`` parts at a time.
+
+    Along one axis the line integral is the score's difference, and the sum of the two attributions is fixed, so the
+    variance is the squared difference of the attributions over 4. The best of all orders is found exactly by dynamic
+    programming over the grid, for the difference as large and as small as it gets.
+    """
+    values = surface(score, cells + 1)
+    best: tuple[float, list[int]] | None = None
+    for sign in (1.0, -1.0):
+        reached = np.full((cells + 1, cells + 1), -np.inf)
+        came = np.zeros((cells + 1, cells + 1), dtype=int)
+        reached[0, 0] = 0
+        for row in range(cells + 1):
+            for column in range(cells + 1):
+                here = values[row, column]
+                ways = [
+                    *([reached[row, column - 1] + sign * (here - values[row, column - 1])] if column else [-np.inf]),
+                    *([reached[row - 1, column] - sign * (here - values[row - 1, column])] if row else [-np.inf]),
+                ]
+                if row or column:
+                    came[row, column] = int(np.argmax(ways))
+                    reached[row, column] = max(ways)
+        if best is None or reached[-1, -1] > best[0]:
+            turns, row, column = [], cells, cells
+            while row or column:
+                turn = int(came[row, column])
+                turns.append(turn)
+                row, column = (row - 1, column) if turn else (row, column - 1)
+            best = float(reached[-1, -1]), turns[::-1]
+    assert best is not None
+    return lattice(score, np.array(best[1]), cells)
+
+
+def lattice(score: nn.Module, turns: NDArray[np.int_], cells: int) -> Walk:
+    """Return the exact credit of a path on the grid: which pixel (0 or 1) rises at each of its 2 ``cells`` moves."""
+    points = np.concatenate([np.zeros((1, 2)), np.cumsum(np.eye(2)[turns] / cells, axis=0)])
+    with torch.no_grad():
+        along = score(torch.from_numpy(points).view(-1, 1, 1, 2)).flatten().numpy()
+    rises = np.diff(along)
+    return Walk(points, np.array([rises[turns == 0].sum(), rises[turns == 1].sum()]), change(score))
+
+
+def bridges(count: int, steps: int, sigma: float, seed: int, end: float = 1.0) -> Float[NDArray[np.float64], "c s"]:
+    """Return Brownian bridges from 0 to ``end``: random walks of ``steps`` moves that are forced to end there.
+
+    SAMP paper, section 3.3: the output along a random path is modelled so. The mean is a straight line, and the
+    variance at time t is sigma^2 t (1 - t).
+
+    Args:
+        count: number of bridges.
+        steps: moves of each.
+        sigma: standard deviation of the free walk after all its moves.
+        seed: seed of the draws.
+        end: where they end.
+
+    Returns:
+        Values at time 0, 1/steps, ..., 1, (count, steps + 1).
+    """
+    moves = np.random.default_rng(seed).normal(0, sigma / np.sqrt(steps), (count, steps))
+    free = np.concatenate([np.zeros((count, 1)), moves.cumsum(1)], axis=1)
+    time = np.linspace(0, 1, steps + 1)
+    bridge: NDArray[np.float64] = free - time * free[:, -1:] + end * time
+    return bridge
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """How a score rises along real paths from the blurred image to the image, as a share of its whole rise.
+
+    Attributes:
+        random: along paths that insert pixels in random order, (count, steps + 1).
+        searched: along the path that SAMP finds with as many pixels a move, (moves + 1,).
+        rise: the score's whole rise.
+    """
+
+    random: Float[NDArray[np.float64], "c s"]
+    searched: Float[NDArray[np.float64], " k"]
+    rise: float
+
+
+def outputs(
+    network: nn.Module,
+    inputs: Float[Tensor, "1 c h w"],
+    target: int,
+    *,
+    steps: int,
+    count: int,
+    seed: int,
+    blur: int = 11,
+) -> Outputs:
+    """Return the logit along random paths and along SAMP's, from the blurred image to the image.
+
+    Raises:
+        ValueError: the score is the same at both ends, so there is no share of its rise.
+    """
+    start = GaussianBlur(blur, 5.0)(inputs)
+    pixels = inputs[0, 0].numel()
+    per_step = -(-pixels // steps)
+    generator = torch.Generator().manual_seed(seed)
+    place = torch.stack([torch.randperm(pixels, generator=generator) for _ in range(count)])
+    place = place.view(count, 1, 1, *inputs.shape[2:])
+    bounds = (torch.arange(steps + 1) * per_step).view(1, -1, 1, 1, 1)
+    states = torch.where(place < bounds, inputs, start).flatten(0, 1)
+    with torch.no_grad():
+        values = network(states)[:, target].view(count, steps + 1).double().numpy()
+    low, high = float(values[0, 0]), float(values[0, -1])
+    if low == high:
+        raise ValueError("The score is the same for the blurred image and the image: choose another.")
+    search = SAMP(
+        network,
+        pixels_per_step=per_step,
+        momentum=0.0,
+        ic_tolerance=None,
+        directions=("insertion",),
+        insertion_baseline=GaussianBlur(blur, 5.0),
+    )
+    scores = search.explain(inputs, target).scores[:, 0, 0].double().numpy()
+    return Outputs((values - low) / (high - low), (scores - low) / (high - low), high - low)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One map put to the test.
+
+    Attributes:
+        title: what it is.
+        map: the pixel map, (H, W).
+        gap: largest relative completeness gap of its directions; None for what promises no sum.
+        deletion, insertion: AUCs of the paper's protocol with ten pixels a step.
+        agreement: Spearman's correlation with the first trial's map, -1 to 1.
+    """
+
+    title: str
+    map: Float[NDArray[np.float64], "h w"]
+    gap: float | None
+    deletion: float
+    insertion: float
+    agreement: float
+
+
+RULE_TITLES = {"paper": "Paper's rule", "gauss": "Line integral (Gauss)", "isotonic": "Isotonic rule"}
+
+
+def trials(
+    network: nn.Module,
+    inputs: Float[Tensor, "1 c h w"],
+    target: int,
+    *,
+    sigma: float = 1e-4,
+    pixels_per_step: int = 28,
+    momentum: float = 0.5,
+    ic_tolerance: float | None = 0.05,
+    seed: int = 0,
+) -> list[Trial]:
+    """Put SAMP's map to the test: three rules on one path, the path's order, invisible noise, a forgetful network.
+
+    Args:
+        network: images (1, C, H, W) to logits; left as it is.
+        inputs: one small image, such as a digit.
+        target: explained class.
+        sigma: standard deviation of the noise, in the network's units.
+        pixels_per_step, momentum, ic_tolerance: of the search.
+        seed: seed of noise and of the forgetful network's weights.
+
+    Returns:
+        The paper's rule first, then the other rules, the order, the noisy image, and the network whose last layers
+        were drawn anew; curves are always those of the true network and image.
+    """
+
+    def explain(model: nn.Module, images: Tensor, rule: str) -> Explanation:
+        search = SAMP(
+            model,
+            pixels_per_step=pixels_per_step,
+            momentum=momentum,
+            ic_tolerance=ic_tolerance,
+            insertion_baseline=GaussianBlur(11, 5.0),
+            accumulation=rule,
+            gauss_nodes=6,
+        )
+        return search.explain(images, target)
+
+    by_rule = {rule: explain(network, inputs, rule) for rule in RULE_TITLES}
+    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed)).to(inputs)
+    forgetful = next(iter(cascade(network, stages=2, seed=seed)))[1]
+    maps: list[tuple[str, Tensor, Explanation | None]] = [
+        *((title, by_rule[rule].maps, by_rule[rule]) for rule, title in RULE_TITLES.items()),
+        ("Order of the path", by_rule["paper"].order, None),
+    ]
+    for title, found in (
+        ("Invisible noise", explain(network, inputs + sigma * noise, "paper")),
+        ("Forgetful network", explain(forgetful, inputs, "paper")),
+    ):
+        maps.append((title, found.maps, found))
+    first = maps[0][1]
+    made = []
+    for title, pixel_map, explanation in maps:
+        curves = [
+            measure(network, inputs, pixel_map, target, pixels_per_step=10, batch_size=256).auc.item()
+            for measure in (deletion, partial(insertion, baseline=GaussianBlur(11, 5.0)))
+        ]
+        gap = None if explanation is None else float(explanation.completeness.relative.max())
+        agreement = float(spearman(first, pixel_map)[0])
+        made.append(Trial(title, pixel_map[0].double().numpy(), gap, curves[0], curves[1], agreement))
+    return made

@@ -1,0 +1,214 @@
+"""Every claim that a scene of Learn makes, on the very functions that it draws."""
+
+from __future__ import annotations
+
+import itertools
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from samp_core.digits import load_digits, samples
+from samp_core.learn import (
+    TOYS,
+    add_up,
+    best_path,
+    bridges,
+    change,
+    lattice,
+    outputs,
+    random_path,
+    searched,
+    surface,
+    toy,
+    trials,
+)
+from tests.test_app import ROOT, assert_fine
+from ui.learn.board import read_points
+from ui.learn.lesson import SCENES
+
+LINES = {
+    "straight": [[0, 0], [1, 1]],
+    "first": [[0, 0], [1, 0], [1, 1]],
+    "second": [[0, 0], [0, 1], [1, 1]],
+    "drawn": [[0, 0], [0.3, 0.1], [0.2, 0.8], [1, 1]],
+}
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_all_paths_have_the_same_sum(name):
+    score = toy(name)
+    for points in LINES.values():
+        walk = add_up(score, np.array(points, float), 4000)
+        assert walk.gap == pytest.approx(0, abs=2e-3)
+        assert walk.change == pytest.approx(change(score))
+    for tolerance in (None, 0.2, 0.05):
+        found = searched(score, tolerance=tolerance, momentum=0.0)
+        assert found.points[0].tolist() == [0, 0]
+        np.testing.assert_allclose(found.points[-1], [1, 1])
+        assert add_up(score, found.points, 4000).gap == pytest.approx(0, abs=2e-3)
+
+
+def test_paths_credit_differently_by_hand():
+    # Of x y along the first pixel nothing happens while the second is 0; then all of it is the second pixel's.
+    assert add_up(toy("product"), np.array(LINES["first"], float), 10).attributions.tolist() == [0, 1]
+    assert add_up(toy("product"), np.array(LINES["second"], float), 10).attributions.tolist() == [1, 0]
+    np.testing.assert_allclose(add_up(toy("product"), np.array(LINES["straight"], float), 10).attributions, [0.5, 0.5])
+
+
+def test_coarse_steps_miss_the_sum():
+    gaps = [abs(add_up(toy("saturating"), np.array(LINES["straight"], float), n).gap) for n in (1, 7, 500)]
+    assert gaps[0] > 0.1
+    assert gaps[2] < 0.01
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_the_best_path_is_the_best_of_all(name):
+    score, cells = toy(name), 4
+    best = best_path(score, cells)
+    variances = []
+    for chosen in itertools.combinations(range(2 * cells), cells):
+        turns = np.ones(2 * cells, int)
+        turns[list(chosen)] = 0
+        walk = lattice(score, turns, cells)
+        assert walk.gap == pytest.approx(0, abs=1e-9)
+        variances.append(walk.variance)
+    assert len(variances) == comb(8, 4)
+    assert best.variance == pytest.approx(max(variances))
+    # A path of the same grid, whoever found it, cannot be better.
+    for seed in range(20):
+        assert add_up(score, random_path(cells, seed), 4000).variance <= best.variance + 1e-3
+
+
+def test_samp_against_exhaustive_search():
+    # Where the score is a minimum the greedy path is as good as any on its grid; on the product a short move is not.
+    for name in ("minimum", "saturating"):
+        found = searched(toy(name), tolerance=None, momentum=0.0)
+        assert add_up(toy(name), found.points, 4000).variance <= best_path(toy(name), 1).variance + 1e-3
+    short = add_up(toy("product"), searched(toy("product"), tolerance=0.1, momentum=0.0).points, 4000)
+    assert short.variance < best_path(toy("product"), 10).variance
+
+
+def test_random_paths_rise_one_pixel_at_a_time():
+    path = random_path(6, 3)
+    moves = np.diff(path, axis=0)
+    assert path.shape == (13, 2)
+    assert ((np.abs(moves) > 1e-9).sum(1) == 1).all()
+    np.testing.assert_allclose(moves.sum(0), [1, 1])
+    assert not np.array_equal(path, random_path(6, 4))
+
+
+def test_bridges_have_a_straight_mean_and_the_variance_of_the_formula():
+    walks = bridges(20_000, 20, 0.8, 0)
+    time = np.linspace(0, 1, 21)
+    np.testing.assert_allclose(walks[:, [0, -1]], np.tile([0.0, 1.0], (20_000, 1)), atol=1e-12)
+    np.testing.assert_allclose(walks.mean(0), time, atol=0.02)
+    np.testing.assert_allclose(walks.var(0), 0.64 * time * (1 - time), atol=0.01)
+
+
+def test_toys_and_paths_that_do_not_exist():
+    with pytest.raises(ValueError, match="no score"):
+        toy("beauty")
+    with pytest.raises(ValueError, match="goes from"):
+        add_up(toy("product"), np.array([[0, 0], [0.5, 1.0]]), 5)
+    with pytest.raises(ValueError, match="step"):
+        add_up(toy("product"), np.array(LINES["straight"], float), 0)
+    values = surface(toy("product"), 5)
+    assert values[1, 4] == pytest.approx(0.25)  # row is the second pixel
+    assert torch.is_tensor(next(toy("network").parameters()))
+
+
+@pytest.fixture(scope="module")
+def three():
+    classifier = load_digits().prepare()
+    inputs = classifier.preprocessing(samples()[3])
+    return classifier, inputs, classifier.predict(inputs, 1)[0].index
+
+
+def test_real_paths_end_at_the_image_and_the_search_rises_first(three):
+    classifier, inputs, target = three
+    found = outputs(classifier.network, inputs, target, steps=28, count=12, seed=0)
+    np.testing.assert_allclose(found.random[:, [0, -1]], np.tile([0.0, 1.0], (12, 1)), atol=1e-5)
+    assert found.searched[0] == pytest.approx(0, abs=1e-4)
+    assert found.searched[len(found.searched) // 4] > found.random[:, 7].max()
+    again = outputs(classifier.network, inputs, target, steps=28, count=12, seed=0)
+    np.testing.assert_array_equal(found.random, again.random)
+
+
+def test_trials_of_one_map(three):
+    classifier, inputs, target = three
+    before = [p.clone() for p in classifier.network.parameters()]
+    found = {t.title: t for t in trials(classifier.network, inputs, target)}
+    paper, line = found["Paper's rule"], found["Line integral (Gauss)"]
+    isotonic, order = found["Isotonic rule"], found["Order of the path"]
+    assert isotonic.gap < 1e-4 < line.gap < paper.gap
+    assert order.gap is None
+    assert paper.agreement == pytest.approx(1)
+    assert 0 <= order.map.min() <= order.map.max() <= 1
+    assert found["Forgetful network"].agreement < found["Invisible noise"].agreement
+    assert found["Forgetful network"].insertion < paper.insertion
+    loud = {t.title: t for t in trials(classifier.network, inputs, target, sigma=0.3)}
+    assert loud["Invisible noise"].agreement < found["Invisible noise"].agreement
+    assert all(torch.equal(a, b) for a, b in zip(before, classifier.network.parameters(), strict=True))
+
+
+# The page.
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(e.value for kind in (page.markdown, page.caption) for e in kind)
+
+
+@pytest.fixture
+def learn() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = app.switch_page("pages/4_Learn.py").run()
+    assert_fine(page)
+    return page
+
+
+def test_next_and_back_walk_through_all_scenes(learn):
+    for number, scene in enumerate(SCENES):
+        assert learn.title[0].value == scene.title
+        assert "What you just saw" in words(learn)
+        assert "In the paper" in words(learn)
+        assert len(learn.expander) >= 1
+        assert learn.query_params["scene"] == scene.slug
+        if number < len(SCENES) - 1:
+            learn.button(key="learn-next").click().run()
+            assert_fine(learn)
+    assert learn.button(key="learn-next").disabled
+    learn.button(key="learn-back").click().run()
+    assert learn.title[0].value == SCENES[-2].title
+
+
+def test_knobs_change_what_was_seen(learn):
+    before = words(learn)
+    learn.selectbox(key="toy").set_value("saturating").run()
+    learn.slider(key="toy-steps").set_value(1).run()
+    assert_fine(learn)
+    assert words(learn) != before
+    learn.session_state["toy-points"] = [[0.9, 0.1]]
+    learn.segmented_control(key="scene").set_value("prefer").run()
+    assert_fine(learn)
+    assert "Your path has" in words(learn)
+    learn.session_state["toy-points"] = [[0.9, 0.9], [0.1, 0.2]]
+    learn.run()
+    assert "takes a pixel back" in words(learn)
+
+
+def test_a_scene_leads_to_a_photo(learn):
+    learn.segmented_control(key="scene").set_value("prefer").run()
+    learn.slider(key="toy-momentum").set_value(0.3).run()
+    learn.button(key="learn-explain").click().run()
+    assert_fine(learn)
+    assert learn.session_state["method"] == "samp"
+    assert learn.session_state["knob-momentum"] == pytest.approx(0.3)
+
+
+def test_what_a_link_holds_is_not_trusted():
+    assert read_points([[0.5, 0.25], [2, 0], ["a", 1], [1], 7, None]) == [[0.5, 0.25]]
+    assert read_points("nonsense") == []
+    assert len(read_points([[0.1, 0.1]] * 500)) == 40

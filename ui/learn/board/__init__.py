@@ -1,0 +1,53 @@
+"""The unit square of two pixels: paths over a picture of the score, and one that the reader draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_FOLDER = Path(__file__).parent
+_MOST = 40
+
+
+@cache
+def _component() -> Any:
+    read = {name: (_FOLDER / f"board.{name}").read_text() for name in ("html", "css", "js")}
+    return st.components.v2.component("samp_board", **read)
+
+
+def read_points(found: object) -> list[list[float]]:
+    """Return points from whatever a browser or a link sent; what is no point of the square is left out."""
+    points = []
+    for pair in found if isinstance(found, list) else []:
+        if (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(isinstance(at, int | float) and 0 <= at <= 1 for at in pair)
+        ):
+            points.append([float(at) for at in pair])
+    return points[:_MOST]
+
+
+def board(
+    key: str, background: str, lines: Sequence[dict[str, Any]], points: list[list[float]], colour: str, words: str
+) -> list[list[float]]:
+    """Mount the board and return the points of the path that the reader has drawn, ends left out.
+
+    Args:
+        key: identity of the board on its page.
+        background: picture of the score as a data URI, second pixel upwards.
+        lines: paths with ``points``, ``colour`` and ``dash``.
+        points: what was drawn before.
+        colour: of the reader's own path.
+        words: the picture in words.
+    """
+    data = {
+        "background": background, "lines": list(lines), "points": points, "colour": colour, "words": words,
+        "across": "first pixel, from blank to image", "down": "second pixel",
+    }  # fmt: skip
+    sent = _component()(key=key, data=data, default={"points": None}, on_points_change=lambda: None).get("points")
+    return points if sent is None else read_points(sent)

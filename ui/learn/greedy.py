@@ -1,0 +1,99 @@
+"""Why greedy: the score along a path as a random walk that has to end at the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from samp_core.digits import load_digits, samples
+from samp_core.learn import Outputs, bridges, outputs
+from ui.comparison import COLOURS, PLAIN
+
+STEPS = 28
+SHOWN = 40
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _outputs(digit: int, seed: int) -> Outputs:
+    classifier = load_digits().prepare()
+    inputs = classifier.preprocessing(samples()[digit])
+    target = classifier.predict(inputs, 1)[0].index
+    return outputs(classifier.network, inputs, target, steps=STEPS, count=12, seed=seed)
+
+
+def why_greedy() -> None:
+    """Draw the scene: simulated bridges, their straight mean, and real paths laid over them."""
+    st.markdown(
+        "Insert pixels in random order and the score wanders, but it has to end at the image's own: the paper "
+        "models it as "
+        "a random walk with a fixed end. On average that is a straight line; a greedy path leaves it as early as "
+        "it can."
+    )
+    left, middle, right = st.columns(3)
+    sigma = left.slider(
+        "Spread of the simulated walks", 0.0, 1.5, 0.5, 0.1, key="walk-sigma", bind="query-params",
+        help="Standard deviation of a free walk at its end, as a share of the score's rise.",
+    )  # fmt: skip
+    seed = middle.slider(
+        "Draw anew", 0, 20, 0, key="walk-seed", bind="query-params", help="Seed of all that is random."
+    )
+    digit = right.slider("Digit of the real paths", 0, 9, 3, key="walk-digit", bind="query-params")
+    real = _outputs(int(digit), int(seed))
+    walks = bridges(SHOWN, STEPS, float(sigma), int(seed))
+    time = np.linspace(0, 100, STEPS + 1)
+    plot = go.Figure()
+    for n, walk in enumerate(walks):
+        plot.add_trace(
+            go.Scatter(
+                x=time, y=walk, mode="lines", line={"color": "rgba(128,128,140,0.35)", "width": 1}, hoverinfo="skip",
+                name=f"{SHOWN} simulated bridges", legendgroup="bridges", showlegend=n == 0,
+            )
+        )  # fmt: skip
+    for n, line in enumerate(real.random):
+        plot.add_trace(
+            go.Scatter(
+                x=time, y=line, mode="lines", line={"color": COLOURS[2], "width": 1.5, "dash": "dot"},
+                name="12 real random paths", legendgroup="random", showlegend=n == 0, hoverinfo="skip",
+            )
+        )  # fmt: skip
+    plot.add_trace(
+        go.Scatter(
+            x=time, y=time / 100, mode="lines", line={"color": COLOURS[0], "width": 3}, name="expected: straight"
+        )
+    )
+    plot.add_trace(
+        go.Scatter(
+            x=np.linspace(0, 100, len(real.searched)), y=real.searched, mode="lines",
+            line={"color": COLOURS[1], "width": 4}, name="SAMP's path",
+        )
+    )  # fmt: skip
+    plot.update_layout(
+        height=460, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="moves made, %",
+        yaxis_title="share of the score's rise", legend={"orientation": "h", "y": -0.18},
+    )  # fmt: skip
+    st.plotly_chart(
+        plot, config=PLAIN, key="walk-plot", alt="Score along simulated, random and searched paths; see below"
+    )
+    half = STEPS // 2
+    quarter = STEPS // 4
+    st.markdown(
+        f"#### What you just saw\nHalf-way, the {SHOWN} simulated walks average **{walks[:, half].mean():.2f}** of "
+        f"the rise "
+        f"(the line says 0.50), and the 12 real random paths **{real.random[:, half].mean():.2f}**. After a quarter "
+        f"of the "
+        f"moves SAMP's path has **{real.searched[len(real.searched) // 4]:.2f}** and the random ones "
+        f"**{real.random[:, quarter].mean():.2f}**. Real random paths are no ideal bridges: a half-made digit can look "
+        f"like nothing, and their mean strays from the line by up to "
+        f"**{np.abs(real.random.mean(0) - time / 100).max():.2f}**."
+    )
+    with st.expander("The formula"):
+        st.latex(
+            r"\mathbb{E}[f(z_t)\mid f(z_0), f(z_1)] = (1-t)\,f(z_0) + t\,f(z_1), \qquad "
+            r"\mathrm{Var} = \sigma^2\, t\,(1-t)"
+        )
+        st.markdown(
+            "Under this model no look ahead is worth more than the next move's own gain, which is why the search takes "
+            "the pixels with the largest predicted gain at every step."
+        )
+    st.caption("In the paper: section 3.3, the Brownian motion assumption and the greedy choice that follows from it.")

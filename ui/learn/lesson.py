@@ -1,0 +1,90 @@
+"""The lesson: its scenes in order, how to turn them, and the presenter's view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ui.controls import start_with
+from ui.learn import digits
+from ui.learn.greedy import why_greedy
+from ui.learn.keys import arrow_keys
+from ui.learn.trust import verify
+from ui.learn.two import concentration, one_function
+
+_PRESENT = """<style>
+  [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] {
+    display: none !important; }
+  .block-container { max-width: 1700px; padding-top: 1.4rem; }
+  .stMarkdown p, .stMarkdown li, [data-testid="stWidgetLabel"] p { font-size: 1.35rem !important; line-height: 1.45; }
+  .stMarkdown h4 { font-size: 1.5rem; }
+  [data-testid="stCaptionContainer"] p { font-size: 1.05rem !important; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: its name in the link, its title, what draws it, and the method that it leads to."""
+
+    slug: str
+    title: str
+    draw: Callable[[], None]
+    method: str
+
+
+SCENES = (
+    Scene("paths", "One function, many paths", one_function, "ig"),
+    Scene("prefer", "Which path should we prefer?", concentration, "samp"),
+    Scene("greedy", "Why greedy", why_greedy, "samp"),
+    Scene("digits", "Digits", digits.scene, "samp++"),
+    Scene("trust", "Trust, but verify", verify, "samp-isotonic"),
+)
+# Knobs of a scene that Explain has as well: key here, key there, and how to read it.
+_CARRIED = {
+    "paths": {"toy-momentum": "knob-momentum"},
+    "prefer": {"toy-momentum": "knob-momentum"},
+    "digits": {"digit-momentum": "knob-momentum"},
+}
+
+
+def _turn(by: int) -> None:
+    slugs = [s.slug for s in SCENES]
+    st.session_state["scene"] = slugs[(slugs.index(st.session_state["scene"]) + by) % len(slugs)]
+
+
+def lesson() -> None:
+    """Show the chosen scene with its title, the way to the others, and the link into Explain."""
+    titles = {s.slug: f"{n}. {s.title}" for n, s in enumerate(SCENES, start=1)}
+    if st.session_state.get("scene") not in titles:
+        linked = st.query_params.get("scene")
+        st.session_state["scene"] = linked if linked in titles else SCENES[0].slug
+    with st.container(horizontal=True, vertical_alignment="center"):
+        slug = st.segmented_control(
+            "Scene", list(titles), format_func=titles.__getitem__, key="scene", required=True,
+            label_visibility="collapsed", wrap=True, persist_state="session",
+        )  # fmt: skip
+        st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
+        presenting = st.toggle(
+            "Present", key="present", bind="query-params",
+            help="Large type and no sidebar. The left and right arrow keys turn the scenes.",
+        )  # fmt: skip
+    if presenting:
+        st.html(_PRESENT)
+    scene = next((s for s in SCENES if s.slug == slug), SCENES[0])
+    st.title(scene.title, anchor=False)
+    scene.draw()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        place = SCENES.index(scene)
+        st.button("Back", on_click=_turn, args=(-1,), key="learn-back", disabled=place == 0)
+        st.button(
+            "Next", on_click=_turn, args=(1,), key="learn-next", type="primary", disabled=place == len(SCENES) - 1
+        )
+        if st.button("Try it on a photo", key="learn-explain"):
+            start_with(scene.method)
+            for here, there in _CARRIED.get(scene.slug, {}).items():
+                if scene.method != "ig" and here in st.session_state:
+                    st.session_state[there] = round(float(st.session_state[here]), 2)
+            st.switch_page("pages/1_Explain.py")
+    arrow_keys()

@@ -1,0 +1,118 @@
+"""Trust, but verify: one map under three rules, under noise, under a forgetful network, beside the path's order."""
+
+from __future__ import annotations
+
+import html
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from samp_core.digits import load_digits, samples
+from samp_core.learn import Trial, trials
+from samp_core.render import colour, colour_limit, format_gap
+from ui.comparison import COLOURS, PLAIN
+from ui.pictures import data_uri
+
+SIGMAS = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2, "0.1": 0.1}
+
+_STYLE = """<style>
+  .trials { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 10px; }
+  .trials figure { margin: 0; }
+  .trials img { width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 6px; display: block;
+    border: 1px solid rgba(128, 128, 140, 0.35); box-sizing: border-box; }
+  .trials figcaption { font-size: 0.82rem; line-height: 1.45; margin-top: 4px; }
+  @media (max-width: 900px) { .trials { grid-template-columns: repeat(3, minmax(0, 1fr)); } }
+  @media (max-width: 480px) { .trials { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+</style>"""
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _trials(digit: int, sigma: float, seed: int) -> tuple[str, list[Trial]]:
+    classifier = load_digits().prepare()
+    inputs = classifier.preprocessing(samples()[digit])
+    first = classifier.predict(inputs, 1)[0]
+    return first.label, trials(classifier.network, inputs, first.index, sigma=sigma, seed=seed)
+
+
+def verify() -> None:
+    """Draw the scene: six maps, their gaps and scores, and what the numbers promise."""
+    st.markdown(
+        "A map is a claim, and a claim can be tested. Here is SAMP's map of one digit six times: added up by three "
+        "rules, "
+        "replaced by the order of its path, with noise that nobody sees, and for a network that forgot its last layers."
+    )
+    left, middle, right = st.columns(3)
+    digit = int(left.slider("Digit", 0, 9, 3, key="trust-digit", bind="query-params"))
+    sigma = middle.select_slider(
+        "Noise on the digit", list(SIGMAS), "1e-4", key="trust-noise", bind="query-params",
+        help="Standard deviation; the ink goes from 0 to 1. One grey level is 4e-3.",
+    )  # fmt: skip
+    seed = int(
+        right.slider("Draw anew", 0, 20, 0, key="trust-seed", bind="query-params", help="Noise and new weights.")
+    )
+    label, found = _trials(digit, SIGMAS[str(sigma)], seed)
+    parts = []
+    for trial in found:
+        gap = "promises no sum" if trial.gap is None else f"gap {format_gap(trial.gap)}"
+        shown = 2 * trial.map - 1 if trial.gap is None else trial.map  # an order runs from 0 to 1
+        picture = data_uri(colour(shown, limit=colour_limit(shown)), "PNG")
+        words = (
+            f"<b>{trial.title}</b><br>{gap}<br>insertion - deletion {trial.insertion - trial.deletion:.2f}<br>"
+            f"agrees {trial.agreement:.2f}"
+        )
+        alt = html.escape(f"{trial.title}: {gap}, agreement {trial.agreement:.2f} with the first map", quote=True)
+        parts.append(f'<figure><img src="{picture}" alt="{alt}"><figcaption>{words}</figcaption></figure>')
+    st.html(f'{_STYLE}<div class="trials">{"".join(parts)}</div>')
+    st.caption(
+        f"All explain the logit of {label}; each map on its own colour scale, orange for, blue against (order: orange "
+        "early, blue late). Curves: the paper's protocol, 10 pixels a step, on the true network and the clean digit. "
+        "Agreement: Spearman's correlation with the first map."
+    )
+    plot = go.Figure()
+    titles = [t.title for t in found]
+    for n, (name, values) in enumerate(
+        (
+            ("deletion (lower is better)", [t.deletion for t in found]),
+            ("insertion (higher)", [t.insertion for t in found]),
+        )
+    ):
+        plot.add_trace(
+            go.Bar(x=titles, y=values, name=name, marker_color=COLOURS[n], text=[f"{v:.2f}" for v in values])
+        )
+    plot.update_layout(
+        height=300,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        yaxis_title="AUC",
+        legend={"orientation": "h", "y": 1.15},
+    )
+    st.plotly_chart(plot, config=PLAIN, key="trust-bars", alt="Deletion and insertion of the six maps")
+    by_title = {t.title: t for t in found}
+    paper, line, isotonic = found[0], found[1], found[2]
+    noisy, forgetful, order = by_title["Invisible noise"], by_title["Forgetful network"], by_title["Order of the path"]
+    difference = {t.title: t.insertion - t.deletion for t in found}
+    best = max(found[:4], key=lambda t: t.insertion - t.deletion)
+    st.markdown(
+        f"#### What you just saw\n"
+        f"- **A sum and a ranking are different things.** One path, three rules: the gap is "
+        f"{format_gap(paper.gap or 0)}, "
+        f"{format_gap(line.gap or 0)} and {format_gap(isotonic.gap or 0)}, while insertion minus deletion is "
+        f"{difference[paper.title]:.2f}, {difference[line.title]:.2f} and {difference[isotonic.title]:.2f}. The best "
+        f"ranking of the first four here: {best.title.lower()}.\n"
+        f"- **The order alone ranks, too**: {difference[order.title]:.2f}, without a single amount.\n"
+        f"- **Noise of {sigma}** leaves a map that agrees {noisy.agreement:.2f} with the first. 1 would be the same "
+        "ranking.\n"
+        f"- **A network that forgot** gives a map that agrees {forgetful.agreement:.2f}: the closer to 1, the less "
+        f"the map "
+        "had to do with what was learnt."
+    )
+    with st.expander("The formula"):
+        st.latex(
+            r"\text{gap} = \frac{\left|\sum_i a_i - (f(x)-f(x_0))\right|}{|f(x)-f(x_0)|}, \qquad "
+            r"\text{AUC} = \frac{1}{n+1}\sum_{k=0}^{n} \frac{f(z_k)}{f(x)}"
+        )
+    st.caption(
+        "In the paper: section 4.1 (deletion and insertion), algorithm 1 (its rule). Randomised networks: Adebayo "
+        "et al., "
+        "NeurIPS 2018. The isotonic rule is this project's. One digit is an anecdote: the page Metrics measures "
+        "many photos."
+    )
