@@ -18,7 +18,7 @@ METRICS = json.loads((FOLDER / "cases.json").read_text())["metrics"]
 
 @pytest.mark.parametrize("case", METRICS, ids=[c["model"] for c in METRICS])
 @pytest.mark.parametrize("direction", ["deletion", "insertion"])
-def test_curves_equal_the_reference(case, direction, arrays, networks):  # noqa: F811
+def test_curves_equal_the_reference(case, direction, arrays, networks):
     network, inputs, maps = networks[case["model"]], arrays[case["input"]], arrays[case["map"]]
     targets = {"A": [2, 2, 3], "B": [7, 9, 7]}[case["model"]]
     measure = {"deletion": deletion, "insertion": insertion}[direction]

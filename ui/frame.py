@@ -27,7 +27,7 @@ _STYLE = """
   [data-testid="stHeader"] { background: transparent; }
   .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; font-size: 0.9rem; }
   /* The theme's own values are too faint: WCAG AA wants a contrast of 4.5. */
-  [data-testid="stCaptionContainer"] p { color: light-dark(#5b5964, #b6b4c0); }
+  [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }
   [data-testid="stBaseButton-primary"] p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
