@@ -101,7 +101,7 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "where",
-    ["", "Explain", "Compare", "Metrics", *(f"Learn?scene={s}" for s in ("paths", "greedy", "digits", "trust"))],
+    ["", "Explain", "Compare", "Metrics", *(f"Learn?scene={s}" for s in ("paths", "digits", "trust"))],
 )
 def test_no_serious_barrier(browser: Browser, address, where, scheme):
     page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)

@@ -242,7 +242,6 @@ def _trajectory(found: Found) -> None:
 
 def _seen(found: Found, title: str, words: str) -> None:
     """Say in numbers what the pictures showed."""
-    st.markdown("#### What you just saw")
     samp, ig = found.samp, found.ig
     lines = []
     for d, direction in enumerate(samp.directions):
@@ -260,7 +259,7 @@ def _seen(found: Found, title: str, words: str) -> None:
         f"- {title} asked for {samp.cost.gradients} gradients, Integrated Gradients for {ig.cost.gradients}. Neither "
         "number, nor the look of a map, says which map is right: they credit different paths."
     )
-    st.markdown("\n".join(lines))
+    st.markdown("\n".join(["#### What you just saw", *lines]))
 
 
 def scene() -> None:
