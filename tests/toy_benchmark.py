@@ -62,17 +62,26 @@ def whole(base: sqlite3.Connection) -> None:
     ).fetchone() == (0,)
 
 
+def _begin(store: Path, folder: Path) -> int:
+    """Fork a process that works on the benchmark; return its id."""
+    child = os.fork()
+    if not child:
+        try:
+            work(store, folder)
+        finally:
+            os._exit(0)
+    return child
+
+
 def kill(store: Path, folder: Path, times: int) -> None:
     """Kill a working process ``times`` times; print the number of results after each."""
+    began = time.monotonic()
+    os.waitpid(_begin(store.with_suffix(".rehearsal"), folder), 0)
+    whole_run = time.monotonic() - began  # on this machine, as busy as it is
     counts = []
     for _ in range(times):
-        child = os.fork()
-        if not child:
-            try:
-                work(store, folder)
-            finally:
-                os._exit(0)
-        time.sleep(random.uniform(0.02, 0.25))
+        child = _begin(store, folder)
+        time.sleep(random.uniform(0.02, 0.3) * whole_run)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         if not store.exists():
