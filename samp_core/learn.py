@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -18,6 +18,9 @@ from samp_core.metrics import cascade, deletion, insertion, spearman
 
 Points = Float[NDArray[np.float64], "p 2"]
 """Corners of a path between (0, 0) and (1, 1), both included."""
+
+Turns = Int[NDArray[np.int_], "n m"]
+"""For each of n paths on a grid, which of the two pixels (0 or 1) rises at each of its m moves."""
 
 
 class Toy(nn.Module):
@@ -172,11 +175,11 @@ def searched(score: nn.Module, *, tolerance: float | None, momentum: float, rule
     return Walk(np.stack(points), credit, change(score))
 
 
-def random_path(cells: int, seed: int) -> Points:
-    """Return a path that raises one pixel by one of ``cells`` parts at a time, in random order."""
-    turns = np.random.default_rng(seed).permutation(np.repeat([0, 1], cells))
-    moves = np.eye(2)[turns] / cells
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(moves, axis=0)]).round(12)
+def random_turns(count: int, cells: int, seed: int) -> Turns:
+    """Return ``count`` paths on the grid in random order: which pixel (0 or 1) rises at each of 2 ``cells`` moves."""
+    turns = np.tile(np.repeat([0, 1], cells), (count, 1))
+    shuffled: Turns = np.random.default_rng(seed).permuted(turns, axis=1)
+    return shuffled
 
 
 def best_path(score: nn.Module, cells: int) -> Walk:
@@ -210,16 +213,30 @@ def best_path(score: nn.Module, cells: int) -> Walk:
                 row, column = (row - 1, column) if turn else (row, column - 1)
             best = float(reached[-1, -1]), turns[::-1]
     assert best is not None
-    return lattice(score, np.array(best[1]), cells)
+    return lattice(score, np.array([best[1]]))[0]
 
 
-def lattice(score: nn.Module, turns: NDArray[np.int_], cells: int) -> Walk:
-    """Return the exact credit of a path on the grid: which pixel (0 or 1) rises at each of its 2 ``cells`` moves."""
-    points = np.concatenate([np.zeros((1, 2)), np.cumsum(np.eye(2)[turns] / cells, axis=0)])
+def lattice(score: nn.Module, turns: Turns) -> list[Walk]:
+    """Return the exact credit of paths on the grid.
+
+    Args:
+        score: of two pixels.
+        turns: for each path, which pixel rises by one part at each of its moves, both equally often.
+
+    Raises:
+        ValueError: a path does not end at (1, 1).
+    """
+    cells = turns.shape[1] // 2
+    if turns.shape[1] % 2 or (turns.sum(1) != cells).any():
+        raise ValueError("A path raises both pixels equally often: otherwise it does not end at the image.")
+    steps = np.eye(2)[turns].cumsum(1)
+    points = np.concatenate([np.zeros((len(turns), 1, 2)), steps], axis=1) / cells
     with torch.no_grad():
-        along = score(torch.from_numpy(points).view(-1, 1, 1, 2)).flatten().numpy()
-    rises = np.diff(along)
-    return Walk(points, np.array([rises[turns == 0].sum(), rises[turns == 1].sum()]), change(score))
+        along = score(torch.from_numpy(points).view(-1, 1, 1, 2)).view(points.shape[:2]).numpy()
+    rises = np.diff(along, axis=1)
+    credit = np.stack([(rises * (turns == pixel)).sum(1) for pixel in (0, 1)], axis=1)
+    total = change(score)
+    return [Walk(path, shares, total) for path, shares in zip(points, credit, strict=True)]
 
 
 def bridges(count: int, steps: int, sigma: float, seed: int, end: float = 1.0) -> Float[NDArray[np.float64], "c s"]:

@@ -164,7 +164,7 @@ def test_the_scene_acts_on_every_knob():
     assert not at.exception
 
     def said() -> str:
-        return next(m.value for m in at.markdown if m.value.startswith("- **"))
+        return next(m.value for m in at.markdown if m.value.startswith("#### What you just saw"))
 
     seen = [said()]
     assert "SAMP++, deletion" in seen[0]

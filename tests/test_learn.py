@@ -19,7 +19,7 @@ from samp_core.learn import (
     change,
     lattice,
     outputs,
-    random_path,
+    random_turns,
     searched,
     surface,
     toy,
@@ -28,6 +28,8 @@ from samp_core.learn import (
 from tests.test_app import ROOT, assert_fine
 from ui.learn.board import read_points
 from ui.learn.lesson import SCENES
+from ui.learn.two import CELLS, TOLERANCES
+from ui.pen import read_strokes, write_strokes
 
 LINES = {
     "straight": [[0, 0], [1, 1]],
@@ -70,34 +72,46 @@ def test_the_best_path_is_the_best_of_all(name):
     best = best_path(score, cells)
     variances = []
     for chosen in itertools.combinations(range(2 * cells), cells):
-        turns = np.ones(2 * cells, int)
-        turns[list(chosen)] = 0
-        walk = lattice(score, turns, cells)
+        turns = np.ones((1, 2 * cells), int)
+        turns[0, list(chosen)] = 0
+        (walk,) = lattice(score, turns)
+        exact = add_up(score, walk.points, 8000).attributions
+        np.testing.assert_allclose(walk.attributions, exact, atol=2e-3)
         assert walk.gap == pytest.approx(0, abs=1e-9)
         variances.append(walk.variance)
     assert len(variances) == comb(8, 4)
     assert best.variance == pytest.approx(max(variances))
-    # A path of the same grid, whoever found it, cannot be better.
-    for seed in range(20):
-        assert add_up(score, random_path(cells, seed), 4000).variance <= best.variance + 1e-3
+    # A path of the same grid, or of one that divides it, cannot be better.
+    for walk in lattice(score, random_turns(50, cells // 2, 0)):
+        assert walk.variance <= best.variance + 1e-9
 
 
-def test_samp_against_exhaustive_search():
-    # Where the score is a minimum the greedy path is as good as any on its grid; on the product a short move is not.
-    for name in ("minimum", "saturating"):
-        found = searched(toy(name), tolerance=None, momentum=0.0)
-        assert add_up(toy(name), found.points, 4000).variance <= best_path(toy(name), 1).variance + 1e-3
-    short = add_up(toy("product"), searched(toy("product"), tolerance=0.1, momentum=0.0).points, 4000)
-    assert short.variance < best_path(toy("product"), 10).variance
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("tolerance", TOLERANCES.values(), ids=TOLERANCES)
+@pytest.mark.parametrize("name", TOYS)
+def test_samp_against_exhaustive_search(name, tolerance, momentum):
+    found = searched(toy(name), tolerance=tolerance, momentum=momentum)
+    on_grid = found.points * CELLS
+    np.testing.assert_allclose(on_grid, on_grid.round(), atol=1e-5)  # so the best of the grid bounds it
+    variance = add_up(toy(name), found.points, 2000).variance
+    best = best_path(toy(name), CELLS).variance
+    assert variance <= best + 1e-3
+    if tolerance is None:  # one pixel after the other is the best path there is, in all four
+        assert variance == pytest.approx(best, abs=1e-3)
 
 
 def test_random_paths_rise_one_pixel_at_a_time():
-    path = random_path(6, 3)
-    moves = np.diff(path, axis=0)
-    assert path.shape == (13, 2)
-    assert ((np.abs(moves) > 1e-9).sum(1) == 1).all()
-    np.testing.assert_allclose(moves.sum(0), [1, 1])
-    assert not np.array_equal(path, random_path(6, 4))
+    turns = random_turns(30, 6, 3)
+    assert turns.shape == (30, 12)
+    assert (turns.sum(1) == 6).all()
+    assert len({tuple(t) for t in turns.tolist()}) > 25
+    walks = lattice(toy("product"), turns)
+    moves = np.diff(np.stack([w.points for w in walks]), axis=1)
+    assert ((np.abs(moves) > 1e-9).sum(2) == 1).all()
+    np.testing.assert_allclose(moves.sum(1), np.ones((30, 2)))
+    assert not np.array_equal(turns, random_turns(30, 6, 4))
+    with pytest.raises(ValueError, match="equally often"):
+        lattice(toy("product"), np.array([[0, 0, 1, 0]]))
 
 
 def test_bridges_have_a_straight_mean_and_the_variance_of_the_formula():
@@ -199,13 +213,58 @@ def test_knobs_change_what_was_seen(learn):
     assert "takes a pixel back" in words(learn)
 
 
-def test_a_scene_leads_to_a_photo(learn):
-    learn.segmented_control(key="scene").set_value("prefer").run()
-    learn.slider(key="toy-momentum").set_value(0.3).run()
+def go_to(learn: AppTest, scene: str, **knobs: object) -> None:
+    """Open a scene and set its knobs."""
+    learn.segmented_control(key="scene").set_value(scene).run()
+    for kind in (learn.slider, learn.select_slider, learn.selectbox):
+        for widget in kind:
+            if widget.key in knobs:
+                widget.set_value(knobs.pop(widget.key))
+    assert not knobs
+    learn.run()
+    assert_fine(learn)
+
+
+CARRIED = {
+    "paths": ("samp", {"toy-momentum": 0.3, "toy-ic": "1/50"}, {"momentum": 0.3, "ic_tolerance": 1 / 50}),
+    "prefer": ("samp", {"toy-momentum": 0.0, "toy-ic": "off"}, {"momentum": 0.0, "ic_tolerance": 0.0}),
+    "greedy": ("samp", {}, {"steps": 28, "ways": "insertion only", "momentum": 0.0, "ic_tolerance": 0.0}),
+    "digits": (
+        "samp++",
+        {"digit-momentum": 0.8, "digit-ic": "1/20", "digit-pixels": 28, "digit-rule": "isotonic"},
+        {"momentum": 0.8, "ic_tolerance": 1 / 20, "steps": 28, "accumulation": "isotonic"},
+    ),
+    "trust": ("samp++", {}, {"momentum": 0.5, "ic_tolerance": 1 / 20, "steps": 28, "accumulation": "paper"}),
+}
+
+
+@pytest.mark.parametrize("scene", CARRIED)
+def test_a_scene_leads_to_a_photo_with_its_knobs(learn, scene):
+    method, knobs, wanted = CARRIED[scene]
+    go_to(learn, scene, **{key.replace("_", "-"): value for key, value in knobs.items()})
     learn.button(key="learn-explain").click().run()
     assert_fine(learn)
-    assert learn.session_state["method"] == "samp"
-    assert learn.session_state["knob-momentum"] == pytest.approx(0.3)
+    assert learn.session_state["method"] == method
+    for knob, value in wanted.items():
+        assert learn.session_state[f"knob-{knob}"] == (pytest.approx(value) if isinstance(value, float) else value)
+
+
+def test_knobs_stay_while_other_scenes_are_shown(learn):
+    go_to(learn, "greedy", **{"walk-digit": 7})
+    before = words(learn)
+    go_to(learn, "trust")
+    go_to(learn, "greedy")
+    assert learn.slider(key="walk-digit").value == 7
+    assert words(learn) == before
+
+
+def test_a_drawing_in_a_link():
+    strokes = [[[0, 280], [17, 36]], [[140, 140]]]
+    text = write_strokes(strokes)
+    assert read_strokes(text) == strokes
+    assert read_strokes("") == read_strokes("zz") == read_strokes("a b c d") == read_strokes("0000" * 1000) == []
+    assert read_strokes("zzzz") == [[[280, 280]]]  # no further than the sheet's edge
+    assert write_strokes([[[1, -5], ["a", 2], 3]]) == write_strokes(None) == ""
 
 
 def test_what_a_link_holds_is_not_trusted():

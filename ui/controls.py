@@ -144,7 +144,17 @@ def seconds_in_words(value: float) -> str:
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.1f} min"
 
 
-def start_with(method: str) -> None:
-    """Choose a method with its published settings, for a page that leads to Explain."""
+def start_with(method: str, **knobs: float | str) -> None:
+    """Choose a method for a page that leads to Explain.
+
+    Args:
+        method: one of ``SHORT``, with its published settings.
+        knobs: values of knobs by name (``KNOBS``) that are to differ; a tolerance is taken to the nearest on offer.
+    """
     st.session_state["method"] = method
     _apply_defaults()
+    if "ic_tolerance" in knobs:
+        wanted = float(knobs["ic_tolerance"])
+        knobs["ic_tolerance"] = min(TOLERANCES, key=lambda offered: abs(offered - wanted))
+    for knob, value in knobs.items():
+        st.session_state[f"knob-{knob}"] = value

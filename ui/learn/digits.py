@@ -14,12 +14,13 @@ from threadpoolctl import ThreadpoolController
 
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
-from samp_core.digits import centre, load_digits, samples, training_facts
+from samp_core.digits import SIDE, centre, load_digits, samples, training_facts
 from samp_core.integrate import RULES
 from samp_core.methods import SAMP, Explanation, IntegratedGradients
 from samp_core.render import colour, colour_limit, format_gap, gap_in_words
 from samp_core.scores import Contrast, Logit, Score
-from ui.comparison import COLOURS, PLAIN
+from ui.comparison import COLOURS
+from ui.learn.look import KEPT, show
 from ui.pen import pen
 from ui.pictures import data_uri
 
@@ -149,13 +150,13 @@ def _figures(explanation: Explanation) -> str:
 def _choose() -> Image.Image | None:
     """Let the reader choose or draw, and return the digit as the network sees it; None while nothing is drawn."""
     choice = st.segmented_control(
-        "Digit", [DRAW, *map(str, range(10))], default="3", required=True, key="digit", bind="query-params", wrap=True
+        "Digit", [DRAW, *map(str, range(10))], default="3", required=True, key="digit", **KEPT, wrap=True
     )
     if choice != DRAW:
         digit = samples()[int(choice or 0)]
         st.html(f'<img class="digits-sample" src="{data_uri(digit, "PNG")}" alt="sample digit {choice}">')
         return digit
-    drawn = pen("digit-pen")
+    drawn = pen("digit-pen", link="ink")
     return None if drawn is None or drawn.convert("L").getbbox() is None else centre(drawn)
 
 
@@ -163,23 +164,34 @@ def _knobs() -> Knobs:
     left, middle, right, last = st.columns(4)
     return Knobs(
         left.slider(
-            "Momentum", 0.0, 0.9, 0.5, 0.1, key="digit-momentum", bind="query-params",
+            "Momentum", 0.0, 0.9, 0.5, 0.1, key="digit-momentum", **KEPT,
             help="How much of the last steering gradient is kept. 0 is SAMP, 0.5 SAMP++.",
         ),
         middle.select_slider(
-            "IC tolerance", list(TOLERANCES), "1/50", key="digit-ic", bind="query-params",
+            "IC tolerance", list(TOLERANCES), "1/50", key="digit-ic", **KEPT,
             help="The infinitesimal constraint: longest move as a fraction of the whole way. Off is SAMP, 1/50 SAMP++.",
         ),
         right.slider(
-            "Pixels per step", 2, 60, 10, 1, key="digit-pixels", bind="query-params",
+            "Pixels per step", 2, 60, 10, 1, key="digit-pixels", **KEPT,
             help="Pixels moved at once. The paper moves 10 of a digit's 784.",
         ),
         last.selectbox(
             "Adding up", list(RULES), format_func=lambda r: RULES[r].split(":")[0], key="digit-rule",
-            bind="query-params",
+            **KEPT,
             help="How the moves become a map. " + "; ".join(RULES.values()) + ".",
         ),
     )  # fmt: skip
+
+
+def settings() -> dict[str, float | str]:
+    """Return the scene's knobs that Explain has as well, pixels per step as the number of steps that they make."""
+    kept = st.session_state
+    return {
+        "momentum": round(float(kept.get("digit-momentum", 0.5)), 2),
+        "ic_tolerance": TOLERANCES[kept.get("digit-ic", "1/50")] or 0.0,
+        "steps": min(112, round(SIDE * SIDE / kept.get("digit-pixels", 10))),
+        "accumulation": kept.get("digit-rule", "paper"),
+    }
 
 
 def _bars(classifier: Classifier, image: Image.Image, target: int) -> go.Figure:
@@ -280,17 +292,17 @@ def scene() -> None:
     with right:
         inner = st.columns(2)
         chosen = inner[0].selectbox(
-            "Explain", ["first choice", *classifier.labels], key="digit-class", bind="query-params",
+            "Explain", ["first choice", *classifier.labels], key="digit-class", **KEPT,
             help="The class whose score is explained. The first choice is the class with the highest logit.",
         )  # fmt: skip
         target = best[0].index if chosen == "first choice" else classifier.find_label(chosen)
         rivals = [label for label in classifier.labels if label != classifier.label(target)]
         rather = inner[1].selectbox(
-            "Why not a", ["- (only the class)", *rivals], key="digit-rather", bind="query-params",
+            "Why not a", ["- (only the class)", *rivals], key="digit-rather", **KEPT,
             help="Explains the class's logit minus this class's logit: why the one rather than the other.",
         )  # fmt: skip
         other = classifier.find_label(rather) if rather in rivals else None
-        st.plotly_chart(_bars(classifier, digit, target), config=PLAIN, key="digit-bars")
+        show(_bars(classifier, digit, target), "digit-bars", "What the network reads, by digit")
     knobs = _knobs()
     found = _explain(digit.tobytes(), target, other, knobs)
     score: Score = Logit() if other is None else Contrast(target, other)
@@ -316,7 +328,7 @@ def scene() -> None:
     )
     st.markdown("#### The way there")
     _trajectory(found)
-    st.plotly_chart(_curve(found, words), config=PLAIN, key="digit-curve")
+    show(_curve(found, words), "digit-curve", "Score along the paths")
     _seen(found, knobs.title, words)
     with st.expander("The formula"):
         st.markdown(
@@ -331,8 +343,7 @@ def scene() -> None:
     st.caption(
         'In the paper: Zhang, Zheng, Zhou and Lu, "Path Choice Matters for Clear Attribution in Path Methods", ICLR '
         "2024, [arXiv:2401.10442](https://arxiv.org/abs/2401.10442), algorithm 1; infinitesimal constraint and "
-        "momentum in sections 3.4 and 3.5; 10 pixels a step and a blur of 11 pixels for images of this size. "
-        f"The network gets {100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right "
-        "(`assets/train_digits.py --check`). "
-        "Digits: MNIST by LeCun, Cortes and Burges, CC BY-SA 3.0."
+        "momentum in sections 3.4 and 3.5; 10 pixels a step and a blur of 11 pixels for images of this size. The "
+        f"network gets {100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right "
+        "(`assets/train_digits.py --check`). Digits: MNIST by LeCun, Cortes and Burges, CC BY-SA 3.0."
     )

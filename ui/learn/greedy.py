@@ -8,7 +8,8 @@ import streamlit as st
 
 from samp_core.digits import load_digits, samples
 from samp_core.learn import Outputs, bridges, outputs
-from ui.comparison import COLOURS, PLAIN
+from ui.comparison import COLOURS
+from ui.learn.look import KEPT, show
 
 STEPS = 28
 SHOWN = 40
@@ -22,23 +23,25 @@ def _outputs(digit: int, seed: int) -> Outputs:
     return outputs(classifier.network, inputs, target, steps=STEPS, count=12, seed=seed)
 
 
+def settings() -> dict[str, float | str]:
+    """Return how the scene's search goes, for Explain."""
+    return {"steps": STEPS, "ways": "insertion only"}
+
+
 def why_greedy() -> None:
     """Draw the scene: simulated bridges, their straight mean, and real paths laid over them."""
     st.markdown(
         "Insert pixels in random order and the score wanders, but it has to end at the image's own: the paper "
-        "models it as "
-        "a random walk with a fixed end. On average that is a straight line; a greedy path leaves it as early as "
-        "it can."
+        "models it as a random walk with a fixed end. On average that is a straight line; a greedy path leaves it "
+        "as early as it can."
     )
     left, middle, right = st.columns(3)
     sigma = left.slider(
-        "Spread of the simulated walks", 0.0, 1.5, 0.5, 0.1, key="walk-sigma", bind="query-params",
+        "Spread of the simulated walks", 0.0, 1.5, 0.5, 0.1, key="walk-sigma", **KEPT,
         help="Standard deviation of a free walk at its end, as a share of the score's rise.",
     )  # fmt: skip
-    seed = middle.slider(
-        "Draw anew", 0, 20, 0, key="walk-seed", bind="query-params", help="Seed of all that is random."
-    )
-    digit = right.slider("Digit of the real paths", 0, 9, 3, key="walk-digit", bind="query-params")
+    seed = middle.slider("Draw anew", 0, 20, 0, key="walk-seed", **KEPT, help="Seed of all that is random.")
+    digit = right.slider("Digit of the real paths", 0, 9, 3, key="walk-digit", **KEPT)
     real = _outputs(int(digit), int(seed))
     walks = bridges(SHOWN, STEPS, float(sigma), int(seed))
     time = np.linspace(0, 100, STEPS + 1)
@@ -72,19 +75,15 @@ def why_greedy() -> None:
         height=460, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="moves made, %",
         yaxis_title="share of the score's rise", legend={"orientation": "h", "y": -0.18},
     )  # fmt: skip
-    st.plotly_chart(
-        plot, config=PLAIN, key="walk-plot", alt="Score along simulated, random and searched paths; see below"
-    )
+    show(plot, "walk-plot", "Score along simulated, random and searched paths; see below")
     half = STEPS // 2
     quarter = STEPS // 4
     st.markdown(
         f"#### What you just saw\nHalf-way, the {SHOWN} simulated walks average **{walks[:, half].mean():.2f}** of "
-        f"the rise "
-        f"(the line says 0.50), and the 12 real random paths **{real.random[:, half].mean():.2f}**. After a quarter "
-        f"of the "
-        f"moves SAMP's path has **{real.searched[len(real.searched) // 4]:.2f}** and the random ones "
-        f"**{real.random[:, quarter].mean():.2f}**. Real random paths are no ideal bridges: a half-made digit can look "
-        f"like nothing, and their mean strays from the line by up to "
+        f"the rise (the line says 0.50), and the 12 real random paths **{real.random[:, half].mean():.2f}**. After a "
+        f"quarter of the moves SAMP's path has **{real.searched[len(real.searched) // 4]:.2f}** and the random ones "
+        f"**{real.random[:, quarter].mean():.2f}**. Real random paths are no ideal bridges: a half-made digit can "
+        "look like nothing, and their mean strays from the line by up to "
         f"**{np.abs(real.random.mean(0) - time / 100).max():.2f}**."
     )
     with st.expander("The formula"):

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ui.controls import start_with
-from ui.learn import digits
-from ui.learn.greedy import why_greedy
+from ui.learn import digits, greedy, trust, two
 from ui.learn.keys import arrow_keys
-from ui.learn.trust import verify
-from ui.learn.two import concentration, one_function
+from ui.learn.look import KEPT
 
 _PRESENT = """<style>
   [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] {
@@ -26,27 +24,22 @@ _PRESENT = """<style>
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its name in the link, its title, what draws it, and the method that it leads to."""
+    """One scene: its name in the link, its title, what draws it, the method that it leads to, and its knobs there."""
 
     slug: str
     title: str
     draw: Callable[[], None]
     method: str
+    settings: Callable[[], dict[str, float | str]]
 
 
 SCENES = (
-    Scene("paths", "One function, many paths", one_function, "ig"),
-    Scene("prefer", "Which path should we prefer?", concentration, "samp"),
-    Scene("greedy", "Why greedy", why_greedy, "samp"),
-    Scene("digits", "Digits", digits.scene, "samp++"),
-    Scene("trust", "Trust, but verify", verify, "samp-isotonic"),
+    Scene("paths", "One function, many paths", two.one_function, "samp", two.settings),
+    Scene("prefer", "Which path should we prefer?", two.concentration, "samp", two.settings),
+    Scene("greedy", "Why greedy", greedy.why_greedy, "samp", greedy.settings),
+    Scene("digits", "Digits", digits.scene, "samp++", digits.settings),
+    Scene("trust", "Trust, but verify", trust.verify, "samp++", trust.settings),
 )
-# Knobs of a scene that Explain has as well: key here, key there, and how to read it.
-_CARRIED = {
-    "paths": {"toy-momentum": "knob-momentum"},
-    "prefer": {"toy-momentum": "knob-momentum"},
-    "digits": {"digit-momentum": "knob-momentum"},
-}
 
 
 def _turn(by: int) -> None:
@@ -67,7 +60,7 @@ def lesson() -> None:
         )  # fmt: skip
         st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
         presenting = st.toggle(
-            "Present", key="present", bind="query-params",
+            "Present", key="present", **KEPT,
             help="Large type and no sidebar. The left and right arrow keys turn the scenes.",
         )  # fmt: skip
     if presenting:
@@ -82,9 +75,6 @@ def lesson() -> None:
             "Next", on_click=_turn, args=(1,), key="learn-next", type="primary", disabled=place == len(SCENES) - 1
         )
         if st.button("Try it on a photo", key="learn-explain"):
-            start_with(scene.method)
-            for here, there in _CARRIED.get(scene.slug, {}).items():
-                if scene.method != "ig" and here in st.session_state:
-                    st.session_state[there] = round(float(st.session_state[here]), 2)
+            start_with(scene.method, **scene.settings())
             st.switch_page("pages/1_Explain.py")
     arrow_keys()

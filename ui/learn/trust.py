@@ -7,12 +7,14 @@ import html
 import plotly.graph_objects as go
 import streamlit as st
 
-from samp_core.digits import load_digits, samples
+from samp_core.digits import SIDE, load_digits, samples
 from samp_core.learn import Trial, trials
 from samp_core.render import colour, colour_limit, format_gap
-from ui.comparison import COLOURS, PLAIN
+from ui.comparison import COLOURS
+from ui.learn.look import KEPT, show
 from ui.pictures import data_uri
 
+MOMENTUM, TOLERANCE, PIXELS = 0.5, 1 / 20, 28
 SIGMAS = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2, "0.1": 0.1}
 
 _STYLE = """<style>
@@ -31,25 +33,37 @@ def _trials(digit: int, sigma: float, seed: int) -> tuple[str, list[Trial]]:
     classifier = load_digits().prepare()
     inputs = classifier.preprocessing(samples()[digit])
     first = classifier.predict(inputs, 1)[0]
-    return first.label, trials(classifier.network, inputs, first.index, sigma=sigma, seed=seed)
+    return first.label, trials(
+        classifier.network,
+        inputs,
+        first.index,
+        sigma=sigma,
+        pixels_per_step=PIXELS,
+        momentum=MOMENTUM,
+        ic_tolerance=TOLERANCE,
+        seed=seed,
+    )
+
+
+def settings() -> dict[str, float | str]:
+    """Return how the scene's map was made, for Explain."""
+    return {"momentum": MOMENTUM, "ic_tolerance": TOLERANCE, "steps": round(SIDE * SIDE / PIXELS)}
 
 
 def verify() -> None:
     """Draw the scene: six maps, their gaps and scores, and what the numbers promise."""
     st.markdown(
         "A map is a claim, and a claim can be tested. Here is SAMP's map of one digit six times: added up by three "
-        "rules, "
-        "replaced by the order of its path, with noise that nobody sees, and for a network that forgot its last layers."
+        "rules, replaced by the order of its path, with noise that nobody sees, and for a network that forgot its "
+        "last layers."
     )
     left, middle, right = st.columns(3)
-    digit = int(left.slider("Digit", 0, 9, 3, key="trust-digit", bind="query-params"))
+    digit = int(left.slider("Digit", 0, 9, 3, key="trust-digit", **KEPT))
     sigma = middle.select_slider(
-        "Noise on the digit", list(SIGMAS), "1e-4", key="trust-noise", bind="query-params",
+        "Noise on the digit", list(SIGMAS), "1e-4", key="trust-noise", **KEPT,
         help="Standard deviation; the ink goes from 0 to 1. One grey level is 4e-3.",
     )  # fmt: skip
-    seed = int(
-        right.slider("Draw anew", 0, 20, 0, key="trust-seed", bind="query-params", help="Noise and new weights.")
-    )
+    seed = int(right.slider("Draw anew", 0, 20, 0, key="trust-seed", **KEPT, help="Noise and new weights."))
     label, found = _trials(digit, SIGMAS[str(sigma)], seed)
     parts = []
     for trial in found:
@@ -85,7 +99,7 @@ def verify() -> None:
         yaxis_title="AUC",
         legend={"orientation": "h", "y": 1.15},
     )
-    st.plotly_chart(plot, config=PLAIN, key="trust-bars", alt="Deletion and insertion of the six maps")
+    show(plot, "trust-bars", "Deletion and insertion of the six maps")
     by_title = {t.title: t for t in found}
     paper, line, isotonic = found[0], found[1], found[2]
     noisy, forgetful, order = by_title["Invisible noise"], by_title["Forgetful network"], by_title["Order of the path"]
@@ -93,17 +107,15 @@ def verify() -> None:
     best = max(found[:4], key=lambda t: t.insertion - t.deletion)
     st.markdown(
         f"#### What you just saw\n"
-        f"- **A sum and a ranking are different things.** One path, three rules: the gap is "
-        f"{format_gap(paper.gap or 0)}, "
-        f"{format_gap(line.gap or 0)} and {format_gap(isotonic.gap or 0)}, while insertion minus deletion is "
-        f"{difference[paper.title]:.2f}, {difference[line.title]:.2f} and {difference[isotonic.title]:.2f}. The best "
-        f"ranking of the first four here: {best.title.lower()}.\n"
+        "- **A sum and a ranking are different things.** One path, three rules: the gap is "
+        f"{format_gap(paper.gap or 0)}, {format_gap(line.gap or 0)} and {format_gap(isotonic.gap or 0)}, while "
+        f"insertion minus deletion is {difference[paper.title]:.2f}, {difference[line.title]:.2f} and "
+        f"{difference[isotonic.title]:.2f}. The best ranking of the first four here: {best.title.lower()}.\n"
         f"- **The order alone ranks, too**: {difference[order.title]:.2f}, without a single amount.\n"
         f"- **Noise of {sigma}** leaves a map that agrees {noisy.agreement:.2f} with the first. 1 would be the same "
         "ranking.\n"
         f"- **A network that forgot** gives a map that agrees {forgetful.agreement:.2f}: the closer to 1, the less "
-        f"the map "
-        "had to do with what was learnt."
+        "the map had to do with what was learnt."
     )
     with st.expander("The formula"):
         st.latex(
@@ -112,7 +124,6 @@ def verify() -> None:
         )
     st.caption(
         "In the paper: section 4.1 (deletion and insertion), algorithm 1 (its rule). Randomised networks: Adebayo "
-        "et al., "
-        "NeurIPS 2018. The isotonic rule is this project's. One digit is an anecdote: the page Metrics measures "
-        "many photos."
+        "et al., NeurIPS 2018. The isotonic rule is this project's. One digit is an anecdote: the page Metrics "
+        "measures many photos."
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,17 +11,24 @@ import streamlit as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from samp_core.learn import TOYS, Walk, add_up, best_path, random_path, searched, surface, toy
-from ui.comparison import COLOURS, PLAIN
+from samp_core.learn import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
+from ui.comparison import COLOURS
 from ui.learn.board import board, read_points
+from ui.learn.look import KEPT, show
 from ui.pictures import data_uri
 
 TOLERANCES = {"off": None, "1/5": 0.2, "1/10": 0.1, "1/20": 0.05, "1/50": 0.02}
 STRAIGHT, FIRST, SECOND, SEARCH, OWN = "Straight line", "First pixel first", "Second pixel first", "SAMP", "Your path"
-STYLE = {STRAIGHT: (0, ""), FIRST: (2, "7 4"), SECOND: (4, "2 4"), SEARCH: (1, ""), OWN: (3, "")}
+BEST = "Best on the grid"
+STYLE = {STRAIGHT: (0, ""), FIRST: (2, "7 4"), SECOND: (4, "2 4"), SEARCH: (1, ""), OWN: (3, ""), BEST: (8, "2 3")}
 FINE = 400  # pieces where the number of steps is not what the scene is about
-CELLS = 12
-RANDOM = 200
+CELLS = 50  # with every tolerance offered SAMP's moves end on this grid, so no path of SAMP's can beat the grid's best
+RANDOM, RANDOM_CELLS = 200, 10  # fewer parts, or all random paths would look like the straight line
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _best(name: str) -> Walk:
+    return best_path(toy(name), CELLS)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -43,17 +49,23 @@ def _background(name: str) -> str:
 def _controls() -> tuple[str, float | None, float]:
     left, middle, right = st.columns(3)
     name = left.selectbox(
-        "Score", list(TOYS), format_func=TOYS.__getitem__, key="toy", bind="query-params", help="What is explained."
+        "Score", list(TOYS), format_func=TOYS.__getitem__, key="toy", **KEPT, help="What is explained."
     )
     tolerance = middle.select_slider(
-        "SAMP's IC tolerance", list(TOLERANCES), "1/10", key="toy-ic", bind="query-params",
+        "SAMP's IC tolerance", list(TOLERANCES), "1/10", key="toy-ic", **KEPT,
         help="Longest move as a fraction of the whole way. Off: one pixel goes all its way at once.",
     )  # fmt: skip
     momentum = right.slider(
-        "SAMP's momentum", 0.0, 0.9, 0.0, 0.1, key="toy-momentum", bind="query-params",
+        "SAMP's momentum", 0.0, 0.9, 0.0, 0.1, key="toy-momentum", **KEPT,
         help="How much of the last direction is kept.",
     )  # fmt: skip
     return str(name), TOLERANCES[str(tolerance)], float(momentum)
+
+
+def settings() -> dict[str, float | str]:
+    """Return the scene's knobs that Explain has as well."""
+    tolerance = TOLERANCES[st.session_state.get("toy-ic", "1/10")]
+    return {"momentum": round(float(st.session_state.get("toy-momentum", 0.0)), 2), "ic_tolerance": tolerance or 0.0}
 
 
 def _drawn() -> list[list[float]]:
@@ -87,7 +99,7 @@ def _board(name: str, walks: dict[str, Walk], drawn: list[list[float]], key: str
 
 
 def _legend(walks: dict[str, Walk]) -> None:
-    strokes = {"": "solid", "7 4": "dashed", "2 4": "dotted"}
+    strokes = {"": "solid", "7 4": "dashed", "2 4": "dotted", "2 3": "dotted"}
     parts = [
         f'<span style="white-space:nowrap"><span style="display:inline-block;width:28px;vertical-align:middle;'
         f'border-top:3px {strokes[STYLE[t][1]]} {COLOURS[STYLE[t][0]]}"></span> {t}</span>'
@@ -137,12 +149,11 @@ def one_function() -> None:
     """Draw the scene: one score, several paths, the credit that each gives, and how coarse steps miss the sum."""
     st.markdown(
         "An image of two pixels fades in from blank (below left) to full (above right), and on the way the score "
-        "rises. "
-        "Each way there credits the two pixels differently; draw your own and watch the bars."
+        "rises. Each way there credits the two pixels differently; draw your own and watch the bars."
     )
     name, tolerance, momentum = _controls()
     steps = st.slider(
-        "Steps that each path is added up in", 1, 60, 40, key="toy-steps", bind="query-params",
+        "Steps that each path is added up in", 1, 60, 40, key="toy-steps", **KEPT,
         help="The line integral is a sum over small pieces; a few large ones miss it.",
     )  # fmt: skip
     walks = _walks(name, tolerance, momentum, int(steps))
@@ -151,7 +162,7 @@ def one_function() -> None:
         _board(name, walks, _drawn(), "board-one")
         _legend(walks)
     with right:
-        st.plotly_chart(_bars(walks), config=PLAIN, key="toy-bars", alt="Credit of the two pixels by path")
+        show(_bars(walks), "toy-bars", "Credit of the two pixels by path")
         worst = max(walks, key=lambda t: abs(walks[t].gap))
         shares = [float(w.attributions[0]) for w in walks.values()]
         st.markdown(
@@ -175,20 +186,18 @@ def concentration() -> None:
     """Draw the scene: the variance of each path's credit, random paths, and the best path there is."""
     st.markdown(
         "If all paths add up to the same, which should one prefer? The Concentration Principle takes the one whose "
-        "credit "
-        "varies most, because it says most clearly which pixel mattered. Draw a path and try to beat SAMP."
+        "credit varies most, because it says most clearly which pixel mattered. Draw a path and try to beat SAMP."
     )
     name, tolerance, momentum = _controls()
     walks = _walks(name, tolerance, momentum, FINE)
-    score = toy(name)
-    best = best_path(score, CELLS)
-    luck = np.array([add_up(score, random_path(CELLS, seed), 8 * CELLS).variance for seed in range(RANDOM)])
+    walks[BEST] = best = _best(name)
+    luck = np.array([w.variance for w in lattice(toy(name), random_turns(RANDOM, RANDOM_CELLS, seed=0))])
     left, right = st.columns(2, gap="large")
     with left:
         _board(name, walks, _drawn(), "board-two")
         _legend(walks)
     with right:
-        rows: dict[str, Any] = {t: w.variance for t, w in walks.items()} | {"Best on the grid": best.variance}
+        rows = {t: w.variance for t, w in walks.items()}
         plot = go.Figure()
         plot.add_trace(
             go.Box(x=luck, name=f"{RANDOM} random paths", orientation="h", marker_color="#8a8a94", boxpoints="all")
@@ -196,7 +205,7 @@ def concentration() -> None:
         plot.add_trace(
             go.Bar(
                 y=list(rows), x=list(rows.values()), orientation="h", showlegend=False,
-                marker_color=[COLOURS[STYLE[t][0]] if t in STYLE else "#64748b" for t in rows],
+                marker_color=[COLOURS[STYLE[t][0]] for t in rows],
                 text=[f"{v:.3f}" for v in rows.values()], hovertemplate="%{y}: %{x:.4f}<extra></extra>",
             )
         )  # fmt: skip
@@ -205,7 +214,7 @@ def concentration() -> None:
             height=190 + 40 * len(rows), margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
             xaxis_title="variance of the credit, Var(a)",
         )  # fmt: skip
-        st.plotly_chart(plot, config=PLAIN, key="toy-variance", alt="Variance of each path's credit")
+        show(plot, "toy-variance", "Variance of each path's credit")
         search = walks[SEARCH].variance
         words = (
             f"SAMP's credit has variance **{search:.3f}**, the straight line's **{walks[STRAIGHT].variance:.3f}**, and "

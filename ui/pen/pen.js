@@ -2,6 +2,7 @@
 
 const WIDTH = 22; // of the pen, in sheet pixels: about 2 pixels of a digit of 28
 const KEY_STEP = 14;
+const APART = 5; // of the points that are kept
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const views = new WeakMap();
 
@@ -76,6 +77,13 @@ class View {
 
   lift() {
     if (!this.current) return;
+    // Fewer points, for they travel in the page's link; at this distance the stroke looks the same.
+    const last = this.current.pop();
+    const thin = [];
+    for (const point of this.current) {
+      if (!thin.length || Math.hypot(point[0] - thin.at(-1)[0], point[1] - thin.at(-1)[1]) >= APART) thin.push(point);
+    }
+    this.current.splice(0, this.current.length, ...thin, last);
     this.current = null;
     this.report();
   }
@@ -124,4 +132,8 @@ export default function ({ data, parentElement, setStateValue }) {
     views.set(parentElement, view);
   }
   view.send = setStateValue;
+  if (data && data.report && !view.reported) {
+    view.reported = true;
+    view.report();
+  }
 }

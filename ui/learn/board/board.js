@@ -11,6 +11,15 @@ const make = (name, attributes) => {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   return element;
 };
+// The image of two pixels that each corner of the square stands for, drawn just inside it.
+const SWATCH = 6;
+const IMAGES = [[0, 0], [1, 0], [0, 1], [1, 1]].map(([x, y]) => ({
+  left: x ? 98 - 2 * SWATCH : 2, top: y ? 2 : 98 - SWATCH, pixels: [x, y],
+}));
+const swatches = () => IMAGES.flatMap(({ left, top, pixels }) => pixels.map((on, n) => make("rect", {
+  x: left + n * SWATCH, y: top, width: SWATCH, height: SWATCH, fill: on ? "#fff" : "#111", stroke: "#8a8a94", "stroke-width": 0.5,
+})));
+
 const corners = (points) => points.map(([x, y]) => `${100 * x},${100 * (1 - y)}`).join(" ");
 
 class View {
@@ -27,6 +36,7 @@ class View {
     this.svg.addEventListener("blur", () => { this.cursor = null; this.paint(); });
     this.undo.addEventListener("click", () => this.change(this.points.slice(0, -1)));
     this.clear.addEventListener("click", () => this.change([]));
+    find(".corners").replaceChildren(...swatches());
   }
 
   show(data) {
