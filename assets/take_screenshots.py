@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import FloatRect, Page, expect, sync_playwright
 
 FOLDER = Path(__file__).parent
 LONG = 120_000  # ms
@@ -23,11 +23,35 @@ def keep(page: Page, name: str) -> None:
     Image.open(io.BytesIO(page.screenshot())).convert("RGB").save(FOLDER / f"{name}.webp", quality=86)
 
 
+THREE = [
+    (0.3, 0.25),
+    (0.5, 0.2),
+    (0.68, 0.3),
+    (0.6, 0.42),
+    (0.45, 0.48),
+    (0.62, 0.55),
+    (0.7, 0.68),
+    (0.55, 0.82),
+    (0.3, 0.75),
+]
+
+
+def draw(page: Page, box: FloatRect | None) -> None:
+    """Draw a digit by mouse."""
+    assert box is not None
+    (x, y), *others = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in THREE]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for x, y in others:
+        page.mouse.move(x, y, steps=6)
+    page.mouse.up()
+
+
 expect.set_options(timeout=LONG)
 
 
 def main(address: str) -> None:
-    """Run SAMP++ in the dark theme, the isotonic variant in the light one, then Compare and Metrics."""
+    """Run SAMP++ in the dark theme, the isotonic variant in the light one, then Compare, Metrics and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme, method, name in (("dark", "SAMP++", "explain_dark"), ("light", "Isotonic", "explain_light")):
@@ -65,6 +89,20 @@ def main(address: str) -> None:
         page.set_viewport_size({"width": 1440, "height": 1850})
         page.wait_for_timeout(2500)
         keep(page, "metrics_dark")
+        page = browser.new_page(viewport={"width": 1440, "height": 1080}, color_scheme="light")
+        page.set_default_timeout(LONG)
+        page.goto(f"{address}/Learn?scene=paths&path=[[0.2,0.6],[0.7,0.8]]")
+        expect(page.get_by_text("Your path has 2 points")).to_be_visible()
+        page.wait_for_timeout(2500)
+        keep(page, "learn_light")
+        page.goto(f"{address}/Learn?scene=digits&digit=draw")
+        sheet = page.locator(".sheet")
+        expect(sheet).to_be_visible()
+        page.wait_for_timeout(1500)
+        draw(page, sheet.bounding_box())
+        expect(page.get_by_text("What you just saw")).to_be_visible()
+        page.wait_for_timeout(2500)
+        keep(page, "digits_light")
         browser.close()
 
 

@@ -28,7 +28,7 @@ _STYLE = """
   .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; font-size: 0.9rem; }
   /* The theme's own values are too faint: WCAG AA wants a contrast of 4.5. */
   [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }
-  [data-testid="stBaseButton-primary"] p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
+  [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
@@ -42,7 +42,7 @@ _STYLE = """
   .fact .good { color: light-dark(#15803d, #4ade80); }
   .fact .fair { color: light-dark(#a16207, #facc15); }
   .fact .poor { color: light-dark(#c2410c, #fb923c); }
-  @media (max-width: 640px) { .block-container { padding-left: 1rem; padding-right: 1rem; } }
+  @media (max-width: 640px) { .block-container { padding: 3.4rem 1rem 3rem; } }
 </style>
 """
 
@@ -58,7 +58,7 @@ def frame(title: str) -> None:
     st.html(_STYLE)
     with st.sidebar:
         st.html('<div class="brand"><span>SAMP</span> Studio</div>')
-        with st.container(gap=None):
+        with st.container(gap="small"):
             for path, name in PAGES.items():
                 st.page_link(path, label=f"**{name}**" if name == title else name, width="stretch")
         if title != "Explain" and (job := state.job()) is not None and job.active:

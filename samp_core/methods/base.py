@@ -94,7 +94,7 @@ class PathRun:
         self._score = score
         paths = len(ends.start)
         self._images = torch.arange(paths, device=ends.start.device) % (paths // len(directions))
-        self._rule = rule(ends, self._gradients)
+        self._rule = rule(ends, self.gradients)
         self._last: Step | None = None
         self._scores: list[Tensor] = []
         self._steps = torch.zeros(paths, dtype=torch.long, device=ends.start.device)
@@ -121,14 +121,15 @@ class PathRun:
         """Number of paths: directions times images."""
         return len(self.ends.start)
 
-    def _gradients(self, states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(self, states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return score and gradient of states on these paths, counted as the run's cost; for further rules."""
         return self._score.gradients(states, self._images[paths])
 
     def __iter__(self) -> Iterator[Step]:
         return self._iterator
 
     def _iterate(self) -> Iterator[Step]:
-        walk = self.path.walk(self._gradients, self.ends)
+        walk = self.path.walk(self.gradients, self.ends)
         while not self._stopped:
             began = time.perf_counter()
             step = next(walk, None)

@@ -10,17 +10,16 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
-from threadpoolctl import ThreadpoolController
 
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
-from samp_core.digits import SIDE, centre, load_digits, samples, training_facts
+from samp_core.digits import SIDE, centre, samples, training_facts
 from samp_core.integrate import RULES
 from samp_core.methods import SAMP, Explanation, IntegratedGradients
 from samp_core.render import colour, colour_limit, format_gap, gap_in_words
 from samp_core.scores import Contrast, Logit, Score
 from ui.comparison import COLOURS
-from ui.learn.look import KEPT, show
+from ui.learn.look import KEPT, digit_network, one_thread, show
 from ui.pen import pen
 from ui.pictures import data_uri
 
@@ -35,13 +34,11 @@ _STYLE = """
   .digits-row img { width: 100%; aspect-ratio: 1; display: block; image-rendering: pixelated; border-radius: 6px;
     border: 1px solid rgba(128, 128, 140, 0.35); box-sizing: border-box; }
   .digits-row figcaption { font-size: 0.82rem; line-height: 1.4; margin-top: 4px; }
-  .digits-sample { width: 200px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
-  .digits-row.maps { grid-template-columns: repeat(3, minmax(0, 1fr)); max-width: 1000px; }
+  .digits-row.maps { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .digits-row.states { grid-template-columns: repeat(8, minmax(0, 1fr)); gap: 6px; }
   @media (max-width: 640px) {
     .digits-row.states { grid-template-columns: repeat(4, minmax(0, 1fr)); }
-    .digits-sample { width: 200px; max-width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 8px; }
-  .digits-row.maps { gap: 8px; }
+    .digits-row.maps { gap: 8px; }
   }
 </style>
 """
@@ -78,20 +75,10 @@ class Found:
     states: dict[str, list[tuple[int, float, Image.Image]]]
 
 
-@st.cache_resource(show_spinner=False)
-def _classifier() -> Classifier:
-    return load_digits().prepare()
-
-
-@st.cache_resource(show_spinner=False)
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 @st.cache_data(max_entries=64, show_spinner=False)
 def _explain(pixels: bytes, target: int, other: int | None, knobs: Knobs) -> Found:
     """Explain the digit of these 28 x 28 grey levels. Keyed on its very bytes."""
-    classifier = _classifier()
+    classifier = digit_network()
     preprocessing = classifier.preprocessing
     inputs = preprocessing(Image.frombytes("L", preprocessing.crop, pixels))
     score: Score = Logit() if other is None else Contrast(target, other)
@@ -105,9 +92,7 @@ def _explain(pixels: bytes, target: int, other: int | None, knobs: Knobs) -> Fou
         score=score,
     )
     straight = IntegratedGradients(classifier.network, score=score)
-    # So small a network gains nothing from a second thread, and threads that wait for each other on a busy computer
-    # lose a lot. The limit holds for this thread alone.
-    with _threads().limit(limits=1, user_api="openmp"):
+    with one_thread():
         run = search.start(inputs, target)
         walked = [step.state for step in run]
         samp = run.result()
@@ -153,11 +138,25 @@ def _choose() -> Image.Image | None:
         "Digit", [DRAW, *map(str, range(10))], default="3", required=True, key="digit", **KEPT, wrap=True
     )
     if choice != DRAW:
-        digit = samples()[int(choice or 0)]
-        st.html(f'<img class="digits-sample" src="{data_uri(digit, "PNG")}" alt="sample digit {choice}">')
-        return digit
+        return samples()[int(choice or 0)]
     drawn = pen("digit-pen", link="ink")
     return None if drawn is None or drawn.convert("L").getbbox() is None else centre(drawn)
+
+
+def _class(classifier: Classifier, first: int) -> tuple[int, int | None]:
+    """Let the reader choose what is explained; return the class, and the one it is explained against, if any."""
+    left, right = st.columns(2)
+    chosen = left.selectbox(
+        "Explain", ["first choice", *classifier.labels], key="digit-class", **KEPT,
+        help="The class whose score is explained. The first choice is the class with the highest logit.",
+    )  # fmt: skip
+    target = first if chosen == "first choice" else classifier.find_label(chosen)
+    rivals = [label for label in classifier.labels if label != classifier.label(target)]
+    rather = right.selectbox(
+        "Why not a", ["nothing else", *rivals], key="digit-rather", **KEPT,
+        help="Explains the class's logit minus this class's logit: why the one rather than the other.",
+    )  # fmt: skip
+    return target, classifier.find_label(rather) if rather in rivals else None
 
 
 def _knobs() -> Knobs:
@@ -281,55 +280,47 @@ def scene() -> None:
         "those that promise to move its score most. Draw your own: the maps are computed as the pen lifts."
     )
     st.html(_STYLE)
-    classifier = _classifier()
-    left, right = st.columns([2, 3], gap="large")
+    classifier = digit_network()
+    left, right = st.columns([4, 9], gap="large")
     with left:
         digit = _choose()
     if digit is None:
         right.info("Draw a digit, or choose a sample by its number.")
         return
     best = classifier.predict(classifier.preprocessing(digit), 2)
-    with right:
-        inner = st.columns(2)
-        chosen = inner[0].selectbox(
-            "Explain", ["first choice", *classifier.labels], key="digit-class", **KEPT,
-            help="The class whose score is explained. The first choice is the class with the highest logit.",
-        )  # fmt: skip
-        target = best[0].index if chosen == "first choice" else classifier.find_label(chosen)
-        rivals = [label for label in classifier.labels if label != classifier.label(target)]
-        rather = inner[1].selectbox(
-            "Why not a", ["- (only the class)", *rivals], key="digit-rather", **KEPT,
-            help="Explains the class's logit minus this class's logit: why the one rather than the other.",
-        )  # fmt: skip
-        other = classifier.find_label(rather) if rather in rivals else None
+    with left:
+        target, other = _class(classifier, best[0].index)
         show(_bars(classifier, digit, target), "digit-bars", "What the network reads, by digit")
-    knobs = _knobs()
-    found = _explain(digit.tobytes(), target, other, knobs)
-    score: Score = Logit() if other is None else Contrast(target, other)
-    words = score.describe(classifier.label, target)
-    maps = {knobs.title: (found.samp, _map(found.samp)), "Integrated Gradients": (found.ig, _map(found.ig))}
-    limit = max(colour_limit(pixel_map) for _, pixel_map in maps.values())
-    pictures = [
-        _picture(
-            digit,
-            f"<b>The digit</b><br>read as {best[0].label}, {100 * best[0].probability:.0f} %",
-            "the digit as the network sees it",
+    with right:
+        knobs = _knobs()
+        found = _explain(digit.tobytes(), target, other, knobs)
+        score: Score = Logit() if other is None else Contrast(target, other)
+        words = score.describe(classifier.label, target)
+        maps = {knobs.title: (found.samp, _map(found.samp)), "Integrated Gradients": (found.ig, _map(found.ig))}
+        limit = max(colour_limit(pixel_map) for _, pixel_map in maps.values())
+        pictures = [
+            _picture(
+                digit,
+                f"<b>The digit</b><br>read as {best[0].label}, {100 * best[0].probability:.0f} %",
+                "the digit as the network sees it",
+            )
+        ]
+        pictures += [
+            _picture(
+                colour(pixel_map, limit=limit), f"<b>{title}</b><br>{_figures(result)}", f"attribution map: {title}"
+            )
+            for title, (result, pixel_map) in maps.items()
+        ]
+        st.html(f'<div class="digits-row maps">{"".join(pictures)}</div>')
+        st.caption(
+            f"Both maps explain the {words}, on one colour scale that saturates at {limit:.2f}: orange pixels speak "
+            "for it, blue against. The search adds up two directions, Integrated Gradients has one: 50 moves along a "
+            "straight line from an empty sheet."
         )
-    ]
-    pictures += [
-        _picture(colour(pixel_map, limit=limit), f"<b>{title}</b><br>{_figures(result)}", f"attribution map: {title}")
-        for title, (result, pixel_map) in maps.items()
-    ]
-    st.html(f'<div class="digits-row maps">{"".join(pictures)}</div>')
-    st.caption(
-        f"Both maps explain the {words}, on one colour scale that saturates at {limit:.2f}: orange pixels speak for "
-        "it, blue against. The search adds up two directions, Integrated Gradients has one: 50 moves along a "
-        "straight line from an empty sheet."
-    )
+        _seen(found, knobs.title, words)
     st.markdown("#### The way there")
     _trajectory(found)
     show(_curve(found, words), "digit-curve", "Score along the paths")
-    _seen(found, knobs.title, words)
     with st.expander("The formula"):
         st.markdown(
             r"One move from state $z$ towards the end $e$, $f$ being the score and $\mu$ the momentum: "

@@ -13,12 +13,10 @@ from ui.learn.keys import arrow_keys
 from ui.learn.look import KEPT
 
 _PRESENT = """<style>
+  html { font-size: 20px !important; }  /* all sizes follow it */
   [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] {
     display: none !important; }
-  .block-container { max-width: 1700px; padding-top: 1.4rem; }
-  .stMarkdown p, .stMarkdown li, [data-testid="stWidgetLabel"] p { font-size: 1.35rem !important; line-height: 1.45; }
-  .stMarkdown h4 { font-size: 1.5rem; }
-  [data-testid="stCaptionContainer"] p { font-size: 1.05rem !important; }
+  .block-container { max-width: 1900px; padding-top: 1rem; }
 </style>"""
 
 

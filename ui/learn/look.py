@@ -1,18 +1,43 @@
-"""What the scenes share: knobs that last, and plots as large as the room needs."""
+"""What the scenes share: knobs that last, the digit network, and plots as large as the room needs."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
+from threadpoolctl import ThreadpoolController
 
+from samp_core.classifiers import Classifier
+from samp_core.digits import load_digits
 from ui.comparison import PLAIN
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """For every knob: its value stands in the page's link, and stays while other scenes and pages are shown."""
 
 _LARGE = 19  # px, of the letters in a plot that is shown to a room
+
+
+@st.cache_resource(show_spinner=False)
+def digit_network() -> Classifier:
+    """Return the prepared digit network, shared by all sessions and never changed by any."""
+    return load_digits().prepare()
+
+
+@st.cache_resource(show_spinner=False)
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep the networks' arithmetic in this thread alone.
+
+    So small a network gains nothing from a second thread, and threads that wait for each other on a busy computer
+    lose a lot. The limit holds for the calling thread alone.
+    """
+    limit: AbstractContextManager[object] = _threads().limit(limits=1, user_api="openmp")
+    return limit
 
 
 def presenting() -> bool:

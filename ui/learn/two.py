@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from matplotlib.figure import Figure
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from samp_core.learn import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
 from ui.comparison import COLOURS
@@ -21,6 +22,7 @@ TOLERANCES = {"off": None, "1/5": 0.2, "1/10": 0.1, "1/20": 0.05, "1/50": 0.02}
 STRAIGHT, FIRST, SECOND, SEARCH, OWN = "Straight line", "First pixel first", "Second pixel first", "SAMP", "Your path"
 BEST = "Best on the grid"
 STYLE = {STRAIGHT: (0, ""), FIRST: (2, "7 4"), SECOND: (4, "2 4"), SEARCH: (1, ""), OWN: (3, ""), BEST: (8, "2 3")}
+ROUNDING = 1e-9
 FINE = 400  # pieces where the number of steps is not what the scene is about
 CELLS = 50  # with every tolerance offered SAMP's moves end on this grid, so no path of SAMP's can beat the grid's best
 RANDOM, RANDOM_CELLS = 200, 10  # fewer parts, or all random paths would look like the straight line
@@ -46,8 +48,7 @@ def _background(name: str) -> str:
     return data_uri(Image.open(buffer).convert("RGB"), "PNG")
 
 
-def _controls() -> tuple[str, float | None, float]:
-    left, middle, right = st.columns(3)
+def _controls(left: DeltaGenerator, middle: DeltaGenerator, right: DeltaGenerator) -> tuple[str, float | None, float]:
     name = left.selectbox(
         "Score", list(TOYS), format_func=TOYS.__getitem__, key="toy", **KEPT, help="What is explained."
     )
@@ -108,7 +109,7 @@ def _legend(walks: dict[str, Walk]) -> None:
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:4px 16px;font-size:0.9rem">{"".join(parts)}</div>')
 
 
-def _walks(name: str, tolerance: float | None, momentum: float, steps: int) -> dict[str, Walk]:
+def _walks(name: str, tolerance: float | None, momentum: float, steps: int, at: float) -> dict[str, Walk]:
     score = toy(name)
     paths = {
         STRAIGHT: np.array([[0.0, 0.0], [1.0, 1.0]]),
@@ -118,7 +119,7 @@ def _walks(name: str, tolerance: float | None, momentum: float, steps: int) -> d
     }
     if drawn := _drawn():
         paths[OWN] = np.array([[0.0, 0.0], *drawn, [1.0, 1.0]])
-    return {title: add_up(score, points, steps) for title, points in paths.items()}
+    return {title: add_up(score, points, steps, at=at) for title, points in paths.items()}
 
 
 def _bars(walks: dict[str, Walk]) -> go.Figure:
@@ -136,7 +137,10 @@ def _bars(walks: dict[str, Walk]) -> go.Figure:
         )  # fmt: skip
     total = next(iter(walks.values())).change
     plot.add_vline(x=total, line={"color": "#8a8a94", "dash": "dash"})
-    plot.add_annotation(x=total, y=1.06, yref="paper", text=f"the score's change, {total:.2f}", showarrow=False)
+    plot.add_annotation(
+        x=total, y=1, yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
+        text=f"the score's change, {total:.2f}",
+    )  # fmt: skip
     plot.update_yaxes(autorange="reversed")
     plot.update_layout(
         barmode="relative", height=130 + 46 * len(walks), margin={"l": 10, "r": 10, "t": 34, "b": 10},
@@ -151,12 +155,14 @@ def one_function() -> None:
         "An image of two pixels fades in from blank (below left) to full (above right), and on the way the score "
         "rises. Each way there credits the two pixels differently; draw your own and watch the bars."
     )
-    name, tolerance, momentum = _controls()
-    steps = st.slider(
-        "Steps that each path is added up in", 1, 60, 40, key="toy-steps", **KEPT,
-        help="The line integral is a sum over small pieces; a few large ones miss it.",
+    *columns, last = st.columns(4)
+    name, tolerance, momentum = _controls(*columns)
+    steps = last.slider(
+        "Steps of each sum", 1, 60, 20, key="toy-steps", **KEPT,
+        help="The credit is a sum over this many pieces of the path, with the gradient at the start of each, as the "
+        "paper takes it. A few large pieces miss the line integral.",
     )  # fmt: skip
-    walks = _walks(name, tolerance, momentum, int(steps))
+    walks = _walks(name, tolerance, momentum, int(steps), at=0.0)
     left, right = st.columns(2, gap="large")
     with left:
         _board(name, walks, _drawn(), "board-one")
@@ -165,10 +171,12 @@ def one_function() -> None:
         show(_bars(walks), "toy-bars", "Credit of the two pixels by path")
         worst = max(walks, key=lambda t: abs(walks[t].gap))
         shares = [float(w.attributions[0]) for w in walks.values()]
+        gap = abs(walks[worst].gap)
+        missed = f"the largest gap is **{gap:.2g}** ({worst})" if gap > ROUNDING else "no sum has a gap beyond rounding"
         st.markdown(
             f"#### What you just saw\nThe first pixel's credit runs from **{min(shares):.2f} to {max(shares):.2f}**, "
-            f"depending on the path alone; every path should add up to **{walks[STRAIGHT].change:.2f}**. In {steps} "
-            f"steps the largest gap is **{abs(walks[worst].gap):.2g}** ({worst})."
+            f"depending on the path alone; every path should add up to **{walks[STRAIGHT].change:.2f}**. In "
+            f"{steps} step{'s' if steps > 1 else ''} {missed}."
         )
     with st.expander("The formula"):
         st.latex(r"a_i = \int_0^1 \frac{\partial f}{\partial z_i}\big(z(t)\big)\, \frac{dz_i}{dt}\, dt,"
@@ -188,8 +196,8 @@ def concentration() -> None:
         "If all paths add up to the same, which should one prefer? The Concentration Principle takes the one whose "
         "credit varies most, because it says most clearly which pixel mattered. Draw a path and try to beat SAMP."
     )
-    name, tolerance, momentum = _controls()
-    walks = _walks(name, tolerance, momentum, FINE)
+    name, tolerance, momentum = _controls(*st.columns(3))
+    walks = _walks(name, tolerance, momentum, FINE, at=0.5)
     walks[BEST] = best = _best(name)
     luck = np.array([w.variance for w in lattice(toy(name), random_turns(RANDOM, RANDOM_CELLS, seed=0))])
     left, right = st.columns(2, gap="large")
@@ -206,13 +214,15 @@ def concentration() -> None:
             go.Bar(
                 y=list(rows), x=list(rows.values()), orientation="h", showlegend=False,
                 marker_color=[COLOURS[STYLE[t][0]] for t in rows],
-                text=[f"{v:.3f}" for v in rows.values()], hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+                text=[f"{v:.3f}" for v in rows.values()], textposition="outside",
+                cliponaxis=False, hovertemplate="%{y}: %{x:.4f}<extra></extra>",
             )
         )  # fmt: skip
         plot.update_yaxes(autorange="reversed")
         plot.update_layout(
             height=190 + 40 * len(rows), margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
             xaxis_title="variance of the credit, Var(a)",
+            xaxis_range=[-0.02 * best.variance, 1.22 * best.variance],  # room for the numbers beside the bars
         )  # fmt: skip
         show(plot, "toy-variance", "Variance of each path's credit")
         search = walks[SEARCH].variance
@@ -221,6 +231,13 @@ def concentration() -> None:
             f"the best of all paths on a {CELLS} x {CELLS} grid **{best.variance:.3f}**; SAMP beats "
             f"**{100 * float((luck < search).mean()):.0f} %** of {RANDOM} random paths."
         )
+        if tolerance is not None and search < 0.9 * best.variance:
+            whole = searched(toy(name), tolerance=None, momentum=momentum)
+            words += (
+                " A greedy search looks one move ahead: with short moves it turns as soon as the other pixel promises "
+                f"more. With the tolerance off one pixel goes all its way, and the variance is "
+                f"**{add_up(toy(name), whole.points, FINE).variance:.3f}**."
+            )
         if OWN in walks:
             own = walks[OWN].variance
             verdict = "beats" if own > search + 1e-9 else "ties with" if abs(own - search) <= 1e-9 else "does not beat"

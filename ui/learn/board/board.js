@@ -11,10 +11,10 @@ const make = (name, attributes) => {
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   return element;
 };
-// The image of two pixels that each corner of the square stands for, drawn just inside it.
-const SWATCH = 6;
+// The image of two pixels that each corner of the square stands for, drawn beside the corner.
+const SWATCH = 5.5;
 const IMAGES = [[0, 0], [1, 0], [0, 1], [1, 1]].map(([x, y]) => ({
-  left: x ? 98 - 2 * SWATCH : 2, top: y ? 2 : 98 - SWATCH, pixels: [x, y],
+  left: x ? 100 - 2 * SWATCH : 0, top: y ? -2 - SWATCH : 102, pixels: [x, y],
 }));
 const swatches = () => IMAGES.flatMap(({ left, top, pixels }) => pixels.map((on, n) => make("rect", {
   x: left + n * SWATCH, y: top, width: SWATCH, height: SWATCH, fill: on ? "#fff" : "#111", stroke: "#8a8a94", "stroke-width": 0.5,
