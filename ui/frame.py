@@ -30,6 +30,7 @@ _STYLE = """
   [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }
   [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
+  [data-testid="stBaseButton-primary"]:not(:disabled):hover { background: light-dark(#37309f, #a5a2fa); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
   .brand span { color: light-dark(#4338ca, #a5a2fa); }

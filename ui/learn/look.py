@@ -10,7 +10,8 @@ import streamlit as st
 from threadpoolctl import ThreadpoolController
 
 from samp_core.classifiers import Classifier
-from samp_core.digits import load_digits
+from samp_core.digits import load_digits, samples
+from samp_core.methods import Settings, make_method
 from ui.comparison import PLAIN
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -22,7 +23,13 @@ _LARGE = 19  # px, of the letters in a plot that is shown to a room
 @st.cache_resource(show_spinner=False)
 def digit_network() -> Classifier:
     """Return the prepared digit network, shared by all sessions and never changed by any."""
-    return load_digits().prepare()
+    classifier = load_digits().prepare()
+    with (
+        one_thread()
+    ):  # the first run takes half a second longer than all others: nobody should wait for it pen in hand
+        method = make_method(classifier, Settings(method="samp", steps=4, target=0))
+        method.explain(classifier.preprocessing(samples()[0]), 0)
+    return classifier
 
 
 @st.cache_resource(show_spinner=False)
