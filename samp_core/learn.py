@@ -352,20 +352,21 @@ def trials(
     inputs: Float[Tensor, "1 c h w"],
     target: int,
     *,
-    sigma: float = 1e-4,
+    sigma: float = 1e-3,
     pixels_per_step: int = 40,
     momentum: float = 0.5,
     ic_tolerance: float | None = 0.1,
     curve_pixels: int = 20,
     seed: int = 0,
 ) -> list[Trial]:
-    """Put SAMP's map to the test: three rules on one path, the path's order, invisible noise, a forgetful network.
+    """Put SAMP's map to the test: three rules on one path, the path's order, faint noise, a forgetful network.
 
     Args:
         network: images (1, C, H, W) to logits; left as it is.
         inputs: one small image, such as a digit.
         target: explained class.
-        sigma: standard deviation of the noise, in the network's units.
+        sigma: standard deviation of the noise, as a share of each pixel's ink. An empty sheet stays empty: noise on it
+            would give the search other pixels to move, not only other gradients.
         pixels_per_step, momentum, ic_tolerance: of the search.
         curve_pixels: pixels a step of the deletion and insertion curves.
         seed: seed of noise and of the forgetful network's weights.
@@ -386,7 +387,7 @@ def trials(
         )
 
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed)).to(inputs)
-    run = search(network).start(torch.cat([inputs, inputs + sigma * noise]), target)
+    run = search(network).start(torch.cat([inputs, inputs * (1 + sigma * noise)]), target)
     rules = {name: make_rule(name, run.ends, run.gradients, gauss_nodes=4) for name in RULE_TITLES}
     clean = torch.arange(run.paths) % 2 == 0
     for step in run:  # one walk, so that the rules differ in nothing but the rule
@@ -410,7 +411,7 @@ def trials(
     made: list[tuple[str, Tensor, float | None]] = [
         *((title, sums[name][:, 0].sum(0), gap(sums[name], 0)) for name, title in RULE_TITLES.items()),
         ("Order of the path", walked.order[0], None),
-        ("Invisible noise", sums["paper"][:, 1].sum(0), gap(sums["paper"], 1)),
+        ("Noise on the ink", sums["paper"][:, 1].sum(0), gap(sums["paper"], 1)),
         ("Forgetful network", forgot.maps[0], float(forgot.completeness.relative.max())),
     ]
     maps = torch.stack([pixel_map for _, pixel_map, _ in made])

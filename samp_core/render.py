@@ -79,6 +79,31 @@ def encode(image: Image.Image, kind: Literal["JPEG", "PNG"]) -> bytes:
     return buffer.getvalue()
 
 
+_PLACES = (
+    ("upper left", "upper middle", "upper right"),
+    ("middle left", "middle", "middle right"),
+    ("lower left", "lower middle", "lower right"),
+)
+
+
+def map_in_words(pixel_map: Float[NDArray[np.floating], "h w"]) -> str:
+    """Say what a map shows, for who cannot see it: how much is for and against, and in which ninth most of each is."""
+    whole = float(np.abs(pixel_map).sum())
+    if not whole:
+        return "no pixel has any attribution"
+    parts = []
+    for sign, side in ((1, "for"), (-1, "against")):
+        credit = np.clip(sign * pixel_map, 0, None)
+        share = float(credit.sum()) / whole
+        if share < 0.005:
+            continue
+        ninths = [[float(block.sum()) for block in np.array_split(row, 3, axis=1)] for row in np.array_split(credit, 3)]
+        row, column = divmod(int(np.argmax(ninths)), 3)
+        parts.append(f"{100 * share:.0f} % {side} the class, most of it {_PLACES[row][column]}")
+    top = np.sort(np.abs(pixel_map), axis=None)[::-1][: max(1, round(0.05 * pixel_map.size))]
+    return f"{'; '.join(parts)}; the top 5 % of pixels hold {100 * float(top.sum()) / whole:.0f} %"
+
+
 def gap_in_words(relative: float) -> str:
     """Say what a relative completeness gap means for a reader."""
     if not np.isfinite(relative):

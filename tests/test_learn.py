@@ -171,10 +171,12 @@ def test_trials_of_one_map(three):
     assert order.gap is None
     assert paper.agreement == pytest.approx(1)
     assert 0 <= order.map.min() <= order.map.max() <= 1
-    assert found["Forgetful network"].agreement < found["Invisible noise"].agreement
+    assert found["Forgetful network"].agreement < found["Noise on the ink"].agreement
     assert found["Forgetful network"].insertion < paper.insertion
+    still = {t.title: t for t in trials(classifier.network, inputs, target, sigma=0.0)}
+    assert still["Noise on the ink"].agreement == pytest.approx(1)
     loud = {t.title: t for t in trials(classifier.network, inputs, target, sigma=0.3)}
-    assert loud["Invisible noise"].agreement < found["Invisible noise"].agreement
+    assert loud["Noise on the ink"].agreement < found["Noise on the ink"].agreement
     assert all(torch.equal(a, b) for a, b in zip(before, classifier.network.parameters(), strict=True))
 
 

@@ -23,6 +23,7 @@ from samp_core.render import (
     figure,
     format_gap,
     gap_in_words,
+    map_in_words,
     overlay,
     palette,
     quantise,
@@ -189,3 +190,17 @@ def test_figure_of_a_path_without_length_or_change(smooth):
     ones = torch.ones_like(explanation.completeness.sums)
     undefined = replace(explanation, completeness=Completeness(ones, 0 * ones))
     assert drawn(undefined)[0][-1].count("completeness gap undefined") == 2
+
+
+def test_a_map_in_words():
+    pixel_map = np.zeros((9, 12))
+    pixel_map[0, 11] = 3.0
+    pixel_map[8, 0] = -1.0
+    said = map_in_words(pixel_map)
+    assert said == (
+        "75 % for the class, most of it upper right; 25 % against the class, most of it lower left; "
+        "the top 5 % of pixels hold 100 %"
+    )
+    assert "against" not in map_in_words(np.abs(pixel_map))
+    assert map_in_words(0 * pixel_map) == "no pixel has any attribution"
+    assert "hold 5 %" in map_in_words(np.ones((100, 100)))

@@ -14,7 +14,7 @@ from samp_core.baselines import GaussianBlur, Zero
 from samp_core.metrics import COLUMNS, METRICS, Measurement
 from samp_core.metrics.curves import mix, ranks
 from samp_core.metrics.faithfulness import KEPT, SIZES
-from samp_core.render import colour_limit, overlay
+from samp_core.render import colour_limit, map_in_words, overlay
 from ui.comparison import COLOURS, PLAIN
 from ui.queue import Item, Measuring
 
@@ -78,9 +78,9 @@ def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None
     photo = _photo(run)
     columns = st.columns(max(4, len(maps) + 1))
     own = item_map(item)
-    columns[0].image(overlay(photo, own.double().numpy(), 0.75), caption="the map", alt="the map")
-    for column, other, caption in zip(columns[1:], maps, captions, strict=False):
-        column.image(overlay(photo, other.double().numpy(), 0.75), caption=caption, alt=caption)
+    for column, shown, caption in zip(columns, (own, *maps), ("the map", *captions), strict=False):
+        values = shown.double().numpy()
+        column.image(overlay(photo, values, 0.75), caption=caption, alt=f"{caption}: {map_in_words(values)}")
     st.caption(f"Each map on its own scale; this one saturates at |a| = {colour_limit(own.double().numpy()):.3g}.")
 
 

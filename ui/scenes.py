@@ -9,7 +9,7 @@ from PIL import Image
 from samp_core.baselines import BASELINES
 from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Settings
-from samp_core.render import PERCENTILE
+from samp_core.render import PERCENTILE, map_in_words
 from samp_core.runs import begin, describe
 from ui.jobs import Job
 from ui.pictures import data_uri, start_moment
@@ -59,8 +59,10 @@ def scene(job: Job) -> dict[str, Any]:
     directions = len(_paths(job.settings))
     if not job.common:
         job.common = _common(job.classifier, job.image, job.settings)
+    words = map_in_words(job.explanation.maps[0].double().numpy()) if final and job.explanation is not None else ""
     return {
         **job.common,
+        "map_words": words,
         "run": f"{id(job)}",
         "live": not final,
         "frames": moments,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from samp_core.compare import SCALES, table
 from samp_core.methods import METHODS, Settings
-from samp_core.render import format_gap, palette
+from samp_core.render import format_gap, map_in_words, palette
 from ui.queue import Item
 
 _FOLDER = Path(__file__).parent
@@ -55,6 +55,7 @@ def card(item: Item) -> dict[str, Any]:
     figures = {k: row[k] for k in ("seconds", "gradients", "gap", "top_share", "deletion", "insertion", "difference")}
     return {
         **shown,
+        "seen": map_in_words(item.entry.map),
         "words": "from memory" if item.status == "cached" else "",
         "figures": figures,
         "lines": [

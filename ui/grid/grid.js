@@ -115,7 +115,7 @@ class View {
     const canvas = make("canvas");
     canvas.width = this.data.width; canvas.height = this.data.height;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `attribution map of ${card.title}: ${card.lines.map((l) => l.join(" ")).join(", ")}`);
+    canvas.setAttribute("aria-label", `attribution map of ${card.title}: ${card.seen}`);
     this.canvases.set(card.key, canvas);
     const list = make("dl");
     for (const [term, words] of card.lines) list.append(make("dt", "", term), make("dd", "", words));

@@ -16,7 +16,7 @@ from samp_core.classifiers import Classifier
 from samp_core.digits import SIDE, centre, samples, training_facts
 from samp_core.integrate import RULES
 from samp_core.methods import SAMP, Explanation, IntegratedGradients
-from samp_core.render import colour, colour_limit, format_gap, gap_in_words
+from samp_core.render import colour, colour_limit, format_gap, gap_in_words, map_in_words
 from samp_core.scores import Contrast, Logit, Score
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
@@ -305,12 +305,9 @@ def scene() -> None:
                 "the digit as the network sees it",
             )
         ]
-        pictures += [
-            _picture(
-                colour(pixel_map, limit=limit), f"<b>{title}</b><br>{_figures(result)}", f"attribution map: {title}"
-            )
-            for title, (result, pixel_map) in maps.items()
-        ]
+        for title, (result, pixel_map) in maps.items():
+            seen = f"attribution map of {title}: {map_in_words(pixel_map)}"
+            pictures.append(_picture(colour(pixel_map, limit=limit), f"<b>{title}</b><br>{_figures(result)}", seen))
         st.html(f'<div class="digits-row maps">{"".join(pictures)}</div>')
         st.caption(
             f"Both maps explain the {words}, on one colour scale that saturates at {limit:.2f}: orange pixels speak "

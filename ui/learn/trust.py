@@ -9,14 +9,14 @@ import streamlit as st
 
 from samp_core.digits import SIDE, samples
 from samp_core.learn import Trial, trials
-from samp_core.render import colour, colour_limit, format_gap
+from samp_core.render import colour, colour_limit, format_gap, map_in_words
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
 from ui.pictures import data_uri
 
 CURVE_PIXELS = 20
 MOMENTUM, TOLERANCE, PIXELS = 0.5, 1 / 10, 40
-SIGMAS = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-3": 1e-3, "1e-2": 1e-2, "0.1": 0.1}
+SIGMAS = {"0.001 %": 1e-5, "0.01 %": 1e-4, "0.1 %": 1e-3, "1 %": 1e-2, "10 %": 0.1}
 
 _STYLE = """<style>
   .trials { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 10px; }
@@ -58,14 +58,16 @@ def verify() -> None:
     """Draw the scene: six maps, their gaps and scores, and what the numbers promise."""
     st.markdown(
         "A map is a claim, and a claim can be tested. Here is SAMP's map of one digit six times: added up by three "
-        "rules, replaced by the order of its path, with noise that nobody sees, and for a network that forgot its "
+        "rules, replaced by the order of its path, with faint noise on the ink, and for a network that forgot its "
         "last layers."
     )
     left, middle, right = st.columns(3)
     digit = int(left.slider("Digit", 0, 9, 3, key="trust-digit", **KEPT))
     sigma = middle.select_slider(
-        "Noise on the digit", list(SIGMAS), "1e-4", key="trust-noise", **KEPT,
-        help="Standard deviation; the ink goes from 0 to 1. One grey level is 4e-3.",
+        "Noise on the digit", list(SIGMAS), "0.1 %", key="trust-noise", **KEPT,
+        help="Standard deviation, as a share of each pixel's ink. One grey level is 0.4 % of full ink, and "
+        "rounding to half precision changes up to 0.05 %. The empty sheet stays empty, so the search has the same "
+        "pixels to move.",
     )  # fmt: skip
     seed = int(right.slider("Draw anew", 0, 20, 0, key="trust-seed", **KEPT, help="Noise and new weights."))
     label, found = _trials(digit, SIGMAS[str(sigma)], seed)
@@ -78,7 +80,8 @@ def verify() -> None:
             f"<b>{trial.title}</b><br>{gap}<br>insertion - deletion {trial.insertion - trial.deletion:.2f}<br>"
             f"agrees {trial.agreement:.2f}"
         )
-        alt = html.escape(f"{trial.title}: {gap}, agreement {trial.agreement:.2f} with the first map", quote=True)
+        seen = "orange pixels moved early, blue ones late" if trial.gap is None else map_in_words(trial.map)
+        alt = html.escape(f"{trial.title}: {seen}", quote=True)
         parts.append(f'<figure><img src="{picture}" alt="{alt}"><figcaption>{words}</figcaption></figure>')
     st.html(f'{_STYLE}<div class="trials">{"".join(parts)}</div>')
     st.caption(
@@ -111,7 +114,7 @@ def verify() -> None:
     show(plot, "trust-bars", "Deletion and insertion of the six maps")
     by_title = {t.title: t for t in found}
     paper, line, isotonic = found[0], found[1], found[2]
-    noisy, forgetful, order = by_title["Invisible noise"], by_title["Forgetful network"], by_title["Order of the path"]
+    noisy, forgetful, order = by_title["Noise on the ink"], by_title["Forgetful network"], by_title["Order of the path"]
     difference = {t.title: t.insertion - t.deletion for t in found}
     best = max(found[:4], key=lambda t: t.insertion - t.deletion)
     st.markdown(
@@ -121,8 +124,8 @@ def verify() -> None:
         f"insertion minus deletion is {difference[paper.title]:.2f}, {difference[line.title]:.2f} and "
         f"{difference[isotonic.title]:.2f}. The best ranking of the first four here: {best.title}.\n"
         f"- **The order alone ranks, too**: {difference[order.title]:.2f}, without a single amount.\n"
-        f"- **Noise of {sigma}** leaves a map that agrees {noisy.agreement:.2f} with the first. 1 would be the same "
-        "ranking.\n"
+        f"- **Noise of {sigma} of the ink** leaves a map that agrees {noisy.agreement:.2f} with the first. 1 would be "
+        "the same ranking.\n"
         f"- **A network that forgot** gives a map that agrees {forgetful.agreement:.2f}: the closer to 1, the less "
         "the map had to do with what was learnt."
     )

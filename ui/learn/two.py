@@ -193,8 +193,8 @@ def _monotone(points: list[list[float]]) -> bool:
 def concentration() -> None:
     """Draw the scene: the variance of each path's credit, random paths, and the best path there is."""
     st.markdown(
-        "If all paths add up to the same, which should one prefer? The Concentration Principle takes the one whose "
-        "credit varies most, because it says most clearly which pixel mattered. Draw a path and try to beat SAMP."
+        "All paths add up to the same; of them the Concentration Principle prefers the one whose credit varies most, "
+        "because it says most clearly which pixel mattered. Draw a path and try to beat SAMP."
     )
     name, tolerance, momentum = _controls(*st.columns(3))
     walks = _walks(name, tolerance, momentum, FINE, at=0.5)

@@ -31,8 +31,7 @@ def theatre(data: dict[str, Any], key: str) -> dict[str, Any]:
         data: what :func:`ui.scenes.scene` builds.
         key: identity of the player on its page.
     """
-    read = {name: (_FOLDER / f"theatre.{name}").read_text() for name in ("html", "css", "js")}
-    component = st.components.v2.component("samp_theatre", **read)
     default = {"display": {"mode": "signed", "opacity": 0.75}}
-    result = component(key=key, data={**data, "palettes": _palettes()}, default=default, on_display_change=lambda: None)
+    shown = {**data, "palettes": _palettes()}
+    result = _component()(key=key, data=shown, default=default, on_display_change=lambda: None)
     return dict(result.get("display") or default["display"])

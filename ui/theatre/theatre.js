@@ -177,6 +177,7 @@ class View {
       stage.score.textContent = upto.length ? short(upto[upto.length - 1]) : "";
     });
     this.hint.textContent = frame.map ? "" : data.hint;
+    this.canvas.setAttribute("aria-label", `attribution map over the photo${this.data.map_words ? `: ${this.data.map_words}` : ""}`);
     this.hint.hidden = Boolean(frame.map);
     this.hint.style.display = frame.map ? "none" : "";
     this.drawMap();
