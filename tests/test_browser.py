@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -108,6 +109,15 @@ def panel_pixels(page: Page, kind: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(page.locator(f"figure.{kind} .stage").screenshot())).convert("RGB"))
 
 
+def barriers(page: Page) -> list[str]:
+    """Return what axe finds to be a serious barrier on the page as it is."""
+    return [
+        f"{violation['id']}: {[node['html'][:120] for node in violation['nodes']]}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
 def scrub_to(page: Page, step: int) -> None:
     page.locator(".scrub").evaluate(
         "(range, step) => { range.value = step; range.dispatchEvent(new Event('input', { bubbles: true })); }", step
@@ -146,6 +156,7 @@ def test_upload_run_cancel_run_again_scrub_download(page, address, tmp_path):
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
     expect(page.locator(".facts")).to_contain_text("Completeness gap, deletion")
     expect(page.locator(".facts")).to_contain_text("Var(a)")
+    assert not barriers(page)
     late = panel_pixels(page, "deletion")
     assert np.abs(late.astype(int) - early).mean() > 5
 
@@ -234,6 +245,7 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     expect(page.get_by_text("How a number was made")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("a ring around the largest attribution")).to_be_visible(timeout=LONG)
     table = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
+    assert not barriers(page)
     page.mouse.click(table["x"] + table["width"] - 40, table["y"] + 55)  # the last number of the first method
     expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible(timeout=LONG)
 
@@ -249,6 +261,8 @@ def test_compare_side_by_side(page, address):
     expect(page.locator(".cards canvas")).to_have_count(4)
     expect(cards.filter(has=page.get_by_role("heading", name="Grad-CAM", exact=True))).to_contain_text("has none")
     expect(cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))).not_to_contain_text("has none")
+
+    assert not barriers(page)
 
     # One choice of colours for all, said in words; nothing is asked of the server for it.
     first = page.locator(".cards canvas").first
@@ -281,9 +295,10 @@ def test_nothing_overflows(browser, address, scheme, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(LONG)
-    for path in ("", "/Explain", "/Compare"):
+    for path in ("", "/Explain", "/Compare", "/Metrics", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust"):
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
         page.wait_for_timeout(500)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
+            assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), path
     context.close()
