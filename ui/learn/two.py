@@ -131,10 +131,17 @@ def _bars(walks: dict[str, Walk]) -> go.Figure:
             go.Bar(
                 y=titles, x=values, orientation="h", name=("first pixel", "second pixel")[pixel], marker_color=colour,
                 text=[f"{v:.2f}" if abs(v) > 0.05 else "" for v in values], textposition="inside",
-                insidetextfont={"color": ("white", "black")[pixel]},
+                textangle=0, insidetextanchor="start", insidetextfont={"color": ("white", "black")[pixel]},
                 hovertemplate="%{y}: %{x:.3f}<extra></extra>",
             )
         )  # fmt: skip
+    plot.add_trace(
+        go.Scatter(
+            y=titles, x=[float(w.attributions.sum()) for w in walks.values()], mode="markers", name="their sum",
+            marker={"symbol": "diamond", "size": 11, "color": "#ffffff", "line": {"color": "#111111", "width": 2}},
+            hovertemplate="%{y}, sum: %{x:.3f}<extra></extra>",
+        )
+    )  # fmt: skip
     total = next(iter(walks.values())).change
     plot.add_vline(x=total, line={"color": "#8a8a94", "dash": "dash"})
     plot.add_annotation(
