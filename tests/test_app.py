@@ -86,6 +86,12 @@ def test_home_says_what_this_is_and_leads_to_a_running_search(app):
     assert job.status in ("stopped", "done")
 
 
+def test_home_leads_to_the_lesson(app):
+    app.button(key="first-lesson").click().run()
+    assert_fine(app)
+    assert app.title[0].value == "One function, many paths"
+
+
 @pytest.mark.parametrize("name", SHORT)
 def test_every_method_runs_and_shows_its_gap_and_cost(name, explain):
     explain.segmented_control(key="method").set_value(name).run()

@@ -207,9 +207,9 @@ def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_t
     expect(other.locator(".facts")).to_be_visible(timeout=LONG)
     other.context.close()
 
-    page.get_by_role("link", name="Home").click()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
     expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible()
-    page.get_by_role("link", name="Explain").click()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
     expect(page.locator(".facts")).to_be_visible(timeout=LONG)
     expect(page.locator(".where")).to_contain_text(re.compile(r"step (\d+) of \1$"))
 

@@ -31,6 +31,9 @@ _STYLE = """
   [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
   [data-testid="stBaseButton-primary"]:not(:disabled):hover { background: light-dark(#37309f, #a5a2fa); }
+  .st-key-doors [data-testid="stVerticalBlock"] { gap: 0.1rem; }
+  .st-key-doors a { padding: 0 !important; }
+  .st-key-doors a p { font-size: 1.05rem; color: light-dark(#4338ca, #a5a2fa); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
   .brand span { color: light-dark(#4338ca, #a5a2fa); }
