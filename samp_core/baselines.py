@@ -83,7 +83,7 @@ def _gaussian_window(size: int, sigma: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class GaussianBlur:
-    """The image blurred as in the SAMP paper's experiments (section 4.1).
+    """The image blurred as in the SAMP paper's experiments.
 
     A unit impulse in a ``kernel_size`` x ``kernel_size`` window, smoothed by a Gaussian of ``sigma`` pixels whose
     tails reflect at the window's edge, applied to each channel with zero padding: the blurred image darkens

@@ -49,7 +49,7 @@ class Rule(ABC):
 
 
 class Paper(Rule):
-    """Steering gradient at a move's start times the move (SAMP paper, algorithm 1): a first-order extrapolation."""
+    """Steering gradient at a move's start times the move (the SAMP paper's algorithm): a first-order extrapolation."""
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         super().__init__(ends, gradient_of)

@@ -249,7 +249,7 @@ def lattice(score: nn.Module, turns: Turns) -> list[Walk]:
 def bridges(count: int, steps: int, sigma: float, seed: int, end: float = 1.0) -> Float[NDArray[np.float64], "c s"]:
     """Return Brownian bridges from 0 to ``end``: random walks of ``steps`` moves that are forced to end there.
 
-    SAMP paper, section 3.3: the output along a random path is modelled so. The mean is a straight line, and the
+    SAMP paper, assumption 1: the output along a random path is modelled so. The mean is a straight line, and the
     variance at time t is sigma^2 t (1 - t).
 
     Args:

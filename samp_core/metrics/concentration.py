@@ -16,7 +16,7 @@ SHARES = (0.01, 0.05, 0.10)
 def variance(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     """Return Var(a), the population variance of each pixel map's values, in squared units of the score.
 
-    SAMP paper, definition 1 (Concentration Principle): of paths between the same two images, prefer the one of largest
+    SAMP paper, Concentration Principle: of paths between the same two images, prefer the one of largest
     variance. Two maps may be compared by it only if their sums are the same, because scaling a map scales it.
     """
     return maps.flatten(1).var(1, unbiased=False)
@@ -65,7 +65,7 @@ def _measure(subject: Subject) -> tuple[Measurement, ...]:
             "variance",
             variance(maps),
             Protocol(
-                "population variance of the pixel map (SAMP paper, definition 1)",
+                "population variance of the pixel map (SAMP paper, Concentration Principle)",
                 score=f"squared units of {subject.score}",
                 sign="signed",
                 normalisation="none: compares only maps of the same sum",

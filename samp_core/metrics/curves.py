@@ -56,8 +56,8 @@ def deletion(
 ) -> Curve:
     """Replace pixels by the baseline, the largest attribution first. Lower AUCs are better.
 
-    Petsiuk, Das and Saenko, "RISE", BMVC 2018; the SAMP paper's protocol (section 4.1) explains the logit and divides
-    each curve by its first point, RISE's takes softmax probabilities as they are.
+    Petsiuk, Das and Saenko, "RISE", BMVC 2018; the SAMP paper's protocol explains the logit and divides each curve
+    by its first point, RISE's takes softmax probabilities as they are.
 
     Args:
         forward_func: images (N, C, H, W) to logits (N, K).

@@ -209,7 +209,7 @@ def infidelity(
     captum's infidelity: a square is replaced by the baseline, its attributions' sum is the prediction, the score's drop
     the truth. The map is scaled by the factor that suits it best, so that maps of different units compare; in squared
     units of the score, lower is better. Yeh et al., "On the (In)fidelity and Sensitivity of Explanations", NeurIPS
-    2019, square removal (section 2.3).
+    2019, square removal.
 
     Args:
         forward_func, inputs, target, baseline, score, batch_size, seed: see :func:`sensitivity_n`.

@@ -22,7 +22,7 @@ class GreedyPath:
     """At every state, move the pixels whose move is predicted to change the score most.
 
     Zhang, Zheng, Zhou and Lu, "Path Choice Matters for Clear Attribution in Path Methods", ICLR 2024,
-    arXiv 2401.10442, algorithm 1; the infinitesimal constraint is section 3.4, the momentum strategy section 3.5.
+    arXiv 2401.10442: its algorithm, with the infinitesimal constraint and the momentum strategy.
 
     Attributes:
         pixels_per_step: pixels moved at once (s in the paper; 3584 for photos of 224 x 224). Give this or ``steps``.

@@ -330,8 +330,8 @@ def scene() -> None:
     facts = training_facts()
     st.caption(
         'In the paper: Zhang, Zheng, Zhou and Lu, "Path Choice Matters for Clear Attribution in Path Methods", ICLR '
-        "2024, [arXiv:2401.10442](https://arxiv.org/abs/2401.10442), algorithm 1; infinitesimal constraint and "
-        "momentum in sections 3.4 and 3.5; 10 pixels a step and a blur of 11 pixels for images of this size. The "
-        f"network gets {100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right "
+        "2024, [arXiv:2401.10442](https://arxiv.org/abs/2401.10442): its algorithm, with infinitesimal constraint and "
+        "momentum strategy; 10 pixels a step and a blur of 11 pixels for images of this size. The network gets "
+        f"{100 * float(facts['test_accuracy']):.2f} % of MNIST's test set right "
         "(`assets/train_digits.py --check`). Digits: MNIST by LeCun, Cortes and Burges, CC BY-SA 3.0."
     )

@@ -102,4 +102,4 @@ def why_greedy() -> None:
             "Under this model no look ahead is worth more than the next move's own gain, which is why the search takes "
             "the pixels with the largest predicted gain at every step."
         )
-    st.caption("In the paper: section 3.3, the Brownian motion assumption and the greedy choice that follows from it.")
+    st.caption("In the paper: assumption 1 (Brownian motion) and the greedy choice that follows from it.")

@@ -189,7 +189,7 @@ def one_function() -> None:
         st.latex(r"a_i = \int_0^1 \frac{\partial f}{\partial z_i}\big(z(t)\big)\, \frac{dz_i}{dt}\, dt,"
                  r"\qquad \sum_i a_i = f(x) - f(x_0)")  # fmt: skip
     st.caption(
-        "In the paper: section 3.1, the ambiguity of path methods. Completeness: Sundararajan, Taly and Yan, ICML 2017."
+        "In the paper: the ambiguity of path methods, from which it sets out. Completeness: Sundararajan, Taly and Yan, ICML 2017."
     )
 
 
@@ -259,4 +259,4 @@ def concentration() -> None:
             "With two pixels this is a quarter of the squared difference of their credit. Along one axis the integral "
             "is the score's difference, so the best path on the grid is found exactly, by dynamic programming."
         )
-    st.caption("In the paper: definition 1, the Concentration Principle (section 3.2).")
+    st.caption("In the paper: the Concentration Principle.")
