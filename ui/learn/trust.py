@@ -135,7 +135,7 @@ def verify() -> None:
             r"\text{AUC} = \frac{1}{n+1}\sum_{k=0}^{n} \frac{f(z_k)}{f(x)}"
         )
     st.caption(
-        "In the paper: its algorithm (the first rule), and deletion and insertion among its experiments. Randomised networks: Adebayo "
-        "et al., NeurIPS 2018. The isotonic rule is this project's. One digit is an anecdote: the page Metrics "
-        "measures many photos."
+        "In the paper: its algorithm (the first rule), and deletion and insertion among its experiments. Randomised "
+        "networks: Adebayo et al., NeurIPS 2018. The isotonic rule is this project's. One digit is an anecdote: the "
+        "page Metrics measures many photos."
     )

@@ -189,7 +189,8 @@ def one_function() -> None:
         st.latex(r"a_i = \int_0^1 \frac{\partial f}{\partial z_i}\big(z(t)\big)\, \frac{dz_i}{dt}\, dt,"
                  r"\qquad \sum_i a_i = f(x) - f(x_0)")  # fmt: skip
     st.caption(
-        "In the paper: the ambiguity of path methods, from which it sets out. Completeness: Sundararajan, Taly and Yan, ICML 2017."
+        "In the paper: the ambiguity of path methods, from which it sets out. Completeness: Sundararajan, Taly and "
+        "Yan, ICML 2017."
     )
 
 
