@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from math import comb
 
@@ -10,8 +11,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from samp_core.baselines import GaussianBlur
 from samp_core.digits import load_digits, samples
 from samp_core.learn import (
+    RULE_TITLES,
     TOYS,
     add_up,
     best_path,
@@ -25,6 +28,7 @@ from samp_core.learn import (
     toy,
     trials,
 )
+from samp_core.methods import SAMP
 from tests.test_app import ROOT, assert_fine
 from ui.learn.board import read_points
 from ui.learn.lesson import SCENES
@@ -180,6 +184,24 @@ def test_trials_of_one_map(three):
     assert all(torch.equal(a, b) for a, b in zip(before, classifier.network.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(("rule", "title"), RULE_TITLES.items())
+def test_rules_on_one_walk_give_what_each_gives_on_its_own(three, rule, title):
+    classifier, inputs, target = three
+    network, inputs = copy.deepcopy(classifier.network).double(), inputs.double()
+    found = next(t for t in trials(network, inputs, target) if t.title == title)
+    alone = SAMP(
+        network,
+        pixels_per_step=40,
+        momentum=0.5,
+        ic_tolerance=0.1,
+        insertion_baseline=GaussianBlur(11, 5.0),
+        accumulation=rule,
+        gauss_nodes=4,
+    ).explain(inputs, target)
+    np.testing.assert_allclose(found.map, alone.maps[0].numpy(), atol=1e-9)
+    assert found.gap == pytest.approx(float(alone.completeness.relative.max()), abs=1e-9)
+
+
 # The page.
 
 
@@ -278,6 +300,17 @@ def test_a_drawing_in_a_link():
     assert read_strokes("") == read_strokes("zz") == read_strokes("a b c d") == read_strokes("0000" * 1000) == []
     assert read_strokes("zzzz") == [[[280, 280]]]  # no further than the sheet's edge
     assert write_strokes([[[1, -5], ["a", 2], 3]]) == write_strokes(None) == ""
+
+
+@pytest.mark.parametrize("path", ["nonsense", "[" * 5000, "[[1e999,0],[NaN,1]]", '{"a":1}'])
+def test_a_broken_link_opens_the_scene_without_its_path(path):
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run().switch_page("pages/4_Learn.py")
+    for name, value in {"path": path, "toy": "beauty", "toy-ic": "7", "toy-steps": "many", "scene": "nowhere"}.items():
+        page.query_params[name] = value
+    page.run()
+    assert_fine(page)
+    assert page.session_state["toy-points"] == []
+    assert page.title[0].value == SCENES[0].title
 
 
 def test_what_a_link_holds_is_not_trusted():

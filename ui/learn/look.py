@@ -24,9 +24,8 @@ _LARGE = 19  # px, of the letters in a plot that is shown to a room
 def digit_network() -> Classifier:
     """Return the prepared digit network, shared by all sessions and never changed by any."""
     classifier = load_digits().prepare()
-    with (
-        one_thread()
-    ):  # the first run takes half a second longer than all others: nobody should wait for it pen in hand
+    # The first run takes half a second longer than all others: nobody should wait for it pen in hand.
+    with one_thread():
         method = make_method(classifier, Settings(method="samp", steps=4, target=0))
         method.explain(classifier.preprocessing(samples()[0]), 0)
     return classifier

@@ -74,7 +74,7 @@ def _drawn() -> list[list[float]]:
     if "toy-points" not in st.session_state:
         try:
             st.session_state["toy-points"] = read_points(json.loads(st.query_params.get("path", "[]")))
-        except ValueError:
+        except (ValueError, RecursionError):  # a link may hold anything
             st.session_state["toy-points"] = []
     points: list[list[float]] = st.session_state["toy-points"]
     return points
