@@ -69,10 +69,10 @@ def lesson(browser: Browser, address: str) -> None:
 
 
 def main(address: str) -> None:
-    """Run SAMP++ in the dark theme, the isotonic variant in the light one, then Compare, Metrics and Learn."""
+    """Take a running SAMP++ in the dark theme, a finished isotonic variant in the light one, then Compare, Metrics and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for scheme, method, name in (("dark", "SAMP++", "explain_dark"), ("light", "Isotonic", "explain_light")):
+        for scheme, method, name in (("dark", "SAMP++", "running_dark"), ("light", "Isotonic", "explain_light")):
             page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
             page.set_default_timeout(LONG)
             page.goto(f"{address}/Explain")
@@ -85,11 +85,12 @@ def main(address: str) -> None:
             run.click()
             if scheme == "dark":
                 expect(page.locator(".where")).to_contain_text(re.compile("step (1[5-9]|[2-9]\\d) of about"))
-                keep(page, "running_dark")
+                keep(page, name)
             expect(page.locator(".facts")).to_be_visible()
             expect(run).to_be_visible()
             page.wait_for_timeout(1200)
-            keep(page, name)
+            if scheme == "light":
+                keep(page, name)
             page.close()
         page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
         page.set_default_timeout(LONG)
