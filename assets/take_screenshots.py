@@ -69,7 +69,7 @@ def lesson(browser: Browser, address: str) -> None:
 
 
 def main(address: str) -> None:
-    """Take a running SAMP++ in the dark theme, a finished isotonic variant in the light one, then Compare, Metrics and Learn."""
+    """Take SAMP++ running (dark), the isotonic variant finished (light), then Compare, Metrics and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for scheme, method, name in (("dark", "SAMP++", "running_dark"), ("light", "Isotonic", "explain_light")):
