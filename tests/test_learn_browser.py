@@ -98,6 +98,24 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
 
 
+def test_a_scene_whose_knobs_are_in_the_link_leads_to_a_photo(page, address):
+    page.goto(f"{address}/Learn?scene=digits&digit=5&digit-ic=1/20")
+    seen(page)
+    settle(page)
+    page.locator(".st-key-digit-momentum input[type=range]").press("ArrowRight")
+    expect(page).to_have_url(re.compile("digit-momentum=0.6"), timeout=LONG)
+    settle(page)
+    page.get_by_role("button", name="Try it on a photo").click()
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
+    expect(page).to_have_url(f"{address}/Explain", timeout=LONG)
+    expect(page.locator(".st-key-knob-momentum")).to_contain_text("0.60", timeout=LONG)
+    expect(page.locator(".st-key-knob-ic_tolerance")).to_contain_text("1/20", timeout=LONG)
+    expect(page.locator(".st-key-knob-steps")).to_contain_text("78", timeout=LONG)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Learn").click()
+    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible(timeout=LONG)
+    expect(page.locator(".st-key-digit-momentum")).to_contain_text("0.60", timeout=LONG)
+
+
 def test_a_drawing_opens_from_a_link(page, address):
     page.goto(f"{address}/Learn?scene=digits&digit=draw")
     sheet = page.locator(".sheet")

@@ -74,5 +74,6 @@ def lesson() -> None:
         )
         if st.button("Try it on a photo", key="learn-explain"):
             start_with(scene.method, **scene.settings())
-            st.switch_page("pages/1_Explain.py")
+            # Named, though empty: Streamlit refuses to drop bound parameters by itself.
+            st.switch_page("pages/1_Explain.py", query_params={})
     arrow_keys()
