@@ -31,6 +31,8 @@ _STYLE = """
   [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
   [data-testid="stBaseButton-primary"]:not(:disabled):hover { background: light-dark(#37309f, #a5a2fa); }
+  .js-plotly-plot :is(.xtick, .ytick) text, .js-plotly-plot :is(.xtitle, .ytitle, .annotation-text, .bartext-outside) {
+    fill: light-dark(#5b5964, #b6b4c0) !important; }
   .st-key-doors [data-testid="stVerticalBlock"] { gap: 0.1rem; }
   .st-key-doors a { padding: 0 !important; }
   .st-key-doors a p { font-size: 1.05rem; color: light-dark(#4338ca, #a5a2fa); }
