@@ -110,7 +110,10 @@ def panel_pixels(page: Page, kind: str) -> np.ndarray:
 
 
 def barriers(page: Page) -> list[str]:
-    """Return what axe finds to be a serious barrier on the page as it is."""
+    """Return what axe finds to be a serious barrier on the page at rest: what is about to go is drawn fainter."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+    expect(page.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0, timeout=LONG)
+    page.wait_for_timeout(300)
     return [
         f"{violation['id']}: {[node['html'][:120] for node in violation['nodes']]}"
         for violation in Axe().run(page).response["violations"]
