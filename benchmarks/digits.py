@@ -1,4 +1,4 @@
-"""How long SAMP++ takes on a digit: ``python benchmarks/digits.py``.
+"""How long SAMP++ takes on a digit: ``PYTHONPATH=. python benchmarks/digits.py``.
 
 Runs SAMP++ as published (10 pixels a step, both directions) on every sample digit with the prepared digit network,
 and Integrated Gradients with 50 steps. Prints the median of the digits' medians in seconds, the number of gradient
@@ -14,17 +14,10 @@ import time
 
 import torch
 
+from benchmarks.search_overhead import bare
 from samp_core import SAMP, IntegratedGradients
 from samp_core.baselines import make_baseline
 from samp_core.digits import load_digits, samples
-
-
-def bare(network: torch.nn.Module, images: torch.Tensor, target: int) -> float:
-    """Return the seconds of one forward and backward pass."""
-    leaf = images.detach().requires_grad_()
-    began = time.perf_counter()
-    torch.autograd.grad(network(leaf)[:, target].sum(), leaf)
-    return time.perf_counter() - began
 
 
 def main() -> None:

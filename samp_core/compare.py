@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch import Tensor
 from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Explanation, Settings
 from samp_core.metrics import Curve, deletion, insertion, top_share, variance
-from samp_core.render import Mode, colour_limit, format_gap, overlay
+from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
 from samp_core.runs import describe
 
 SCALES = {
@@ -52,6 +53,11 @@ class Entry:
         """The pixel map, (H, W)."""
         pixel_map: NDArray[np.float64] = self.explanation.maps[0].double().cpu().numpy()
         return pixel_map
+
+    @cached_property
+    def in_words(self) -> str:
+        """What the map shows, in words; kept, for a grid under way asks again and again."""
+        return map_in_words(self.map)
 
 
 def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:

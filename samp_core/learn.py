@@ -402,7 +402,7 @@ def trials(
         rule.close(last, None)
         signed = (run.ends.sign.view(-1, 1, 1, 1) * rule.total()).sum(1)
         sums[name] = signed.view(2, 2, *signed.shape[1:])  # directions, then clean and noisy
-    forgetful = next(iter(cascade(network, stages=2, seed=seed)))[1]
+    forgetful = next(cascade(network, stages=2, seed=seed))[1]
     forgot = search(forgetful).explain(inputs, target)
 
     def gap(of: Tensor, image: int) -> float:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import matplotlib
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from samp_core.methods import Explanation
+from samp_core.metrics import top_share
 
 Mode = Literal["signed", "intensity"]
 
@@ -100,8 +102,8 @@ def map_in_words(pixel_map: Float[NDArray[np.floating], "h w"]) -> str:
         ninths = [[float(block.sum()) for block in np.array_split(row, 3, axis=1)] for row in np.array_split(credit, 3)]
         row, column = divmod(int(np.argmax(ninths)), 3)
         parts.append(f"{100 * share:.0f} % {side} the class, most of it {_PLACES[row][column]}")
-    top = np.sort(np.abs(pixel_map), axis=None)[::-1][: max(1, round(0.05 * pixel_map.size))]
-    return f"{'; '.join(parts)}; the top 5 % of pixels hold {100 * float(top.sum()) / whole:.0f} %"
+    top = top_share(torch.from_numpy(pixel_map).unsqueeze(0), 0.05).item()
+    return f"{'; '.join(parts)}; the top 5 % of pixels hold {100 * top:.0f} %"
 
 
 def gap_in_words(relative: float) -> str:

@@ -92,11 +92,8 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
             assert curve is not None
             shown = state_at(inputs, entry.explanation.maps, k, curve)
             at = min(k, curve.scores.shape[1] - 1)
-            inner.image(
-                queue.classifier.preprocessing.to_image(shown)[0],
-                caption=f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}",
-                alt=f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}",
-            )
+            words = f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}"
+            inner.image(queue.classifier.preprocessing.to_image(shown)[0], caption=words, alt=words)
 
 
 def agreement(queue: Queue, entries: Sequence[Entry]) -> None:

@@ -121,11 +121,9 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
         values = measurement.evidence[direction][0]
         for column, fraction in zip(st.columns(6), (0.04, 0.1, 0.2, 0.4, 0.6, 0.8), strict=True):
             k = round(fraction * points)
-            column.image(
-                run.classifier.preprocessing.to_image(mix(*ends, place, k * step))[0],
-                caption=f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}",
-                alt=f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}",
-            )
+            shown = run.classifier.preprocessing.to_image(mix(*ends, place, k * step))[0]
+            words = f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}"
+            column.image(shown, caption=words, alt=words)
 
 
 def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
@@ -134,13 +132,9 @@ def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
     count = inputs[0, 0].numel()
     for row, (title, ends) in enumerate((("kept", (blank, inputs)), ("removed", (inputs, blank)))):
         for column, k in zip(st.columns(5), (0, 2, 4, 6, 8), strict=True):
-            shown = mix(*ends, place, round(KEPT[k] * count))
-            verdict = "still first" if hits[row, k] else "lost"
-            column.image(
-                run.classifier.preprocessing.to_image(shown)[0],
-                caption=f"best {100 * KEPT[k]:.0f} % {title}: {verdict}",
-                alt=f"best {100 * KEPT[k]:.0f} % {title}: {verdict}",
-            )
+            shown = run.classifier.preprocessing.to_image(mix(*ends, place, round(KEPT[k] * count)))[0]
+            words = f"best {100 * KEPT[k]:.0f} % {title}: {'still first' if hits[row, k] else 'lost'}"
+            column.image(shown, caption=words, alt=words)
     st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
 
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isnan
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from PIL import Image
@@ -66,7 +66,43 @@ class Turn:
                     self._busy = False
 
 
-class Job:
+class Worker:
+    """Long work in a thread of its own, which pages only look at.
+
+    Args:
+        turn: what makes workers take turns.
+        name: of the thread.
+    """
+
+    def __init__(self, turn: Turn, name: str) -> None:
+        self._turn = turn
+        self._seen = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> Self:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def look(self) -> None:
+        """Tell the worker that somebody is watching."""
+        self._seen = time.monotonic()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join(seconds)
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether nobody has looked for so long that the tab must be closed."""
+        return time.monotonic() - self._seen > FORGOTTEN
+
+    def _work(self) -> None:
+        """Do the work, in the thread."""
+        raise NotImplementedError
+
+
+class Job(Worker):
     """One run on one photo in a thread of its own.
 
     Attributes:
@@ -84,6 +120,7 @@ class Job:
     def __init__(
         self, classifier: Classifier, image: Image.Image, name: str, settings: Settings, turn: Turn, key: str = ""
     ) -> None:
+        super().__init__(turn, "samp-run")
         self.classifier, self.image, self.name, self.settings, self.key = classifier, image, name, settings, key
         self.estimate = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
         self.status: Status = "waiting"
@@ -94,27 +131,12 @@ class Job:
         self.explanation: Explanation | None = None
         self.error: str | None = None
         self.steps = 0
-        self._turn = turn
         self._cancelled = threading.Event()
-        self._seen = self._began = time.monotonic()
-        self._thread = threading.Thread(target=self._work, name="samp-run", daemon=True)
-
-    def start(self) -> Job:
-        """Start the thread."""
-        self._thread.start()
-        return self
+        self._began = time.monotonic()
 
     def cancel(self) -> None:
         """Ask the run to end after the step in hand; its partial result stays."""
         self._cancelled.set()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(seconds)
-
-    def look(self) -> None:
-        """Tell the run that somebody is watching."""
-        self._seen = time.monotonic()
 
     @property
     def active(self) -> bool:
@@ -169,7 +191,7 @@ class Job:
             )
             if step.index % every == 0 or self.steps >= self.estimate.steps:
                 self.moments.append(moment(self.classifier, run, step))
-            if time.monotonic() - self._seen > FORGOTTEN:
+            if self.forgotten:
                 self.cancel()
         with self._turn():
             self.explanation = run.result()

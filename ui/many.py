@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from samp_core.metrics import METRICS
 from ui.choice import choice
 from ui.comparison import COLOURS, PLAIN
 from ui.controls import seconds_in_words
-from ui.jobs import FORGOTTEN, Turn
+from ui.jobs import Turn, Worker
 from ui.sidebar import UPLOADS, Question
 from ui.state import turn
 
@@ -32,7 +31,7 @@ DEFAULT = ("curves", "gap", "concentration")
 STORE = "results/metrics.sqlite"
 
 
-class Bench:
+class Bench(Worker):
     """A benchmark in a thread of its own; what it has measured is in its file, whatever happens to the thread.
 
     Attributes:
@@ -43,34 +42,19 @@ class Bench:
     """
 
     def __init__(self, classifier: Classifier, plan: Plan, path: Path, turn: Turn, owned: object = None) -> None:
+        super().__init__(turn, "samp-benchmark")
         self.classifier, self.plan, self.path, self.owned = classifier, plan, path, owned
         self.progress: Progress | None = None
         self.error: str | None = None
         self.active = True
-        self._turn = turn
         self._cancelled = threading.Event()
-        self._seen = time.monotonic()
-        self._thread = threading.Thread(target=self._work, name="samp-benchmark", daemon=True)
-
-    def start(self) -> Bench:
-        """Start the thread."""
-        self._thread.start()
-        return self
 
     def cancel(self) -> None:
         """Ask it to end after the piece of work in hand."""
         self._cancelled.set()
 
-    def look(self) -> None:
-        """Tell it that somebody is watching."""
-        self._seen = time.monotonic()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(seconds)
-
     def _tick(self) -> None:
-        if self._cancelled.is_set() or time.monotonic() - self._seen > FORGOTTEN:
+        if self._cancelled.is_set() or self.forgotten:
             raise Stopped
         with self._turn():  # lets runs of other tabs go first, one step each
             pass

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -20,7 +18,7 @@ from samp_core.methods import METHODS, DirectRun, PathRun, Settings, Unsupported
 from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import begin, describe
 from samp_core.scores import PathError
-from ui.jobs import FORGOTTEN, Turn
+from ui.jobs import Turn, Worker
 
 Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", "cancelled"]
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
@@ -70,7 +68,7 @@ class Item:
             self.status = "cancelled"
 
 
-class Queue:
+class Queue(Worker):
     """Works through its items; a failed or cancelled one does not hold up the others."""
 
     def __init__(
@@ -82,30 +80,15 @@ class Queue:
         turn: Turn,
         photo_key: str = "",
     ) -> None:
+        super().__init__(turn, "samp-queue")
         self.classifier, self.image, self.name, self.items = classifier, image, name, items
         self.photo_key = photo_key
         self.score = describe(classifier, items[0].settings)[1]
-        self._turn = turn
-        self._seen = time.monotonic()
-        self._thread = threading.Thread(target=self._work, name="samp-queue", daemon=True)
-
-    def start(self) -> Queue:
-        """Start the thread."""
-        self._thread.start()
-        return self
-
-    def look(self) -> None:
-        """Tell the queue that somebody is watching."""
-        self._seen = time.monotonic()
 
     def cancel(self) -> None:
         """Cancel everything that is not done."""
         for item in self.items:
             item.cancel()
-
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until the thread has ended."""
-        self._thread.join(seconds)
 
     @property
     def active(self) -> bool:
@@ -163,7 +146,7 @@ class Queue:
                 if next(iter(run), None) is None:
                     return
             item.progress = begun + part * run.progress
-            if time.monotonic() - self._seen > FORGOTTEN:
+            if self.forgotten:
                 self.cancel()
         run.stop()
         next(iter(run), None)  # lets a direct method put its network copy away

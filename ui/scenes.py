@@ -59,10 +59,10 @@ def scene(job: Job) -> dict[str, Any]:
     directions = len(_paths(job.settings))
     if not job.common:
         job.common = _common(job.classifier, job.image, job.settings)
-    words = map_in_words(job.explanation.maps[0].double().numpy()) if final and job.explanation is not None else ""
+    if final and job.explanation is not None and "map_words" not in job.common:
+        job.common["map_words"] = map_in_words(job.explanation.maps[0].double().numpy())
     return {
         **job.common,
-        "map_words": words,
         "run": f"{id(job)}",
         "live": not final,
         "frames": moments,

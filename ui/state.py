@@ -183,8 +183,8 @@ def start_measuring(
     remembered = _entries()
     items = []
     for settings in wanted:
-        item = Item(run_key(network_name, of, settings), settings, entry=None)
-        item.entry = remembered.get(item.key)
+        key = run_key(network_name, of, settings)
+        item = Item(key, settings, entry=remembered.get(key))
         if old is not None:
             same = [i for i in old.items if i.key == item.key]
             found = same[0].measured if same else {}
@@ -193,5 +193,4 @@ def start_measuring(
         items.append(item)
     new = Measuring(classifier, of.image, of.name, items, turn(), of.fingerprint, metrics=metrics, box=box)
     st.session_state["measuring"] = new
-    new.start()
-    return new
+    return new.start()

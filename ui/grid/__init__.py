@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from samp_core.compare import SCALES, table
 from samp_core.methods import METHODS, Settings
-from samp_core.render import format_gap, map_in_words, palette
+from samp_core.render import format_gap, palette
+from ui.component import component
 from ui.queue import Item
 
 _FOLDER = Path(__file__).parent
@@ -25,12 +24,6 @@ WORDS = {
     "failed": "cannot be shown",
     "cancelled": "cancelled",
 }
-
-
-@cache
-def _component() -> Any:
-    read = {name: (_FOLDER / f"grid.{name}").read_text() for name in ("html", "css", "js")}
-    return st.components.v2.component("samp_grid", **read)
 
 
 def _packed(pixel_map: NDArray[np.float64]) -> dict[str, Any]:
@@ -55,7 +48,7 @@ def card(item: Item) -> dict[str, Any]:
     figures = {k: row[k] for k in ("seconds", "gradients", "gap", "top_share", "deletion", "insertion", "difference")}
     return {
         **shown,
-        "seen": map_in_words(item.entry.map),
+        "seen": item.entry.in_words,
         "words": "from memory" if item.status == "cached" else "",
         "figures": figures,
         "lines": [
@@ -87,5 +80,5 @@ def grid(photo: str, size: tuple[int, int], cards: Sequence[dict[str, Any]], key
         "scales": SCALES,
         "palettes": {mode: palette(mode).tolist() for mode in ("signed", "intensity")},  # type: ignore[arg-type]
     }
-    result = _component()(key=key, data=data, default=default, on_display_change=lambda: None)
+    result = component(_FOLDER)(key=key, data=data, default=default, on_display_change=lambda: None)
     return dict(result.get("display") or default["display"])

@@ -80,7 +80,8 @@ def _drawn() -> list[list[float]]:
     return points
 
 
-def _board(name: str, walks: dict[str, Walk], drawn: list[list[float]], key: str) -> list[list[float]]:
+def _board(name: str, walks: dict[str, Walk], key: str) -> None:
+    drawn = _drawn()
     lines = [
         {"points": walk.points.tolist(), "colour": COLOURS[STYLE[title][0]], "dash": STYLE[title][1]}
         for title, walk in walks.items()
@@ -96,7 +97,6 @@ def _board(name: str, walks: dict[str, Walk], drawn: list[list[float]], key: str
         else:
             st.query_params.pop("path", None)
         st.rerun()
-    return found
 
 
 def _legend(walks: dict[str, Walk]) -> None:
@@ -172,7 +172,7 @@ def one_function() -> None:
     walks = _walks(name, tolerance, momentum, int(steps), at=0.0)
     left, right = st.columns(2, gap="large")
     with left:
-        _board(name, walks, _drawn(), "board-one")
+        _board(name, walks, "board-one")
         _legend(walks)
     with right:
         show(_bars(walks), "toy-bars", "Credit of the two pixels by path")
@@ -210,7 +210,7 @@ def concentration() -> None:
     luck = np.array([w.variance for w in lattice(toy(name), random_turns(RANDOM, RANDOM_CELLS, seed=0))])
     left, right = st.columns(2, gap="large")
     with left:
-        _board(name, walks, _drawn(), "board-two")
+        _board(name, walks, "board-two")
         _legend(walks)
     with right:
         rows = {t: w.variance for t, w in walks.items()}

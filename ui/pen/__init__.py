@@ -13,6 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from samp_core.images import ImageError, load_image
+from ui.component import component, is_point
 
 _FOLDER = Path(__file__).parent
 _PREFIX = "data:image/png;base64,"
@@ -36,9 +37,7 @@ def pen(key: str, link: str) -> Image.Image | None:
     if kept not in st.session_state:
         st.session_state[kept] = {"strokes": read_strokes(st.query_params.get(link, "")), "image": ""}
     known = st.session_state[kept]
-    read = {name: (_FOLDER / f"pen.{name}").read_text() for name in ("html", "css", "js")}
-    component = st.components.v2.component("samp_pen", **read)
-    sent = component(
+    sent = component(_FOLDER)(
         key=key,
         # What came by a link is not yet a picture: the sheet paints the strokes and sends it.
         data={"strokes": known["strokes"], "report": bool(known["strokes"]) and not known["image"]},
@@ -55,19 +54,11 @@ def pen(key: str, link: str) -> Image.Image | None:
     return _decode(str(known.get("image") or ""))
 
 
-def _is_point(found: object) -> bool:
-    return (
-        isinstance(found, list)
-        and len(found) == 2
-        and all(isinstance(at, int | float) and 0 <= at <= SHEET for at in found)
-    )
-
-
 def write_strokes(strokes: object) -> str:
     """Return strokes as letters and digits for a link: four a point, strokes parted by hyphens."""
     parts = []
     for stroke in strokes if isinstance(strokes, list) else []:
-        points = [p for p in stroke if _is_point(p)] if isinstance(stroke, list) else []
+        points = [p for p in stroke if is_point(p, SHEET)] if isinstance(stroke, list) else []
         if points:
             parts.append("".join(np.base_repr(int(at), 36).lower().rjust(2, "0") for point in points for at in point))
     return "-".join(parts)

@@ -6,9 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from samp_core.render import palette
+from ui.component import component
 
 _FOLDER = Path(__file__).parent
 
@@ -16,12 +15,6 @@ _FOLDER = Path(__file__).parent
 @cache
 def _palettes() -> dict[str, list[list[int]]]:
     return {mode: palette(mode).tolist() for mode in ("signed", "intensity")}
-
-
-@cache
-def _component() -> Any:
-    read = {name: (_FOLDER / f"theatre.{name}").read_text() for name in ("html", "css", "js")}
-    return st.components.v2.component("samp_theatre", **read)
 
 
 def theatre(data: dict[str, Any], key: str) -> dict[str, Any]:
@@ -33,5 +26,5 @@ def theatre(data: dict[str, Any], key: str) -> dict[str, Any]:
     """
     default = {"display": {"mode": "signed", "opacity": 0.75}}
     shown = {**data, "palettes": _palettes()}
-    result = _component()(key=key, data=shown, default=default, on_display_change=lambda: None)
+    result = component(_FOLDER)(key=key, data=shown, default=default, on_display_change=lambda: None)
     return dict(result.get("display") or default["display"])

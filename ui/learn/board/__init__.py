@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from ui.component import component, is_point
 
 _FOLDER = Path(__file__).parent
 _MOST = 40
 
 
-@cache
-def _component() -> Any:
-    read = {name: (_FOLDER / f"board.{name}").read_text() for name in ("html", "css", "js")}
-    return st.components.v2.component("samp_board", **read)
-
-
 def read_points(found: object) -> list[list[float]]:
     """Return points from whatever a browser or a link sent; what is no point of the square is left out."""
-    points = []
-    for pair in found if isinstance(found, list) else []:
-        if (
-            isinstance(pair, list)
-            and len(pair) == 2
-            and all(isinstance(at, int | float) and 0 <= at <= 1 for at in pair)
-        ):
-            points.append([float(at) for at in pair])
-    return points[:_MOST]
+    pairs = [pair for pair in found if is_point(pair, 1)] if isinstance(found, list) else []
+    return [[float(at) for at in pair] for pair in pairs[:_MOST]]
 
 
 def board(
@@ -49,5 +35,5 @@ def board(
         "background": background, "lines": list(lines), "points": points, "colour": colour, "words": words,
         "across": "first pixel, from blank to image", "down": "second pixel",
     }  # fmt: skip
-    sent = _component()(key=key, data=data, default={"points": None}, on_points_change=lambda: None).get("points")
+    sent = component(_FOLDER)(key=key, data=data, default={"points": None}, on_points_change=lambda: None).get("points")
     return points if sent is None else read_points(sent)
