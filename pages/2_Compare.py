@@ -43,7 +43,6 @@ def stage() -> None:
         st.caption("Each method's map appears as soon as it is finished, with its time, cost and completeness gap.")
         grid(photo, preprocessing.crop, [placeholder(s) for s in wanted], key="grid")
         return
-    queue.look()
     done = sum(item.final for item in queue.items)
     st.markdown(f"All explain the **{queue.score}** of {queue.classifier.name}.")
     if polling:

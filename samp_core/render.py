@@ -74,10 +74,10 @@ def overlay(
     return Image.blend(photo.convert("L").convert("RGB"), colour(pixel_map, mode, limit), opacity)
 
 
-def encode(image: Image.Image, kind: Literal["JPEG", "PNG"]) -> bytes:
-    """Return the picture as a file's bytes."""
+def encode(image: Image.Image, kind: Literal["JPEG", "PNG"], quality: int = 85) -> bytes:
+    """Return the picture as a file's bytes; ``quality`` is a JPEG's, 1 to 95."""
     buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": 85} if kind == "JPEG" else {"compress_level": 3}))
+    image.save(buffer, kind, **({"quality": quality} if kind == "JPEG" else {"compress_level": 3}))
     return buffer.getvalue()
 
 

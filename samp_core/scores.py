@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samp_core.checkpoints import checkpoint
 from samp_core.classifiers import preserved
 
 
@@ -202,6 +203,7 @@ class ScoreFunction:
 
     def _score(self, states: Tensor, images: Tensor) -> Tensor:
         extra = (a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra)
+        checkpoint()
         with preserved(self.forward_func):
             output = self.forward_func(states, *extra)
         self.cost.batches += 1

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import state
+from ui.words import seconds_in_words
+from ui.work.worker import under_way
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -67,14 +68,18 @@ def frame(title: str) -> None:
         with st.container(gap="small"):
             for path, name in PAGES.items():
                 st.page_link(path, label=f"**{name}**" if name == title else name, width="stretch")
-        if title != "Explain" and (job := state.job()) is not None and job.active:
-            st.fragment(_running, run_every=1.0)()
+        if any(worker.page != title for worker in under_way()):
+            st.fragment(_elsewhere, run_every=1.0)(title)
 
 
-def _running() -> None:
-    job = state.job()
-    if job is None or not job.active:
+def _elsewhere(title: str) -> None:
+    """Show the work that other pages have under way."""
+    workers = [worker for worker in under_way() if worker.page != title]
+    if not workers:
         st.rerun()
-        return
-    job.look()
-    st.progress(min(job.steps / job.expected_steps, 1.0), text=f"A run is under way: step {job.steps}")
+    for worker in workers:
+        left = worker.pace.left()
+        words = f"{worker.page}: {worker.title}, {100 * worker.progress:.0f} %"
+        st.progress(worker.progress, text=words if left is None else f"{words}, {seconds_in_words(left)} left")
+        if st.button("Cancel", key=f"cancel-{id(worker)}", type="tertiary", disabled=worker.cancelling):
+            worker.cancel()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +10,6 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 
 from samp_core.benchmark import Plan, Progress, Results, Stopped, Store, StoreError, find_photos, load, run, summary
 from samp_core.benchmark.report import INTERVALS, better, html, latex
@@ -23,9 +19,10 @@ from samp_core.metrics import METRICS
 from ui.choice import choice
 from ui.comparison import COLOURS, PLAIN
 from ui.controls import seconds_in_words
-from ui.jobs import Turn, Worker
 from ui.sidebar import UPLOADS, Question
-from ui.state import turn
+from ui.state import turns
+from ui.work.turns import Turns
+from ui.work.worker import Abandoned, Worker
 
 DEFAULT = ("curves", "gap", "concentration")
 STORE = "results/metrics.sqlite"
@@ -35,44 +32,52 @@ class Bench(Worker):
     """A benchmark in a thread of its own; what it has measured is in its file, whatever happens to the thread.
 
     Attributes:
-        progress: how far it is; None before the first look.
+        progress_now: how far it is; None before the first look.
         error: what went wrong, for a user.
-        active: whether it is under way.
         owned: keeps the folder of uploaded photos alive for as long as they are needed.
     """
 
-    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turn: Turn, owned: object = None) -> None:
-        super().__init__(turn, "samp-benchmark")
+    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turns: Turns, owned: object = None) -> None:
+        super().__init__(turns, "Benchmark", "Metrics")
         self.classifier, self.plan, self.path, self.owned = classifier, plan, path, owned
-        self.progress: Progress | None = None
+        self.progress_now: Progress | None = None
         self.error: str | None = None
-        self.active = True
-        self._cancelled = threading.Event()
+        self._active = True
 
-    def cancel(self) -> None:
-        """Ask it to end after the piece of work in hand."""
-        self._cancelled.set()
+    @property
+    def active(self) -> bool:
+        """Whether it is under way."""
+        return self._active
+
+    @property
+    def progress(self) -> float:
+        """Fraction done, 0 to 1."""
+        now = self.progress_now
+        return 0.0 if now is None else min(now.done / max(now.total, 1), 1.0)
 
     def _tick(self) -> None:
-        if self._cancelled.is_set() or self.forgotten:
+        if self._cancelled.is_set() or self.abandoned:
             raise Stopped
-        with self._turn():  # lets runs of other tabs go first, one step each
-            pass
 
     def _work(self) -> None:
-        torch.set_num_threads(os.cpu_count() or 2)
         try:
             with Store(self.path) as store:
-                for progress in run(self.classifier, self.plan, store, tick=self._tick):
-                    self.progress = progress
-        except Stopped:
+                work = run(self.classifier, self.plan, store, tick=self._tick)
+                while True:
+                    with self.turn():  # others pass at the checkpoints inside
+                        progress = next(work, None)
+                    if progress is None:
+                        break
+                    self.progress_now = progress
+                    self.pace.note(self.progress)
+        except (Stopped, Abandoned):
             pass
         except (StoreError, OSError) as error:
-            self.error = str(error)
-        except Exception as error:
-            logging.getLogger(__name__).exception("a benchmark failed")
-            self.error = f"{type(error).__name__}: {error}. The terminal has the details."
-        self.active = False
+            self._fail(str(error))
+        self._active = False
+
+    def _fail(self, why: str) -> None:
+        self.error, self._active = why, False
 
 
 def many_photos(question: Question) -> None:
@@ -154,13 +159,12 @@ def _start(
     except (ValueError, OSError) as error:
         st.session_state["bench-problem"] = str(error)
         st.rerun()
-    st.session_state["bench"] = Bench(question.classifier, plan, path, turn(), owned).start()
+    st.session_state["bench"] = Bench(question.classifier, plan, path, turns(), owned).start()
     st.rerun()
 
 
 def _live(path: Path, bench: Bench | None, polling: bool) -> None:
     if bench is not None:
-        bench.look()
         _progress(bench)
     if not path.is_file():
         st.caption("There are no results yet. They will appear here, photo by photo, with intervals.")
@@ -181,7 +185,7 @@ def _live(path: Path, bench: Bench | None, polling: bool) -> None:
 def _progress(bench: Bench) -> None:
     if bench.error:
         st.error(bench.error)
-    progress = bench.progress
+    progress = bench.progress_now
     if progress is None:
         return
     if bench.active:

@@ -126,7 +126,6 @@ def number(measurement: Measurement | None) -> float | None:
 
 
 def _stage(run: Measuring, polling: bool) -> None:
-    run.look()
     if polling:
         now = next((i for i in run.items if i.status in ("running", "measuring")), None)
         done = sum(item.final for item in run.items)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -18,7 +17,8 @@ from samp_core.methods import METHODS, DirectRun, PathRun, Settings, Unsupported
 from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import begin, describe
 from samp_core.scores import PathError
-from ui.jobs import Turn, Worker
+from ui.work.turns import Turns
+from ui.work.worker import Abandoned, Worker
 
 Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", "cancelled"]
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
@@ -71,22 +71,25 @@ class Item:
 class Queue(Worker):
     """Works through its items; a failed or cancelled one does not hold up the others."""
 
+    kind = "Compare"
+
     def __init__(
         self,
         classifier: Classifier,
         image: Image.Image,
         name: str,
         items: list[Item],
-        turn: Turn,
+        turns: Turns,
         photo_key: str = "",
     ) -> None:
-        super().__init__(turn, "samp-queue")
+        super().__init__(turns, f"{len(items)} methods", self.kind)
         self.classifier, self.image, self.name, self.items = classifier, image, name, items
         self.photo_key = photo_key
         self.score = describe(classifier, items[0].settings)[1]
 
     def cancel(self) -> None:
         """Cancel everything that is not done."""
+        super().cancel()
         for item in self.items:
             item.cancel()
 
@@ -96,13 +99,16 @@ class Queue(Worker):
         return any(not item.final for item in self.items)
 
     @property
+    def progress(self) -> float:
+        """Fraction done, 0 to 1; every item counts the same."""
+        return sum(1.0 if item.final else 0.9 * item.progress for item in self.items) / len(self.items)
+
+    @property
     def version(self) -> tuple[Status, ...]:
         """Changes whenever a card has to be drawn anew."""
         return tuple(item.status for item in self.items)
 
     def _work(self) -> None:
-        # Between its few messages the queue has the machine to itself: no moving picture wants a core.
-        torch.set_num_threads(os.cpu_count() or 2)
         for item in self.items:
             if item.final:
                 continue
@@ -110,6 +116,8 @@ class Queue(Worker):
                 self._run(item)
             except Cancelled:
                 pass
+            except Abandoned:
+                self.cancel()
             except (UnsupportedError, PathError, ValueError) as error:
                 item.error, item.status = str(error), "failed"
             except Exception as error:
@@ -118,7 +126,7 @@ class Queue(Worker):
                 item.status = "failed"
 
     def _run(self, item: Item) -> None:
-        with self._turn():
+        with self.turn():
             if item.final:
                 return
             item.status = "running"
@@ -142,23 +150,24 @@ class Queue(Worker):
         """
         begun = item.progress
         while not item.final:
-            with self._turn():
+            with self.turn():
                 if next(iter(run), None) is None:
                     return
             item.progress = begun + part * run.progress
-            if self.forgotten:
-                self.cancel()
+            self.pace.note(self.progress)
         run.stop()
         next(iter(run), None)  # lets a direct method put its network copy away
         raise Cancelled
 
     def _measure(self, item: Item, entry: Entry) -> None:
-        with self._turn():
+        with self.turn():
             item.entry = measure(self.classifier, self.image, entry)
 
 
 class Measuring(Queue):
     """A queue that measures each map by metrics of one's choice instead of only drawing its curves."""
+
+    kind = "Metrics"
 
     def __init__(
         self,
@@ -166,13 +175,13 @@ class Measuring(Queue):
         image: Image.Image,
         name: str,
         items: list[Item],
-        turn: Turn,
+        turns: Turns,
         photo_key: str = "",
         *,
         metrics: list[str],
         box: tuple[float, float, float, float] | None = None,
     ) -> None:
-        super().__init__(classifier, image, name, items, turn, photo_key)
+        super().__init__(classifier, image, name, items, turns, photo_key)
         self.metrics, self.box = metrics, box
         self.now = ""
 
@@ -209,7 +218,12 @@ class Measuring(Queue):
             self.now, item.progress = name, k / len(wanted)
             try:
                 # What explains again takes its turns step by step, so that other tabs move meanwhile.
-                with nullcontext() if METRICS[name].needs == "explain" else self._turn():
+                with nullcontext() if METRICS[name].needs == "explain" else self.turn():
                     item.measured[name] = METRICS[name].compute(subject)
             except (UnsupportedError, PathError, ValueError) as error:
                 item.missing[name] = str(error)
+
+    def _fail(self, why: str) -> None:
+        for item in self.items:
+            if not item.final:
+                item.error, item.status = why, "failed"

@@ -12,7 +12,7 @@ import streamlit as st
 from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
 from samp_core.runs import describe, figure_png, maps_npz, record
-from ui.jobs import Job
+from ui.stage.lanes import LaneRun
 
 
 def _grade(relative: float) -> str:
@@ -28,7 +28,7 @@ def _fact(title: str, value: str, words: str, grade: str = "") -> str:
     )
 
 
-def result(job: Job, display: dict[str, Any] | None) -> None:
+def result(job: LaneRun, display: dict[str, Any] | None) -> None:
     """Show the figures of a finished or stopped run and offer its files."""
     explanation = job.explanation
     assert explanation is not None
@@ -70,24 +70,24 @@ def result(job: Job, display: dict[str, Any] | None) -> None:
     _downloads(job, display or {})
 
 
-def _downloads(job: Job, display: dict[str, Any]) -> None:
+def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
     explanation = job.explanation
     assert explanation is not None
-    stem = f"{job.name.rsplit('.', 1)[0]}-{job.settings.method}".replace("+", "p")
+    stem = f"{job.photo.name.rsplit('.', 1)[0]}-{job.settings.method}".replace("+", "p")
     mode = "intensity" if display.get("mode") == "intensity" else "signed"
     opacity = float(display.get("opacity", 0.75))
     with st.container(horizontal=True):
         st.download_button(
-            "Map (npz)", lambda: maps_npz(job.classifier, job.image, explanation), f"{stem}.npz",
-            "application/octet-stream", on_click="ignore", key="download-npz",
+            "Map (npz)", lambda: maps_npz(job.classifier, job.photo.image, explanation), f"{stem}.npz",
+            "application/octet-stream", on_click="ignore", key=f"npz-{job.identity}",
         )  # fmt: skip
         st.download_button(
             "Figure (png)",
-            lambda: figure_png(job.classifier, job.image, job.settings, explanation, mode, opacity),
-            f"{stem}.png", "image/png", on_click="ignore", key="download-png",
+            lambda: figure_png(job.classifier, job.photo.image, job.settings, explanation, mode, opacity),
+            f"{stem}.png", "image/png", on_click="ignore", key=f"png-{job.identity}",
         )  # fmt: skip
         st.download_button(
             "Settings (json)",
-            lambda: json.dumps(record(job.classifier, job.image, job.name, job.settings, explanation), indent=2),
-            f"{stem}.json", "application/json", on_click="ignore", key="download-json",
+            lambda: json.dumps(record(job.classifier, job.photo.image, job.photo.name, job.settings, explanation), indent=2),
+            f"{stem}.json", "application/json", on_click="ignore", key=f"json-{job.identity}",
         )  # fmt: skip

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
 import streamlit as st
+import torch
 from PIL import Image
 
+from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
-from samp_core.methods import Settings
+from samp_core.methods import Settings, make_method
 from samp_core.metrics import METRICS
-from ui.jobs import Job, Turn, warm_up
 from ui.queue import Item, Measuring, Queue
+from ui.work.turns import QUESTION, Turns
 
 BUNDLED = "efficientnet_lite0"
 KEPT_ENTRIES = 60  # maps of comparisons kept in a session
-KEPT_RUNS = 6  # results kept in a session, to come back to without recomputing
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def _sample(name: str) -> Photo:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def turn() -> Turn:
-    """Return the lock by which all sessions' runs take turns."""
-    return Turn()
+def turns() -> Turns:
+    """Return the lock by which all sessions' work takes turns."""
+    return Turns()
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -77,18 +79,32 @@ def fetch(name: str) -> None:
     load_classifier(name, download=True)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def _warm_up(classifier: Classifier) -> float:
+    """Return the seconds of one gradient evaluation, after one for warming up."""
+    keep_freed_memory()
+    method = make_method(classifier, Settings(method="ig", steps=1, target=0))
+    blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
+    method.explain(blank, 0)
+    began = time.perf_counter()
+    cost = method.explain(blank, 0).cost
+    return (time.perf_counter() - began) / (cost.gradients or 1)
+
+
 def seconds_per_gradient(name: str) -> float:
-    """Return the measured time of one gradient evaluation, for estimates."""
-    with turn()():
-        return warm_up(network(name))
+    """Return the time of one gradient evaluation, for estimates: measured once, then learned from every run."""
+    classifier, pace = network(name), turns().pace
+    if classifier.fingerprint not in pace:
+        with turns()(urgency=QUESTION):
+            if classifier.fingerprint not in pace:
+                pace[classifier.fingerprint] = _warm_up(classifier)
+    return pace[classifier.fingerprint]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def predictions(network_name: str, fingerprint: str, _image: Image.Image, k: int = 5) -> list[Prediction]:
     """Return the network's first ``k`` choices for a photo, best first."""
     classifier = network(network_name)
-    with turn()():
+    with turns()(urgency=QUESTION):
         return classifier.predict(classifier.preprocessing(_image), k)
 
 
@@ -104,31 +120,6 @@ def run_key(network_name: str, of: Photo, settings: Settings) -> str:
     if settings.accumulation != "gauss":
         del values["gauss_nodes"]
     return f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
-
-
-def job() -> Job | None:
-    """Return the session's newest run."""
-    return st.session_state.get("job")
-
-
-def start_job(classifier: Classifier, of: Photo, settings: Settings, key: str) -> Job:
-    """Start a run; one that is still under way is stopped first."""
-    if (old := job()) is not None:
-        old.cancel()
-    new = Job(classifier, of.image, of.name, settings, turn(), key)
-    st.session_state["job"] = new
-    runs: OrderedDict[str, Job] = st.session_state.setdefault("runs", OrderedDict())
-    runs.pop(key, None)
-    runs[key] = new
-    while len(runs) > KEPT_RUNS:
-        runs.popitem(last=False)
-    return new.start()
-
-
-def finished_run(key: str) -> Job | None:
-    """Return the kept result of exactly these settings, if there is one."""
-    found = st.session_state.get("runs", {}).get(key)
-    return found if found is not None and found.status == "done" else None
 
 
 def queue() -> Queue | None:
@@ -147,7 +138,7 @@ def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: li
         if item.key in remembered and remembered[item.key].deletion is not None:
             item.entry, item.status, item.progress = remembered[item.key], "cached", 1.0
         items.append(item)
-    new = Queue(classifier, of.image, of.name, items, turn(), of.fingerprint)
+    new = Queue(classifier, of.image, of.name, items, turns(), of.fingerprint)
     st.session_state["queue"] = new
     return new.start()
 
@@ -191,6 +182,6 @@ def start_measuring(
             # A number that depends on the box is as old as the box.
             item.measured = {n: m for n, m in found.items() if METRICS[n].needs != "box" or old.box == box}
         items.append(item)
-    new = Measuring(classifier, of.image, of.name, items, turn(), of.fingerprint, metrics=metrics, box=box)
+    new = Measuring(classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box)
     st.session_state["measuring"] = new
     return new.start()

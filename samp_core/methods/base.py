@@ -154,7 +154,7 @@ class PathRun:
 
     def attributions(self) -> Float[Tensor, "n c h w"]:
         """Return the attribution of the way walked so far, directions added up; costs no evaluation."""
-        return self._by_direction().sum(0)
+        return self.by_direction().sum(0)
 
     def order(self) -> Float[Tensor, "n h w"]:
         """Return how early each pixel moved; see :attr:`Explanation.order`."""
@@ -163,7 +163,13 @@ class PathRun:
         early = torch.where(moved, 1 - self._when / torch.where(moved, self._way, 1) / last, 0.5)
         return early.view(len(self.directions), -1, *early.shape[1:]).mean(0)
 
-    def _by_direction(self) -> Tensor:
+    @property
+    def state(self) -> Float[Tensor, "p c h w"]:
+        """The image that each path has come to, direction by direction."""
+        return self.ends.start if self._last is None else self._last.state + self._last.move
+
+    def by_direction(self) -> Float[Tensor, "d n c h w"]:
+        """Return the attribution of the way walked so far of each direction; costs no evaluation."""
         signed = self._rule.total() * self.ends.sign.view(-1, 1, 1, 1)
         return signed.view(len(self.directions), -1, *signed.shape[1:])
 
@@ -181,7 +187,7 @@ class PathRun:
     def _conclude(self, began: float) -> Explanation:
         directions = len(self.directions)
         length = (self.ends.end - self.ends.start).abs().sum((1, 2, 3))
-        state = self.ends.start if self._last is None else self._last.state + self._last.move
+        state = self.state
         left = (self.ends.end - state).abs().sum((1, 2, 3))
         arrived = left <= ARRIVED * length
         # The rest is below the arrival tolerance, so the statement can be about the very end image.
@@ -196,7 +202,7 @@ class PathRun:
         if self._scores:
             trace[:-1] = torch.stack(self._scores)
         trace.scatter_(0, self._steps.unsqueeze(0), score.unsqueeze(0))
-        by_direction = self._by_direction()
+        by_direction = self.by_direction()
         targets = (self.ends.sign * (score - trace[0])).view(directions, -1)
         self.seconds += time.perf_counter() - began
         return Explanation(

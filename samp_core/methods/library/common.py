@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from samp_core.baselines import BASELINES, make_baseline
+from samp_core.checkpoints import checkpoint
 from samp_core.images import Preprocessing
 from samp_core.methods.direct import DirectMethod, Task, UnsupportedError, Work
 from samp_core.methods.spec import Method, Option, Settings
@@ -109,6 +110,7 @@ class _Counter:
         self._cost = cost
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        checkpoint()
         images = args[0]
         if torch.is_grad_enabled() and images.requires_grad:
             self._cost.gradients += len(images)

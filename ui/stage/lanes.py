@@ -1,0 +1,315 @@
+"""The lanes of the stage: one method each, with settings of its own, and the runs that fill them."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import streamlit as st
+
+from samp_core.checkpoints import checkpoint
+from samp_core.classifiers import Classifier
+from samp_core.film import Film, Frame, compand, still
+from samp_core.methods import METHODS, DirectRun, Estimate, Explanation, PathRun, Settings, make_method
+from samp_core.runs import begin
+from samp_core.scores import PathError
+from ui import state
+from ui.sidebar import Question
+from ui.state import Photo
+from ui.work.turns import Turns
+from ui.work.worker import Worker
+
+Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
+
+MOST = 4  # lanes
+KEPT = 6  # finished runs to come back to without computing
+LIVE = 5.0  # seconds of estimated work below which a lane answers its knobs at once
+SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
+SKETCH_MOVES = 4
+MOST_GRADIENTS = 8000  # of one run: the server may be shared, and the command line has no limit
+
+START = (Settings("samp", momentum=0.0, ic_tolerance=None), replace(METHODS["ig"].defaults, insertion_baseline="blur"))
+"""What the stage opens with: SAMP, and the straight line from the image where SAMP's insertion starts."""
+
+
+class LaneRun(Worker):
+    """One run on one photo in a thread of its own.
+
+    Attributes:
+        identity: tells it from every other run of this server.
+        settings: what was asked, with the target filled in.
+        key: what the result belongs to: photo, network and settings.
+        status: where it is; ``done``, ``stopped`` and ``failed`` are final.
+        film: its pictures; None before the first, and for methods without a path.
+        sketch: map of a quick search, as levels of :func:`~samp_core.film.compand` and the strongest magnitude.
+        explanation: the result, once final and not failed.
+        error: what went wrong, for a user.
+    """
+
+    _numbers = itertools.count()
+
+    def __init__(
+        self, turns: Turns, classifier: Classifier, photo: Photo, settings: Settings, key: str, seconds: float
+    ) -> None:
+        super().__init__(turns, METHODS[settings.method].title, "Explain")
+        self.identity = f"run-{next(self._numbers)}"
+        self.classifier, self.photo, self.settings, self.key = classifier, photo, settings, key
+        self.status: Status = "waiting"
+        self.film: Film | None = None
+        self.frames: list[Frame] = []
+        self.sketch: tuple[object, float] | None = None
+        self.explanation: Explanation | None = None
+        self.error = ""
+        self._wants_sketch = METHODS[settings.method].is_search and seconds > SKETCH
+        self._progress = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is under way or waiting for its turn."""
+        return self.status in ("waiting", "running")
+
+    @property
+    def progress(self) -> float:
+        """Fraction done, 0 to 1."""
+        return self._progress if self.active else 1.0
+
+    def _work(self) -> None:
+        try:
+            with self.turn():
+                self.status = "running"
+                self.settings, run = begin(self.classifier, self.photo.image, self.settings)
+                if isinstance(run, PathRun):
+                    self.film = Film(self.classifier.preprocessing, run)
+                    self.frames = self.film.frames
+            if self._wants_sketch and not self._cancelled.is_set():
+                self._draw_sketch()
+            self._walk(run)
+        except (PathError, ValueError) as error:
+            self._fail(str(error))
+
+    def _fail(self, why: str) -> None:
+        self.error, self.status = why, "failed"
+
+    def _walk(self, run: PathRun | DirectRun) -> None:
+        while not self._cancelled.is_set():
+            with self.turn():
+                piece = next(iter(run), None)
+            if piece is None:
+                break
+            if self.film is not None:
+                self.film.add(piece)
+                # By the way that is walked: the number of moves of a search is not known beforehand.
+                self._progress = max(run.progress, self.film.way) if run.progress < 1 else self.film.way
+            else:
+                self._progress = run.progress
+            self.pace.note(self._progress)
+        if isinstance(run, DirectRun) and self._cancelled.is_set():
+            run.stop()
+            next(iter(run), None)  # lets a direct method put its network copy away
+        with self.turn():
+            self.explanation = run.result()
+        if self.film is not None:
+            self.film.close(self.explanation)
+        elif self.explanation.finished:
+            self.frames.append(still(self.explanation))
+        count = self.explanation.cost.gradients
+        if count >= 4:  # what the machine is busy with otherwise is part of the pace
+            known = self._turns.pace.get(self.classifier.fingerprint, self.explanation.seconds / count)
+            self._turns.pace[self.classifier.fingerprint] = 0.5 * (known + self.explanation.seconds / count)
+        self.status = "done" if self.explanation.finished else "stopped"
+
+    def _draw_sketch(self) -> None:
+        """Search with few large moves: a first answer, while the walk that was asked for takes its time."""
+        rule = "trapezoid" if self.settings.accumulation == "gauss" else self.settings.accumulation
+        quick = replace(
+            self.settings, steps=SKETCH_MOVES, pixels_per_step=None, momentum=0.0, ic_tolerance=None, accumulation=rule
+        )
+        _, run = begin(self.classifier, self.photo.image, quick)
+        for _ in range(SKETCH_MOVES):
+            with self.turn():
+                next(iter(run), None)
+            if self._cancelled.is_set():
+                return
+        checkpoint()
+        self.sketch = compand(run.attributions()[0].sum(0).double().cpu().numpy())
+
+
+@dataclass
+class Lane:
+    """One lane.
+
+    Attributes:
+        identity: tells it from the other lanes of its session.
+        colour: number of its colour, which it keeps.
+        settings: what its method is asked, but for what all lanes share (score, target, contrast).
+        run: its newest run.
+        live: whether it answers its knobs at once; None until somebody chose.
+        generation: counts resets, so that knobs begin anew.
+    """
+
+    identity: str
+    colour: int
+    settings: Settings
+    run: LaneRun | None = None
+    live: bool | None = None
+    generation: int = 0
+
+    @property
+    def title(self) -> str:
+        """The method's title."""
+        return METHODS[self.settings.method].title
+
+    def asked(self, question: Question) -> Settings:
+        """Return its settings with what all lanes share."""
+        return replace(self.settings, score=question.score, target=question.target, contrast=question.contrast)
+
+    def key(self, question: Question) -> str:
+        """Return what a result for its settings would belong to."""
+        return state.run_key(question.network, question.photo, self.asked(question))
+
+
+class Stage:
+    """The lanes of a session, in their order, and the lane in hand.
+
+    Attributes:
+        lanes: from left to right.
+        hand: identity of the lane whose knobs are shown.
+        begun: whether anything was run: from then on, lanes answer changes.
+        wanted: lanes to start, whatever they cost, when the page is next drawn.
+    """
+
+    def __init__(self) -> None:
+        self.lanes: list[Lane] = []
+        self.hand = ""
+        self.begun = False
+        self.wanted: set[str] = set()
+        self._kept: OrderedDict[str, LaneRun] = OrderedDict()
+        self._names = (f"lane-{n}" for n in itertools.count(1))
+
+    @property
+    def in_hand(self) -> Lane:
+        """The lane in hand."""
+        return next((lane for lane in self.lanes if lane.identity == self.hand), self.lanes[0])
+
+    @property
+    def active(self) -> list[Lane]:
+        """Lanes whose runs are under way."""
+        return [lane for lane in self.lanes if lane.run is not None and lane.run.active]
+
+    def open(self, *settings: Settings, start: bool = False) -> None:
+        """Put these lanes on the stage, in place of what is there; ``start`` them when the page is drawn."""
+        for lane in self.lanes:
+            self._let_go(lane)
+        self.lanes = []
+        for each in settings[:MOST]:
+            self.add(each)
+        self.hand = self.lanes[0].identity
+        self.wanted = {lane.identity for lane in self.lanes} if start else set()
+
+    def add(self, settings: Settings) -> Lane:
+        """Put a lane beside the others and take it in hand; it starts as soon as the others have."""
+        taken = {lane.colour for lane in self.lanes}
+        colour = next(c for c in range(MOST) if c not in taken)
+        lane = Lane(next(self._names), colour, settings)
+        self.lanes.append(lane)
+        self.hand = lane.identity
+        return lane
+
+    def act(self, identity: str, what: str) -> None:
+        """Do what a lane's own buttons ask for; what makes no sense any more is left undone."""
+        lane = next((lane for lane in self.lanes if lane.identity == identity), None)
+        if lane is None:
+            return
+        at = self.lanes.index(lane)
+        if what == "hand":
+            self.hand = identity
+        elif what == "run":
+            self.wanted.add(identity)
+        elif what == "cancel" and lane.run is not None:
+            lane.run.cancel()
+        elif what == "remove" and len(self.lanes) > 1:
+            self._let_go(lane)
+            self.lanes.remove(lane)
+            if self.hand == identity:
+                self.hand = self.lanes[max(at - 1, 0)].identity
+        elif what == "duplicate" and len(self.lanes) < MOST:
+            twin = self.add(lane.settings)
+            self.lanes.remove(twin)
+            self.lanes.insert(at + 1, twin)
+        elif what in ("left", "right"):
+            to = at + (1 if what == "right" else -1)
+            if 0 <= to < len(self.lanes):
+                self.lanes[at], self.lanes[to] = self.lanes[to], self.lanes[at]
+
+    def fill(self, question: Question) -> None:
+        """Start every lane that should run now: those asked for, and live ones whose result is out of date."""
+        for lane in self.lanes:
+            key = lane.key(question)
+            if lane.run is not None and lane.run.key == key and lane.identity not in self.wanted:
+                continue
+            if (kept := self._kept.get(key)) is not None and self.begun:
+                self._let_go(lane)
+                lane.run = kept
+            elif lane.identity in self.wanted or (self.begun and self.is_live(lane, question)):
+                self._start(lane, question, key)
+        self.wanted = set()
+
+    def is_live(self, lane: Lane, question: Question) -> bool:
+        """Say whether a lane answers its knobs at once."""
+        if lane.live is not None:
+            return lane.live
+        try:
+            return cost(lane, question)[1] < LIVE
+        except ValueError:
+            return False
+
+    def _start(self, lane: Lane, question: Question, key: str) -> None:
+        self._let_go(lane)
+        self.begun = True
+        try:
+            _, seconds = cost(lane, question)
+        except ValueError:
+            return  # the knobs say why
+        lane.run = LaneRun(state.turns(), question.classifier, question.photo, lane.asked(question), key, seconds)
+        lane.run.start()
+
+    def _let_go(self, lane: Lane) -> None:
+        run, lane.run = lane.run, None
+        if run is None:
+            return
+        if run.active:
+            run.cancel()
+        elif run.status == "done":
+            self._kept[run.key] = run
+            self._kept.move_to_end(run.key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+
+def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
+    """Return what a lane's run will ask of the network, and the seconds that this will take.
+
+    Raises:
+        ValueError: the settings do not fit together, or cost more than a page accepts.
+    """
+    size = question.classifier.preprocessing.crop
+    estimate = make_method(question.classifier, lane.asked(question)).estimate(*size)
+    if estimate.gradients > MOST_GRADIENTS:
+        raise ValueError(
+            f"This would take about {estimate.gradients:,} gradient evaluations, and a page accepts at most "
+            f"{MOST_GRADIENTS:,} for one run, because all visitors share the machine. Take fewer steps, a looser IC "
+            "tolerance or fewer gradients inside each move, or use the command line, which has no limit."
+        )
+    return estimate, estimate.gradients * state.seconds_per_gradient(question.network)
+
+
+def stage() -> Stage:
+    """Return the session's stage."""
+    if "stage" not in st.session_state:
+        st.session_state["stage"] = Stage()
+    found: Stage = st.session_state["stage"]
+    if not found.lanes:
+        found.open(*START)
+    return found

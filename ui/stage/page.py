@@ -1,0 +1,96 @@
+"""The stage as a page: knobs above, lanes with their clock, planes and curves, then figures and files."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from samp_core.runs import describe
+from ui import state
+from ui.result import result
+from ui.sidebar import Question
+from ui.stage.ground import Ground, ground_key
+from ui.stage.knobs import knobs
+from ui.stage.lanes import LaneRun, Stage, stage
+from ui.stage.player import player
+from ui.stage.relief import relief
+from ui.stage.scene import Ledger, scene
+from ui.stage.words import ways
+
+POLL = 0.1  # seconds between two looks at a run under way
+KEPT_GROUNDS = 4
+_PLAYER = "player"
+
+
+def show(question: Question) -> None:
+    """Show the stage for a photo, network and class."""
+    own = stage()
+    knobs(own, question)
+    own.fill(question)
+    _draw(own, question)
+    _results(own)
+
+
+def _draw(own: Stage, question: Question) -> None:
+    ground = _ground(own)
+    running, grounding = bool(own.active), ground is not None and ground.active
+
+    @st.fragment(run_every=POLL if running else 0.5 if grounding else None)
+    def lanes() -> None:
+        if st.session_state.pop("stage-acted", False):
+            st.rerun()
+        ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
+        ledger.hear((st.session_state.get(_PLAYER) or {}).get("have"))
+        shown = player(scene(own, question, ground, ledger), _PLAYER, lambda: _act(own, ground))
+        st.session_state["stage-display"] = shown["display"]
+        if (running and not own.active) or (grounding and ground is not None and not ground.active):
+            st.rerun()
+
+    lanes()
+
+
+def _act(own: Stage, ground: Ground | None) -> None:
+    asked = (st.session_state.get(_PLAYER) or {}).get("act") or {}
+    if asked.get("what") == "no-ground" and ground is not None:
+        ground.cancel()
+    else:
+        own.act(str(asked.get("lane")), str(asked.get("what")))
+    st.session_state["stage-acted"] = True
+
+
+def _ground(own: Stage) -> Ground | None:
+    """Return the planes of what is on the stage; they are begun when all runs have ended."""
+    grounds: dict[str, Ground] = st.session_state.setdefault("stage-grounds", {})
+    runs = _walked(own)
+    key = ground_key(runs)
+    for other, ground in list(grounds.items()):
+        if ground.active and (other != key or own.active):
+            ground.cancel()
+            del grounds[other]
+    if own.active or not runs:
+        return None
+    if key not in grounds:
+        names = {run.identity: ways(run.settings) for run in runs}
+        score = describe(runs[0].classifier, runs[0].settings)[1]
+        grounds[key] = Ground(state.turns(), runs, names, score).start()
+        while len(grounds) > KEPT_GROUNDS:
+            grounds.pop(next(iter(grounds)))
+    return grounds[key]
+
+
+def _walked(own: Stage) -> list[LaneRun]:
+    return [
+        lane.run for lane in own.lanes if lane.run is not None and lane.run.film is not None and lane.run.status == "done"
+    ]
+
+
+def _results(own: Stage) -> None:
+    runs = [lane.run for lane in own.lanes if lane.run is not None and lane.run.explanation is not None]
+    if not runs or own.active:
+        return
+    tabs = st.tabs([f"{run.title}: figures and files" for run in runs] + ["The plane as a relief"])
+    for tab, run in zip(tabs, runs, strict=False):
+        with tab:
+            result(run, st.session_state.get("stage-display"))
+    with tabs[-1]:
+        ground = st.session_state.get("stage-grounds", {}).get(ground_key(_walked(own)))
+        relief(ground, {lane.run.identity: lane for lane in own.lanes if lane.run is not None})

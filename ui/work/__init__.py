@@ -1,0 +1,1 @@
+"""Work that outlives reruns: threads that own runs, and the turns that they take."""
