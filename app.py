@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import state
-from ui.controls import start_with
 from ui.frame import PAGES, ROOT, frame
+from ui.stage.lanes import START, stage
 
 DOORS = {
     "pages/1_Explain.py": "One photo of yours, one class, one method: turn the knobs and watch the path being walked.",
@@ -25,10 +25,8 @@ st.html(
 )
 with st.container(horizontal=True):
     if st.button("Watch it on a photo", type="primary", key="first-run"):
-        st.session_state["photo"] = state.Photo.sample("chelsea")
-        st.session_state["photo_source"] = "Samples"
-        start_with("samp++")
-        st.session_state["run_at_once"] = True
+        st.session_state["photo"] = state.Photo.sample("coffee")
+        stage().open(*START, start=True)
         st.switch_page("pages/1_Explain.py")
     if st.button("Start the lesson", key="first-lesson"):
         st.switch_page("pages/4_Learn.py")

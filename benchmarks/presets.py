@@ -12,11 +12,11 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from ui.jobs import Turn
 
 from samp_core import Classifier, default_settings, load_classifier, load_image, load_sample
 from samp_core.allocator import keep_freed_memory
 from ui.choice import presets
-from ui.jobs import Turn
 from ui.queue import Item, Queue
 
 

@@ -417,7 +417,7 @@ class _Tracer(fx.Tracer):
     """Traces down to convolutions and batch norms, in its own thread only."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_modules=())
+        super().__init__(autowrap_modules=cast(Any, ()))  # annotated as a tuple of exactly one module
         self._thread = threading.get_ident()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
+from ui.jobs import Job, Turn
 
 from samp_core.images import load_sample
 from samp_core.methods import METHODS, default_settings
 from ui.controls import SHORT
 from ui.grid import card
-from ui.jobs import Job, Turn
 from ui.queue import Item, Queue
 
 ROOT = Path(__file__).parents[1]

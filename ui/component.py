@@ -16,7 +16,7 @@ def component(folder: Path, kit: bool = False) -> Any:
     With ``kit``, the functions of ``kit.js`` stand before its script.
     """
     files = {ending: folder / f"{folder.name}.{ending}" for ending in ("html", "css", "js")}
-    read = {ending: file.read_text() for ending, file in files.items() if file.is_file()}
+    read: dict[str, Any] = {ending: file.read_text() for ending, file in files.items() if file.is_file()}
     if kit:
         read["js"] = (Path(__file__).parent / "kit.js").read_text() + read["js"]
     return st.components.v2.component(f"samp_{folder.name}", **read)

@@ -88,6 +88,8 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
         )  # fmt: skip
         st.download_button(
             "Settings (json)",
-            lambda: json.dumps(record(job.classifier, job.photo.image, job.photo.name, job.settings, explanation), indent=2),
+            lambda: json.dumps(
+                record(job.classifier, job.photo.image, job.photo.name, job.settings, explanation), indent=2
+            ),
             f"{stem}.json", "application/json", on_click="ignore", key=f"json-{job.identity}",
         )  # fmt: skip

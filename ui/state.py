@@ -15,7 +15,7 @@ from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
-from samp_core.methods import Settings, make_method
+from samp_core.methods import IntegratedGradients, Settings
 from samp_core.metrics import METRICS
 from ui.queue import Item, Measuring, Queue
 from ui.work.turns import QUESTION, Turns
@@ -82,7 +82,7 @@ def fetch(name: str) -> None:
 def _warm_up(classifier: Classifier) -> float:
     """Return the seconds of one gradient evaluation, after one for warming up."""
     keep_freed_memory()
-    method = make_method(classifier, Settings(method="ig", steps=1, target=0))
+    method = IntegratedGradients(classifier.network, steps=1)
     blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
     method.explain(blank, 0)
     began = time.perf_counter()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ui.controls import start_with
 from ui.learn import digits, greedy, trust, two
 from ui.learn.keys import arrow_keys
 from ui.learn.look import KEPT
+from ui.stage.lanes import open_with
 
 _PRESENT = """<style>
   html { font-size: 20px !important; }  /* all sizes follow it */
@@ -73,7 +73,7 @@ def lesson() -> None:
             "Next", on_click=_turn, args=(1,), key="learn-next", type="primary", disabled=place == len(SCENES) - 1
         )
         if st.button("Try it on a photo", key="learn-explain"):
-            start_with(scene.method, **scene.settings())
+            open_with(scene.method, **scene.settings())
             # Named, though empty: Streamlit refuses to drop bound parameters by itself.
             st.switch_page("pages/1_Explain.py", query_params={})
     arrow_keys()

@@ -76,7 +76,9 @@ class Ground(Worker):
         version: grows whenever there is more to see.
     """
 
-    def __init__(self, turns: Turns, runs: Sequence[LaneRun], ways: dict[str, list[tuple[str, str]]], score: str) -> None:
+    def __init__(
+        self, turns: Turns, runs: Sequence[LaneRun], ways: dict[str, list[tuple[str, str]]], score: str
+    ) -> None:
         super().__init__(turns, "Path plane", "Explain", urgency=BACKGROUND)
         self.identity = ground_key(runs)
         self.runs, self.ways, self.score = list(runs), ways, score

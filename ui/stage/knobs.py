@@ -15,16 +15,32 @@ from samp_core.methods import METHODS, Option, Settings
 from ui.controls import OFF, TOLERANCES, tolerance_words
 from ui.sidebar import Question
 from ui.stage.lanes import MOST, Lane, Stage, cost
+from ui.stage.link import MOMENTUM, NODES, STEPS, WAYS
 from ui.words import seconds_in_words
 
-WAYS = {"both": ("deletion", "insertion"), "deletion only": ("deletion",), "insertion only": ("insertion",)}
 _ROW = 5  # knobs in a row on a wide screen
+_EDGES = (("#4338ca", "#a5a2fa"), ("#0f766e", "#2dd4bf"), ("#be185d", "#f472b6"), ("#8a5a00", "#facc15"))
+_STYLE = f"""<style>
+  [class*="st-key-knobs-"] {{ border-left: 4px solid; border-radius: 4px; padding-left: 14px; gap: 0.5rem; }}
+  {
+    "".join(
+        f".st-key-knobs-{k} {{ border-left-color: light-dark({a}, {b}) !important; }}"
+        for k, (a, b) in enumerate(_EDGES)
+    )
+}
+  .st-key-feed-place {{ position: absolute; height: 0; overflow: hidden; }}
+  @media (max-width: 640px) {{
+    [class*="st-key-knobs-"] [data-testid="stHorizontalBlock"] {{ flex-wrap: wrap; gap: 0.6rem 1rem; }}
+    [class*="st-key-knobs-"] [data-testid="stColumn"] {{ min-width: calc(50% - 0.5rem); flex: 1 1 calc(50% - 0.5rem); }}
+  }}
+</style>"""
 
 
 def knobs(stage: Stage, question: Question) -> None:
     """Show the knobs of the lane in hand, and change its settings to what they say."""
     lane = stage.in_hand
-    with st.container(key=f"knobs-{lane.colour}", border=False):
+    st.html(_STYLE)
+    with st.container(key=f"knobs-{lane.colour}"):
         _bar(stage, lane, question)
 
 
@@ -90,7 +106,8 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
     if waits and not up_to_date and st.button(label, type="primary", key="run"):
         stage.wanted |= wanted
     if len(stage.lanes) < MOST and st.button("Add beside it", key="add", help="Put another method on the stage."):
-        stage.add(lane.settings if len(stage.lanes) > 1 else METHODS["samp++"].defaults)
+        taken = {each.settings.method for each in stage.lanes}
+        stage.add(next((m.defaults for m in METHODS.values() if m.name not in taken), lane.settings))
         st.rerun()
 
 
@@ -106,17 +123,17 @@ def _knobs_of(lane: Lane, question: Question) -> list[Callable[[dict[str, Any]],
     height, width = question.classifier.preprocessing.crop
 
     def steps(values: dict[str, Any]) -> None:
-        most = 112 if method.is_search else 200
+        least, most = STEPS
         count = settings.steps or math.ceil(height * width / (settings.pixels_per_step or height * width))
         values["steps"] = st.slider(
-            "Steps", 2, most, value=min(max(count, 2), most), key=_key(lane, "steps"),
+            "Steps", least, most, value=min(max(count, least), most), key=_key(lane, "steps"),
             help="Into how many moves the pixels are shared out. The paper takes 14 (3,584 pixels a move on photos of "
             "224 x 224)." if method.is_search else "Into how many moves the path is cut.",
         )  # fmt: skip
 
     def momentum(values: dict[str, Any]) -> None:
         values["momentum"] = st.slider(
-            "Momentum", 0.0, 0.95, value=settings.momentum, step=0.05, key=_key(lane, "momentum"),
+            "Momentum", *MOMENTUM, value=settings.momentum, step=0.05, key=_key(lane, "momentum"),
             help="How much of the last direction is kept. 0 is SAMP, the paper's SAMP++ keeps 0.5; more is steadier.",
         )  # fmt: skip
 
@@ -125,8 +142,8 @@ def _knobs_of(lane: Lane, question: Question) -> list[Callable[[dict[str, Any]],
         values["ic_tolerance"] = (
             st.select_slider(
                 "IC tolerance", TOLERANCES, value=now, format_func=tolerance_words, key=_key(lane, "ic"),
-                help="The infinitesimal constraint: the longest move, as a share of the whole way. Shorter moves predict "
-                "the score's change better and cost more. The paper's SAMP++ takes 1/50.",
+                help="The infinitesimal constraint: the longest move, as a share of the whole way. Shorter moves "
+                "predict the score's change better and cost more. The paper's SAMP++ takes 1/50.",
             )
             or None
         )  # fmt: skip
@@ -135,12 +152,12 @@ def _knobs_of(lane: Lane, question: Question) -> list[Callable[[dict[str, Any]],
         values["accumulation"] = st.selectbox(
             "Adding up", list(RULES), index=list(RULES).index(settings.accumulation), key=_key(lane, "rule"),
             format_func=lambda r: RULES[r].split(":")[0],
-            help="How the moves become a map. " + " ".join(f"*{t.split(':')[0]}*: {t.split(': ')[1]}." for t in RULES.values()),
+            help="How the moves become a map. " + " ".join(f"*{t.replace(': ', '*: ')}." for t in RULES.values()),
         )  # fmt: skip
 
     def nodes(values: dict[str, Any]) -> None:
         values["gauss_nodes"] = st.slider(
-            "Gradients a move", 2, 32, value=settings.gauss_nodes, key=_key(lane, "nodes"),
+            "Gradients a move", *NODES, value=settings.gauss_nodes, key=_key(lane, "nodes"),
             help="Nodes of the Gauss-Legendre quadrature inside each move; the cost multiplies by about this number.",
         )  # fmt: skip
 

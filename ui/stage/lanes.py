@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from samp_core.checkpoints import checkpoint
 from samp_core.classifiers import Classifier
 from samp_core.film import Film, Frame, compand, still
 from samp_core.methods import METHODS, DirectRun, Estimate, Explanation, PathRun, Settings, make_method
+from samp_core.paths import Step
 from samp_core.runs import begin
 from samp_core.scores import PathError
 from ui import state
 from ui.sidebar import Question
+from ui.stage.link import WAYS
 from ui.state import Photo
 from ui.work.turns import Turns
 from ui.work.worker import Worker
@@ -59,7 +62,7 @@ class LaneRun(Worker):
         self.status: Status = "waiting"
         self.film: Film | None = None
         self.frames: list[Frame] = []
-        self.sketch: tuple[object, float] | None = None
+        self.sketch: tuple[NDArray[np.uint8], float] | None = None
         self.explanation: Explanation | None = None
         self.error = ""
         self._wants_sketch = METHODS[settings.method].is_search and seconds > SKETCH
@@ -98,7 +101,7 @@ class LaneRun(Worker):
                 piece = next(iter(run), None)
             if piece is None:
                 break
-            if self.film is not None:
+            if self.film is not None and isinstance(piece, Step):
                 self.film.add(piece)
                 # By the way that is walked: the number of moves of a search is not known beforehand.
                 self._progress = max(run.progress, self.film.way) if run.progress < 1 else self.film.way
@@ -132,7 +135,7 @@ class LaneRun(Worker):
                 next(iter(run), None)
             if self._cancelled.is_set():
                 return
-        checkpoint()
+        assert isinstance(run, PathRun)
         self.sketch = compand(run.attributions()[0].sum(0).double().cpu().numpy())
 
 
@@ -303,6 +306,20 @@ def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
             "tolerance or fewer gradients inside each move, or use the command line, which has no limit."
         )
     return estimate, estimate.gradients * state.seconds_per_gradient(question.network)
+
+
+def open_with(method: str, **knobs: Any) -> None:
+    """Put a method beside the straight line, with these knobs where they differ from the published ones.
+
+    Args:
+        method: its name.
+        knobs: values by name; ``ways`` is one of :data:`~ui.stage.link.WAYS`, an ``ic_tolerance`` of 0 is none.
+    """
+    if "ways" in knobs:
+        knobs["directions"] = WAYS[knobs.pop("ways")]
+    if "ic_tolerance" in knobs:
+        knobs["ic_tolerance"] = knobs["ic_tolerance"] or None
+    stage().open(replace(METHODS[method].defaults, **knobs), START[1])
 
 
 def stage() -> Stage:

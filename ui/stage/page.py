@@ -10,24 +10,43 @@ from ui.result import result
 from ui.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
-from ui.stage.lanes import LaneRun, Stage, stage
-from ui.stage.player import player
+from ui.stage.lanes import START, LaneRun, Stage, stage
+from ui.stage.link import from_text, to_text
+from ui.stage.player import feed, player
 from ui.stage.relief import relief
 from ui.stage.scene import Ledger, scene
 from ui.stage.words import ways
 
 POLL = 0.1  # seconds between two looks at a run under way
 KEPT_GROUNDS = 4
-_PLAYER = "player"
+_FEED = "feed"
 
 
 def show(question: Question) -> None:
     """Show the stage for a photo, network and class."""
-    own = stage()
+    own = _stage()
     knobs(own, question)
+    _write_link(own)
     own.fill(question)
     _draw(own, question)
     _results(own)
+
+
+def _stage() -> Stage:
+    """Return the session's stage; a new session's is what the address says."""
+    new = "stage" not in st.session_state
+    own = stage()
+    if new and (lanes := [lane for text in st.query_params.get_all("lane") if (lane := from_text(text)) is not None]):
+        own.open(*lanes)
+    return own
+
+
+def _write_link(own: Stage) -> None:
+    lanes = [to_text(lane.settings) for lane in own.lanes]
+    if lanes == [to_text(settings) for settings in START]:
+        lanes = []
+    if st.query_params.get_all("lane") != lanes:
+        st.query_params["lane"] = lanes
 
 
 def _draw(own: Stage, question: Question) -> None:
@@ -39,17 +58,19 @@ def _draw(own: Stage, question: Question) -> None:
         if st.session_state.pop("stage-acted", False):
             st.rerun()
         ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
-        ledger.hear((st.session_state.get(_PLAYER) or {}).get("have"))
-        shown = player(scene(own, question, ground, ledger), _PLAYER, lambda: _act(own, ground))
-        st.session_state["stage-display"] = shown["display"]
+        ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
+        data = scene(own, question, ground, ledger)
+        st.session_state["stage-display"] = feed(data, _FEED, lambda: _act(own, ground))
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
             st.rerun()
 
-    lanes()
+    player()
+    with st.container(key="feed-place"):  # it has nothing to show
+        lanes()
 
 
 def _act(own: Stage, ground: Ground | None) -> None:
-    asked = (st.session_state.get(_PLAYER) or {}).get("act") or {}
+    asked = (st.session_state.get(_FEED) or {}).get("act") or {}
     if asked.get("what") == "no-ground" and ground is not None:
         ground.cancel()
     else:
@@ -79,7 +100,9 @@ def _ground(own: Stage) -> Ground | None:
 
 def _walked(own: Stage) -> list[LaneRun]:
     return [
-        lane.run for lane in own.lanes if lane.run is not None and lane.run.film is not None and lane.run.status == "done"
+        lane.run
+        for lane in own.lanes
+        if lane.run is not None and lane.run.film is not None and lane.run.status == "done"
     ]
 
 

@@ -28,8 +28,8 @@ def relief(ground: Ground | None, lanes: Mapping[str, Lane]) -> None:
         return
     st.plotly_chart(_figure(view, lanes), key="relief-plot", config={"displaylogo": False})
     st.caption(
-        f"Height: {view.score}. The dashed line is the straight way; paths are drawn where the surface is, not at their "
-        "own score, because they also leave the plane."
+        f"Height: {view.score}. The dashed line is the straight way; paths are drawn where the surface is, not at "
+        "their own score, because they also leave the plane."
     )
 
 

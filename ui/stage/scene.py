@@ -85,7 +85,7 @@ def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledge
     if ledger.fresh(data["photo_series"]):
         data["photo"] = data_uri(preprocessing.crop_image(question.photo.image).convert("RGB"))
     if ledger.fresh("palettes"):
-        data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}  # type: ignore[arg-type]
+        data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}
     if ground is not None:
         data["ground"] = {"key": ground.identity, "active": ground.active, "progress": ground.progress,
                           "error": ground.error, "version": ground.version}  # fmt: skip

@@ -88,8 +88,10 @@ def _signs(explanation: Explanation) -> str:
         return "Nearly all credit has one sign."
     if not np.isfinite(times):
         return "Credit and debit cancel to nothing."
-    return f"It credits and debits {times:.1f} times what is left." if times < 10 else (
-        f"It credits and debits {times:.0f} times what is left."
+    return (
+        f"It credits and debits {times:.1f} times what is left."
+        if times < 10
+        else (f"It credits and debits {times:.0f} times what is left.")
     )
 
 
@@ -105,6 +107,6 @@ def overshoot_in_words(settings: Settings, explanation: Explanation) -> str:
     if top <= max(end, 0) * _RISE + 1e-9:
         return ""
     return (
-        f"{METHODS[settings.method].title}'s insertion climbs to {top:.1f} and comes back to the photo's {end:.1f}: pixels "
-        "that raise the score move first, and those left for the end speak against the class."
+        f"{METHODS[settings.method].title}'s insertion climbs to {top:.1f} and comes back to the photo's {end:.1f}: "
+        "pixels that raise the score move first, and those left for the end speak against the class."
     )

@@ -95,7 +95,7 @@ class Worker:
         self._turns, self._urgency = turns, urgency
         self._connected = time.monotonic()
         self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"samp: {title}", daemon=True)
+        self._thread = threading.Thread(target=self._carry_out, name=f"samp: {title}", daemon=True)
 
     def start(self) -> Self:
         """Start the thread, and let every page of the session know of the work."""
@@ -149,7 +149,7 @@ class Worker:
             raise Abandoned
         self._turns.offer()
 
-    def _run(self) -> None:
+    def _carry_out(self) -> None:
         with reach(self.pause):
             try:
                 self._work()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,20 @@ _FOLDER = Path(__file__).parent
 DISPLAY = {"mode": "signed", "opacity": 0.75}
 
 
-def player(data: dict[str, Any], key: str, on_act: Any) -> dict[str, Any]:
-    """Mount the player and return what it says: ``have`` (what arrived) and ``display`` (``mode``, ``opacity``).
+def player() -> None:
+    """Mount the player; what it shows comes by :func:`feed`."""
+    component(_FOLDER, kit=True)(key="player")
+
+
+def feed(data: dict[str, Any], key: str, on_act: Callable[[], None]) -> dict[str, Any]:
+    """Send the player its next message, and return how its reader wants maps displayed: ``mode`` and ``opacity``.
 
     Args:
         data: what :func:`ui.stage.scene.scene` builds.
-        key: identity of the player on its page.
-        on_act: called after a button of a lane was pressed; ``session_state[key].act`` says which.
+        key: what the session calls this; ``session_state[key]`` holds ``have`` (what arrived) and ``act``.
+        on_act: called after a button of a lane was pressed.
     """
-    result = component(_FOLDER, kit=True)(
+    result = component(_FOLDER.parent / "feed")(
         key=key,
         data=data,
         default={"display": DISPLAY, "have": None},
@@ -27,4 +33,4 @@ def player(data: dict[str, Any], key: str, on_act: Any) -> dict[str, Any]:
         on_have_change=lambda: None,
         on_act_change=on_act,
     )
-    return {"have": result.get("have"), "display": dict(result.get("display") or DISPLAY)}
+    return dict(result.get("display") or DISPLAY)

@@ -7,7 +7,6 @@ const ICONS = {
 };
 const LABELS = { way: "share of the way", pixels: "share of the pixels", evaluations: "gradient evaluations", seconds: "seconds" };
 const KEPT = 12; // runs whose pictures are kept
-const views = new WeakMap();
 
 const icon = (name) => shape("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, shape("path", { d: ICONS[name] }));
 
@@ -168,6 +167,8 @@ class View {
     this.forget();
     this.build();
     if (data.active) { this.pause(); this.at = 1; }
+    if (data.active && !this.wasActive) this.comeIntoSight();
+    this.wasActive = data.active;
     this.parts.play.disabled = this.parts.clock.disabled = this.parts.back.disabled = this.parts.on.disabled = data.active || !this.playable();
     this.parts.notes.replaceChildren(...data.notes.map((note) => element("p", {}, note)));
     for (const panel of this.panels.values()) panel.index = -1;
@@ -377,8 +378,8 @@ class View {
 
   // What the clock's whole run is, in the measure's own unit.
   whole() {
-    const ends = this.filled().map((panel) => panel.run.last[this.measure]);
-    return Math.max(1e-9, ...ends);
+    if (this.measure === "way" || this.measure === "pixels") return 1;
+    return Math.max(1e-9, ...this.filled().map((panel) => panel.run.last[this.measure]));
   }
 
   start() {
@@ -491,6 +492,11 @@ class View {
       const name = panel.gauges.length > 1 ? `${gauge.title}: s` : "S";
       gauge.text.textContent = `${name}um ${signed(sum)} against a change of ${signed(change)}`;
     });
+  }
+
+  // On a phone the knobs fill the screen: after the first press the stage has to be seen.
+  comeIntoSight() {
+    if (this.box.getBoundingClientRect().top > 0.6 * window.innerHeight) this.box.scrollIntoView({ block: "start" });
   }
 
   isAway(panel, d) {
@@ -822,17 +828,19 @@ function filled(values) {
   }));
 }
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  if (!data) return;
-  let view = views.get(parentElement);
-  if (!view || view.box !== parentElement.querySelector(".stage")) {
-    if (view) view.destroy();
-    view = new View(parentElement);
-    views.set(parentElement, view);
+export default function ({ parentElement }) {
+  const box = parentElement.querySelector(".stage");
+  const stage = (window.sampStage ||= { view: null, waiting: [] });
+  if (!stage.view || stage.view.box !== box) {
+    if (stage.view) stage.view.destroy();
+    stage.view = new View(parentElement);
+    for (const message of stage.waiting.splice(0)) stage.view.update(...message);
   }
-  view.update(data, setStateValue, setTriggerValue);
+  const mine = stage.view;
   return () => {
     // Called before an update as well as at the end: only what outlives the element has to go.
-    if (!parentElement.isConnected) { view.destroy(); views.delete(parentElement); }
+    if (box.isConnected) return;
+    mine.destroy();
+    if (stage.view === mine) stage.view = null;
   };
 }
