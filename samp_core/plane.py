@@ -35,7 +35,7 @@ class PathPlane:
 
     @classmethod
     def through(
-        cls, start: Float[Tensor, "c h w"], end: Float[Tensor, "c h w"], states: Sequence[Float[Tensor, "k c h w"]]
+        cls, start: Float[Tensor, "c h w"], end: Float[Tensor, "c h w"], states: Sequence[Float[Tensor, "_ c h w"]]
     ) -> PathPlane:
         """Return the plane for paths that share their ends.
 

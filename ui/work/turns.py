@@ -41,6 +41,7 @@ class _Ticket:
     owner: str
     urgency: int
     number: int
+    resumes: bool = False  # it only let a question pass, so it goes before other work
     called: threading.Event = field(default_factory=threading.Event)
     since: float = 0.0
 
@@ -94,7 +95,7 @@ class Turns:
         if passing:
             self._pass_on()
             ticket.called.clear()
-            ticket.number = next(self._numbers)
+            ticket.number, ticket.resumes = next(self._numbers), not late
             self._take(ticket)
 
     def _take(self, ticket: _Ticket) -> None:
@@ -122,6 +123,6 @@ class Turns:
             if not self._waiting:
                 self._busy = False
                 return
-            first = min(self._waiting, key=lambda t: (t.urgency, self._served.get(t.owner, -1), t.number))
+            first = min(self._waiting, key=lambda t: (t.urgency, not t.resumes, self._served.get(t.owner, -1), t.number))
             self._waiting.remove(first)
             self._serve(first)

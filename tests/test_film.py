@@ -1,0 +1,141 @@
+"""Films: few small pictures that say where a run was, and end in the run's own map."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from samp_core import SAMP, BlurIG, IntegratedGradients
+from samp_core.film import PICTURES, Film, compand, still
+from samp_core.images import Preprocessing
+
+PLAIN = Preprocessing(None, (12, 10), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear")
+
+
+@pytest.fixture
+def colour():
+    torch.manual_seed(3)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(480, 3)
+    )
+
+
+@pytest.fixture
+def image():
+    return torch.randn(1, 3, 12, 10, generator=torch.Generator().manual_seed(4)).clamp(-2, 2)
+
+
+def picture(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))).convert("RGBA"))
+
+
+def film_of(method, image):
+    run = method.start(image, 1)
+    film = Film(PLAIN, run)
+    for step in run:
+        film.add(step)
+    explanation = run.result()
+    film.close(explanation)
+    return film, explanation
+
+
+def expand(levels: np.ndarray, peak: float) -> np.ndarray:
+    share = (levels.astype(float) - 128) / 127
+    return np.sign(share) * share**2 * peak
+
+
+def test_levels_keep_sign_order_and_a_hundredth_of_the_strongest():
+    values = np.array([[-1.0, -0.01, 0.0], [0.0001, 0.01, 1.0]]) * 300
+    levels, peak = compand(values)
+    assert peak == 300
+    assert levels[0, 2] == 128
+    assert levels[0, 0] == 1
+    assert levels[1, 2] == 255
+    np.testing.assert_allclose(expand(levels, peak), values, atol=0.01 * 300)
+    assert expand(levels, peak)[1, 1] == pytest.approx(3.0, rel=0.1)
+    assert compand(np.zeros((2, 2)))[1] == 1.0
+
+
+@pytest.mark.parametrize("method", ["samp", "samp++", "ig", "blur"])
+def test_a_film_says_where_the_run_was_and_ends_in_its_map(method, colour, image):
+    made = {
+        "samp": lambda: SAMP.samp(colour, steps=9),
+        "samp++": lambda: SAMP.samp_plus_plus(colour, steps=9),
+        "ig": lambda: IntegratedGradients(colour, steps=70),
+        "blur": lambda: BlurIG(colour, steps=12, max_sigma=3.0),
+    }[method]()
+    film, explanation = film_of(made, image)
+    frames = film.frames
+    assert 3 <= len(frames) <= PICTURES + 3
+    for measure in ("move", "way", "pixels", "evaluations", "seconds"):
+        values = [getattr(f, measure) for f in frames]
+        assert values == sorted(values), measure
+    assert frames[0].way == 0
+    assert frames[-1].way == pytest.approx(1, abs=1e-3)
+    assert frames[-1].move == int(explanation.steps.max())
+    assert frames[-1].evaluations == explanation.cost.gradients
+    assert frames[0].pixel_map is None
+    exact = explanation.maps[0].double().numpy()
+    shown = expand(picture(frames[-1].pixel_map)[..., 0], frames[-1].peak)
+    np.testing.assert_allclose(shown, exact, atol=0.01 * np.abs(exact).max())
+    np.testing.assert_allclose(frames[-1].sums, explanation.completeness.sums[:, 0].double(), rtol=1e-4)
+
+
+def test_every_score_is_told_once_with_the_picture_by_which_it_was_known(colour, image):
+    film, explanation = film_of(SAMP.samp_plus_plus(colour, steps=20), image)
+    told = [sum((film.trace(k)[d] for k in range(len(film.frames))), []) for d in range(2)]
+    known = explanation.scores[:, :, 0].T.double().tolist()
+    for mine, theirs in zip(told, known, strict=True):
+        assert [v for v in mine if v is not None] == pytest.approx([v for v in theirs if not np.isnan(v)])
+
+
+def test_a_search_shows_the_pixels_that_moved_and_a_line_how_far(colour, image):
+    searched, _ = film_of(SAMP.samp(colour, steps=6), image)
+    assert not searched.frames[1].even
+    opaque = picture(searched.frames[1].moved[0])[..., 3] > 0
+    assert opaque.sum() == 20  # 120 pixels in 6 moves
+    line, _ = film_of(IntegratedGradients(colour, steps=6), image)
+    assert line.frames[1].even
+    assert len(np.unique(picture(line.frames[1].moved[0])[..., 3])) > 4
+    # All of a line's moves look the same, and all but rounding are sent as the same picture.
+    assert line.frames[1].moved == line.frames[2].moved
+
+
+def test_states_are_kept_for_every_picture_of_another_move(colour, image):
+    film, _ = film_of(SAMP.samp(colour, steps=6), image)
+    moves = {f.move for f in film.frames}
+    assert [len(states) for states in film.states] == [len(moves)] * 2
+    assert film.states[0][0].dtype == torch.float16
+    torch.testing.assert_close(film.states[1][-1].float(), image[0], atol=2e-3, rtol=0)
+
+
+def test_a_stopped_run_ends_its_film_where_it_stopped(colour, image):
+    run = SAMP.samp(colour, steps=10).start(image, 1)
+    film = Film(PLAIN, run)
+    for step in run:
+        film.add(step)
+        if step.index == 3:
+            break
+    film.close(run.result())
+    assert film.frames[-1].move == 4
+    assert film.frames[-1].way < 0.9
+
+
+def test_a_method_without_a_path_has_one_still(bundled, cat):
+    from samp_core.methods import default_settings, make_method
+
+    run = make_method(bundled, default_settings("gradient", target=282)).start(cat, 282)
+    for _ in run:
+        pass
+    explanation = run.result()
+    frame = still(explanation)
+    assert frame.states == ()
+    exact = explanation.maps[0].double().numpy()
+    np.testing.assert_allclose(
+        expand(picture(frame.pixel_map)[..., 0], frame.peak), exact, atol=0.01 * np.abs(exact).max()
+    )
