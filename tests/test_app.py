@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,14 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
-from ui.jobs import Job, Turn
 
 from samp_core.images import load_sample
 from samp_core.methods import METHODS, default_settings
-from ui.controls import SHORT
 from ui.grid import card
 from ui.queue import Item, Queue
+from ui.stage.lanes import LaneRun
+from ui.state import Photo
+from ui.work.turns import Turns
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,21 +41,38 @@ def assert_fine(page: AppTest) -> None:
     assert not page.error, page.error
 
 
+def knob(page: AppTest, kind: str, name: str, lane: int = 0):
+    """Return a knob of the lane in hand (or of another, if it is shown) by the end of its key."""
+    identity = page.session_state["stage"].lanes[lane].identity
+    return next(w for w in page.get(kind) if w.key and w.key.startswith(f"{identity}-") and w.key.endswith(f"-{name}"))
+
+
+def live(page: AppTest, on: bool) -> AppTest:
+    """Set the lane in hand to answer its knobs at once, or not."""
+    switch = next(t for t in page.toggle if "-live-" in str(t.key))
+    return page if switch.value == on else switch.set_value(on).run()
+
+
 def quick(page: AppTest) -> AppTest:
-    """Turn the knobs to the cheapest search."""
-    page.slider(key="knob-steps").set_value(4)
-    if METHODS[page.session_state["method"]].is_search:
-        page.select_slider(key="knob-ic_tolerance").set_value(0.0)
+    """Leave one lane, and turn its knobs to the cheapest run."""
+    stage = page.session_state["stage"]
+    stage.act(stage.lanes[-1].identity, "remove")
+    page.run()
+    knob(page, "slider", "steps").set_value(4)
+    if METHODS[stage.in_hand.settings.method].is_search:
+        knob(page, "select_slider", "ic").set_value(0.0)
     return page.run()
 
 
-def run_to_the_end(page: AppTest) -> Job:
-    page.button(key="run").click().run()
-    job = page.session_state["job"]
-    job.wait(60)
+def run_to_the_end(page: AppTest) -> LaneRun:
+    stage = page.session_state["stage"]
+    stage.wanted.add(stage.hand)
     page.run()
-    assert not job.active
-    return job
+    run = stage.in_hand.run
+    run.wait(60)
+    page.run()
+    assert not run.active
+    return run
 
 
 def text(page: AppTest) -> str:
@@ -73,17 +90,19 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def test_home_says_what_this_is_and_leads_to_a_running_search(app):
+def test_home_says_what_this_is_and_leads_to_two_paths_from_one_start(app):
     assert_fine(app)
     assert "path" in app.title[0].value
     app.button(key="first-run").click().run()
     assert_fine(app)
-    job = app.session_state["job"]
-    assert job.settings.method == "samp++"
-    assert job.name == "chelsea.png"
-    app.button(key="cancel").click().run()
-    job.wait(60)
-    assert job.status in ("stopped", "done")
+    lanes = app.session_state["stage"].lanes
+    assert [lane.settings.method for lane in lanes] == ["samp", "ig"]
+    assert {lane.settings.insertion_baseline for lane in lanes} == {"blur"}
+    assert all(lane.run is not None for lane in lanes)
+    for lane in lanes:
+        lane.run.cancel()
+        lane.run.wait(60)
+        assert lane.run.status in ("stopped", "done")
 
 
 def test_home_leads_to_the_lesson(app):
@@ -92,77 +111,145 @@ def test_home_leads_to_the_lesson(app):
     assert app.title[0].value == "One function, many paths"
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_every_method_runs_and_shows_its_gap_and_cost(name, explain):
-    explain.segmented_control(key="method").set_value(name).run()
-    quick(explain)
+@pytest.mark.parametrize("name", ["samp++", "guided-ig", "blur-ig", "grad-cam", "random"])
+def test_any_method_runs_in_a_lane_and_says_its_cost(name, explain):
+    explain.session_state["stage"].open(METHODS[name].defaults)
+    explain.run()
+    if METHODS[name].has_path:
+        knob(explain, "slider", "steps").set_value(4)
+    if METHODS[name].is_search:
+        knob(explain, "select_slider", "ic").set_value(0.0)
+    explain.run()
     assert_fine(explain)
-    job = run_to_the_end(explain)
+    run = run_to_the_end(explain)
     assert_fine(explain)
-    assert job.status == "done"
-    assert job.settings.method == name
-    assert "Completeness gap" in facts(explain)
-    assert f"{job.explanation.cost.gradients} gradient" in facts(explain)
-    assert len(job.replay) == int(job.explanation.steps.max()) + 1
+    assert run.status == "done"
+    assert run.settings.method == name
+    assert ("Completeness gap" in facts(explain)) == METHODS[name].has_path
+    assert f"{run.explanation.cost.gradients} gradient" in facts(explain)
+
+
+def test_every_method_can_be_chosen_and_begins_with_its_published_settings(explain):
+    stage = explain.session_state["stage"]
+    for name, method in METHODS.items():
+        knob(explain, "selectbox", "method").set_value(name).run()
+        assert_fine(explain)
+        assert stage.in_hand.settings == method.defaults, name
 
 
 def test_the_estimate_follows_the_knobs(explain):
-    before = text(explain)
-    explain.slider(key="knob-steps").set_value(56).run()
-    assert "896 pixels move at a time" in text(explain)
-    assert text(explain) != before
-    assert "at most 107" in text(explain)
-    explain.select_slider(key="knob-ic_tolerance").set_value(0.0).run()
+    stage = explain.session_state["stage"]
+    stage.open(METHODS["samp++"].defaults)
+    explain.run()
+    knob(explain, "slider", "steps").set_value(56).run()
+    knob(explain, "select_slider", "ic").set_value(0.0).run()
     assert "**112** gradient evaluations" in text(explain)
-    explain.selectbox(key="knob-accumulation").set_value("gauss").run()
-    explain.slider(key="knob-gauss_nodes").set_value(4).run()
+    knob(explain, "selectbox", "rule").set_value("gauss").run()
+    knob(explain, "slider", "nodes").set_value(4).run()
     assert "**560** gradient evaluations" in text(explain)
+    assert_fine(explain)
+    knob(explain, "slider", "steps").set_value(200).run()
+    knob(explain, "slider", "nodes").set_value(32).run()
+    assert "a page accepts at most" in explain.error[0].value
+    assert not [b for b in explain.button if b.key == "run"]
+
+
+def test_a_knob_restarts_its_own_lane_and_going_back_recomputes_nothing(explain):
+    stage = explain.session_state["stage"]
+    knob(explain, "slider", "steps").set_value(4).run()
+    stage.lanes[1].settings = replace(stage.lanes[1].settings, steps=2)
+    stage.wanted = {lane.identity for lane in stage.lanes}
+    explain.run()
+    first, other = (lane.run for lane in stage.lanes)
+    for run in (first, other):
+        run.wait(60)
+    live(explain, True)
+    knob(explain, "slider", "momentum").set_value(0.9).run()
+    second = stage.lanes[0].run
+    assert second is not first
+    assert second.settings.momentum == 0.9
+    assert stage.lanes[1].run is other
+    second.wait(60)
+    knob(explain, "slider", "momentum").set_value(0.0).run()
+    assert stage.lanes[0].run is first
     assert_fine(explain)
 
 
-def test_a_changed_knob_says_that_the_result_is_old_and_going_back_recomputes_nothing(explain):
+def test_a_lane_that_is_not_live_waits_for_run_and_says_that_its_result_is_old(explain):
     quick(explain)
-    job = run_to_the_end(explain)
-    explain.slider(key="knob-momentum").set_value(0.9).run()
-    assert "Shown is the last result" in text(explain)
-    explain.slider(key="knob-momentum").set_value(0.5).run()
-    assert "Shown is the last result" not in text(explain)
-    assert explain.session_state["job"] is job
-    explain.slider(key="knob-momentum").set_value(0.9).run()
-    second = run_to_the_end(explain)
-    assert second is not job
-    explain.slider(key="knob-momentum").set_value(0.5).run()
-    assert "Shown is the last result" not in text(explain)  # the first result came back from the session's memory
+    stage = explain.session_state["stage"]
+    run = run_to_the_end(explain)
+    live(explain, False)
+    knob(explain, "slider", "momentum").set_value(0.5).run()
+    assert stage.in_hand.run is run
+    explain.button(key="run").click().run()
+    assert stage.in_hand.run is not run
+    stage.in_hand.run.wait(60)
 
 
 def test_cancel_leaves_a_partial_result_that_says_so(explain):
-    explain.select_slider(key="knob-ic_tolerance").set_value(1 / 200).run()
-    explain.button(key="run").click().run()
-    job = explain.session_state["job"]
-    while not job.moments:
+    stage = explain.session_state["stage"]
+    stage.open(replace(METHODS["samp++"].defaults, ic_tolerance=1 / 200), start=True)
+    explain.run()
+    run = stage.in_hand.run
+    while len(run.frames) < 2:
         time.sleep(0.05)
-    explain.button(key="cancel").click().run()
-    job.wait(30)
+    stage.act(stage.hand, "cancel")
+    run.wait(30)
     explain.run()
     assert_fine(explain)
-    assert job.status == "stopped"
-    assert not job.explanation.finished
+    assert run.status == "stopped"
+    assert not run.explanation.finished
     assert "Stopped early" in explain.warning[0].value
 
 
-def test_a_run_survives_other_widgets_and_pages(explain):
-    explain.button(key="run").click().run()
-    job = explain.session_state["job"]
-    explain.slider(key="knob-momentum").set_value(0.1).run()
+def test_runs_go_on_while_other_pages_are_shown_and_every_page_says_so(explain):
+    stage = explain.session_state["stage"]
+    stage.open(METHODS["samp++"].defaults, start=True)
+    explain.run()
+    run = stage.in_hand.run
     explain.switch_page("app.py").run()
     assert_fine(explain)
-    assert explain.session_state["job"] is job
-    assert job.active
+    assert run.active
+    assert any("Explain: SAMP++" in p.proto.text for p in explain.sidebar.get("progress"))
     explain.switch_page("pages/1_Explain.py").run()
     assert_fine(explain)
-    assert explain.slider(key="knob-momentum").value == 0.1
-    job.cancel()
-    job.wait(30)
+    assert explain.session_state["stage"].in_hand.run is run
+    run.cancel()
+    run.wait(30)
+
+
+def test_another_photo_restarts_live_lanes(explain):
+    quick(explain)
+    stage = explain.session_state["stage"]
+    run = run_to_the_end(explain)
+    live(explain, True)
+    explain.button(key="sample-coffee").click().run()
+    assert stage.in_hand.run is not run
+    assert stage.in_hand.run.photo.name == "coffee.png"
+    stage.in_hand.run.wait(60)
+    explain.run()
+    assert_fine(explain)
+
+
+def test_lanes_are_added_duplicated_moved_and_removed(explain):
+    stage = explain.session_state["stage"]
+    for _ in range(2):
+        explain.button(key="add").click().run()
+    assert_fine(explain)
+    assert len(stage.lanes) == 4
+    assert not [b for b in explain.button if b.key == "add"]
+    assert len({lane.colour for lane in stage.lanes}) == 4
+    stage.act(stage.lanes[2].identity, "remove")
+    first = stage.lanes[0]
+    stage.act(first.identity, "duplicate")
+    assert [lane.settings.method for lane in stage.lanes][:2] == ["samp", "samp"]
+    assert stage.in_hand is stage.lanes[1]
+    stage.act(first.identity, "right")
+    assert stage.lanes[1] is first
+    stage.act("lane-that-is-gone", "remove")
+    explain.run()
+    assert_fine(explain)
 
 
 def test_contrast_and_scores(explain):
@@ -224,8 +311,7 @@ def test_a_camera_picture_is_used(explain):
 def test_a_photo_equal_to_its_baseline_is_explained_in_words(explain):
     upload(explain, "grey.png", png(Image.new("RGB", (256, 256), (128, 128, 128))))
     quick(explain)
-    explain.session_state["knob-deletion_baseline"] = "mean"
-    explain.run()
+    knob(explain, "selectbox", "end").set_value("mean").run()
     run_to_the_end(explain)
     assert_fine(explain)
     assert "equals its baseline" in " ".join(w.value for w in explain.warning)
@@ -246,37 +332,10 @@ def test_a_failing_run_says_why(bundled):
             raise RuntimeError("no memory left")
 
     classifier = replace(bundled, network=Broken())
-    job = Job(classifier, load_sample("coffee"), "coffee.png", default_settings("samp", target=1), Turn()).start()
-    job.wait(30)
-    assert job.status == "failed"
-    assert "no memory left" in job.error
-
-
-def test_turns_are_taken_in_order():
-    turn, order, threads = Turn(), [], []
-
-    def take(n: int) -> None:
-        with turn():
-            order.append(n)
-
-    with turn():
-        for n in range(4):
-            threads.append(threading.Thread(target=take, args=(n,)))
-            threads[-1].start()
-            while len(turn._queue) <= n:
-                time.sleep(0.001)
-
-    for thread in threads:
-        thread.join(5)
-    assert order == [0, 1, 2, 3]
-
-
-def test_a_run_that_nobody_watches_is_given_up(bundled, monkeypatch):
-    monkeypatch.setattr("ui.jobs.FORGOTTEN", 0.0)
-    job = Job(bundled, load_sample("coffee"), "coffee.png", default_settings("samp++", target=1), Turn()).start()
-    job.wait(30)
-    assert job.status == "stopped"
-    assert job.steps < 5
+    run = LaneRun(Turns(1), classifier, Photo.sample("coffee"), default_settings("samp", target=1), "", 0.0).start()
+    run.wait(30)
+    assert run.status == "failed"
+    assert "no memory left" in run.error
 
 
 # -- Compare ----------------------------------------------------------------------------------------------------------
@@ -355,7 +414,7 @@ def test_a_failing_method_does_not_hold_up_the_queue(bundled):
 
     image = load_sample("coffee")
     items = [Item("a", default_settings("gradient", target=1)), Item("b", default_settings("edges", target=1))]
-    queue = Queue(replace(bundled, network=Broken()), image, "cup", items, Turn()).start()
+    queue = Queue(replace(bundled, network=Broken()), image, "cup", items, Turns(1)).start()
     queue.wait(30)
     assert [i.status for i in items] == ["failed", "failed"]  # the map of edges is there, its curves cannot be
     assert all("no memory left" in i.error for i in items)

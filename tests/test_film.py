@@ -88,7 +88,7 @@ def test_a_film_says_where_the_run_was_and_ends_in_its_map(method, colour, image
 
 def test_every_score_is_told_once_with_the_picture_by_which_it_was_known(colour, image):
     film, explanation = film_of(SAMP.samp_plus_plus(colour, steps=20), image)
-    told = [sum((film.trace(k)[d] for k in range(len(film.frames))), []) for d in range(2)]
+    told = [[v for k in range(len(film.frames)) for v in film.trace(k)[d]] for d in range(2)]
     known = explanation.scores[:, :, 0].T.double().tolist()
     for mine, theirs in zip(told, known, strict=True):
         assert [v for v in mine if v is not None] == pytest.approx([v for v in theirs if not np.isnan(v)])

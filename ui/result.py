@@ -41,8 +41,8 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
         total = float(explanation.completeness.sums[d, 0])
         change = float(explanation.completeness.targets[d, 0])
         words = f"{gap_in_words(relative).capitalize()}. Sum {total:+.4g}, score change {change:+.4g}."
-        name = direction if len(explanation.directions) > 1 or job.settings.method != "ig" else "straight line"
-        facts.append(_fact(f"Completeness gap, {name}", format_gap(relative), words, _grade(relative)))
+        heading = f"Completeness gap, {direction}" if len(explanation.directions) > 1 else "Completeness gap"
+        facts.append(_fact(heading, format_gap(relative), words, _grade(relative)))
     maps = explanation.maps
     facts.append(
         _fact(
@@ -57,7 +57,8 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
         _fact(
             "Cost",
             f"{explanation.seconds:.1f} s",
-            f"{cost.gradients} gradient and {cost.forwards} forward evaluations, {int(explanation.steps.max())} steps.",
+            f"{cost.gradients} gradient and {cost.forwards} forward evaluations"
+            + (f", {int(explanation.steps.max())} moves." if explanation.steps.numel() else "."),
         )
     )
     st.html(f'<div class="facts">{"".join(facts)}</div>')

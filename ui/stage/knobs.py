@@ -14,7 +14,7 @@ from samp_core.integrate import RULES
 from samp_core.methods import METHODS, Option, Settings
 from ui.controls import OFF, TOLERANCES, tolerance_words
 from ui.sidebar import Question
-from ui.stage.lanes import MOST, Lane, Stage, cost
+from ui.stage.lanes import LIVE, MOST, Lane, Stage, cost
 from ui.stage.link import MOMENTUM, NODES, STEPS, WAYS
 from ui.words import seconds_in_words
 
@@ -53,6 +53,7 @@ def _bar(stage: Stage, lane: Lane, question: Question) -> None:
     if name != lane.settings.method:
         lane.settings, lane.live = METHODS[name].defaults, None
         lane.generation += 1
+        st.rerun()  # another method has other knobs
     shown = _knobs_of(lane, question)
     values: dict[str, Any] = {}
     for column, knob in zip(columns[1:], shown[:_ROW], strict=False):
@@ -76,7 +77,12 @@ def _bar(stage: Stage, lane: Lane, question: Question) -> None:
 
 
 def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any]) -> None:
-    lane.settings = _changed(lane.settings, values)
+    before, lane.settings = lane.settings, _changed(lane.settings, values)
+    if (
+        "gauss" in (before.accumulation, lane.settings.accumulation)
+        and before.accumulation != lane.settings.accumulation
+    ):
+        st.rerun()  # this rule has a knob of its own
     published = METHODS[lane.settings.method].defaults
     if st.button("Published settings", key=_key(lane, "reset"), type="tertiary", disabled=lane.settings == published):
         lane.settings, lane.live = published, None
@@ -87,12 +93,13 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
     except ValueError as error:
         st.error(str(error))
         return
+    default = stage.is_live(lane, question)
+    key = _key(lane, f"live-{default}")
     live = st.toggle(
-        "Live", value=stage.is_live(lane, question), key=_key(lane, f"live-{seconds < 5}"),
+        "Live", value=default, key=key, on_change=_choose_live, args=(lane, key),
         help="Letting a knob go restarts this lane at once. Off by itself where a run is expected to take longer than "
-        "5 seconds.",
+        f"{LIVE:.0f} seconds.",
     )  # fmt: skip
-    lane.live = live if live != (seconds < 5) else lane.live
     words = f"about **{estimate.gradients:,}** gradient evaluations, **{seconds_in_words(seconds)}**"
     if not stage.begun:
         words += ", for this lane"
@@ -109,6 +116,10 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
         taken = {each.settings.method for each in stage.lanes}
         stage.add(next((m.defaults for m in METHODS.values() if m.name not in taken), lane.settings))
         st.rerun()
+
+
+def _choose_live(lane: Lane, key: str) -> None:
+    lane.live = st.session_state[key]
 
 
 def _key(lane: Lane, knob: str) -> str:

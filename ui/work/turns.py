@@ -123,6 +123,8 @@ class Turns:
             if not self._waiting:
                 self._busy = False
                 return
-            first = min(self._waiting, key=lambda t: (t.urgency, not t.resumes, self._served.get(t.owner, -1), t.number))
+            first = min(
+                self._waiting, key=lambda t: (t.urgency, not t.resumes, self._served.get(t.owner, -1), t.number)
+            )
             self._waiting.remove(first)
             self._serve(first)

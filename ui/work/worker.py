@@ -6,9 +6,11 @@ lives in the session; fragments draw it. Threads never call Streamlit's drawing 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,6 +24,18 @@ from ui.work.turns import WORK, Turns
 
 GRACE = 10.0  # seconds that a session may be without its browser (a reload, a dropped connection) before work ends
 _STRETCH = 15.0  # seconds of the past by which the pace is judged
+
+
+_WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End all work before the interpreter does: a thread that is inside torch then takes the process down."""
+    for worker in list(_WORKERS):
+        worker.cancel()
+    for worker in list(_WORKERS):
+        worker.wait(5)
 
 
 class Abandoned(Exception):
@@ -102,6 +116,7 @@ class Worker:
         if get_script_run_ctx(suppress_warning=True) is not None:
             st.session_state["work"] = [*under_way(), self]
         self._thread.start()
+        _WORKERS.add(self)
         return self
 
     def cancel(self) -> None:
@@ -110,7 +125,8 @@ class Worker:
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until the thread has ended."""
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     @property
     def active(self) -> bool:

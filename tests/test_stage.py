@@ -1,0 +1,133 @@
+"""What the stage sends to the browser, says in words and writes into the address."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from samp_core.integrate import Completeness
+from samp_core.methods import METHODS, Explanation
+from samp_core.scores import Cost
+from ui.stage.link import from_text, to_text
+from ui.stage.scene import Ledger
+from ui.stage.words import overshoot_in_words, result_in_words, ways
+
+
+def acknowledge(ledger: Ledger, number: int, mount: str = "m", missing: bool = False, **counts: int) -> None:
+    ledger.hear({"mount": mount, "number": number, "counts": counts, "missing": missing})
+
+
+def test_nothing_is_sent_twice():
+    ledger = Ledger()
+    ledger.hear(None)
+    assert list(ledger.fresh("run", 2)) == [0, 1]
+    ledger.hear(None)
+    assert list(ledger.fresh("run", 3)) == [2]
+    assert ledger.now == {"run": 3}
+    acknowledge(ledger, 1, run=2)  # the browser has not said yet that the third came
+    ledger.hear(None)
+    assert list(ledger.fresh("run", 3)) in ([], [2])
+
+
+def test_what_was_lost_is_sent_again_when_the_browser_misses_it():
+    ledger = Ledger()
+    acknowledge(ledger, 1)
+    assert len(ledger.fresh("run", 5)) == 5
+    acknowledge(ledger, 2, run=3, missing=True)
+    assert list(ledger.fresh("run", 6)) == [3, 4, 5]
+    acknowledge(ledger, 2, run=3, missing=True)  # the same message once more is no news
+    assert list(ledger.fresh("run", 6)) == []
+
+
+def test_what_is_never_acknowledged_is_sent_again_in_the_end(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("ui.stage.scene.time.monotonic", lambda: now[0])
+    ledger = Ledger()
+    acknowledge(ledger, 1)
+    ledger.fresh("run", 4)
+    acknowledge(ledger, 2, run=1)
+    now[0] += 1
+    assert not ledger.fresh("run", 4)
+    now[0] += 60
+    assert list(ledger.fresh("run", 4)) == [1, 2, 3]
+
+
+def test_a_new_player_gets_everything():
+    ledger = Ledger()
+    acknowledge(ledger, 1)
+    ledger.fresh("run", 4)
+    acknowledge(ledger, 5, run=4)
+    acknowledge(ledger, 1, mount="another")
+    assert len(ledger.fresh("run", 4)) == 4
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_published_settings_are_their_name_in_the_address(name):
+    assert to_text(METHODS[name].defaults) == name
+    assert from_text(name) == METHODS[name].defaults
+
+
+def test_lanes_survive_the_address():
+    samp = replace(
+        METHODS["samp++"].defaults, steps=20, momentum=0.8, ic_tolerance=1 / 20, directions=("insertion",),
+        insertion_baseline="black", deletion_baseline="mean", accumulation="gauss", gauss_nodes=8,
+    )  # fmt: skip
+    guided = replace(METHODS["guided-ig"].defaults, options={"fraction": 0.5, "max_dist": 0.1}, steps=30)
+    for settings in (samp, guided):
+        assert from_text(to_text(settings)) == settings
+    assert to_text(replace(METHODS["samp++"].defaults, ic_tolerance=None)) == "samp++,ic=off"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["samp,momentum=nan", "samp,momentum=7", "samp,steps=x", "samp,ic=1/0", "samp,ic=-1", "samp,rule=none",
+     "samp,ways=up", "samp,start=nowhere", "samp,steps=1000000", "samp,,=,===", "samp,ic=1e999"],
+)  # fmt: skip
+def test_nonsense_in_the_address_is_left_out(text):
+    assert from_text(text) == METHODS["samp"].defaults
+
+
+def test_an_unknown_method_in_the_address_is_no_lane():
+    assert from_text("sampp,steps=3") is None
+    assert from_text("") is None
+
+
+def result(sums, targets, pixels, scores=(0.0, 1.0)) -> Explanation:
+    pixels = torch.tensor(pixels).view(1, 1, 1, -1)
+    trace = torch.tensor(scores).view(-1, 1, 1)
+    return Explanation(
+        attributions=pixels, by_direction=pixels.unsqueeze(0), directions=("insertion",), order=pixels[:, 0],
+        scores=trace, completeness=Completeness(torch.tensor([[sums]]), torch.tensor([[targets]])), finished=True,
+        notes=(), steps=torch.tensor([[len(scores) - 1]]), cost=Cost(), seconds=0.0,
+    )  # fmt: skip
+
+
+def test_a_result_says_whether_it_adds_up_and_whether_it_cancels():
+    samp, ig = METHODS["samp"].defaults, METHODS["ig"].defaults
+    words = " ".join(result_in_words(samp, result(76.0, 1.0, [40.0, 36.0])))
+    assert "do not add up" in words
+    assert "76 times" in words
+    assert "one sign" in words
+    words = " ".join(result_in_words(ig, result(1.0, 1.0, [34.5, -33.5])))
+    assert "Adds up" in words
+    assert "68 times" in words
+    words = " ".join(result_in_words(ig, result(0.0, 0.0, [1.0, -1.0])))
+    assert "cancel to nothing" in words
+
+
+def test_a_score_that_climbs_and_comes_back_is_explained_where_it_is_seen():
+    samp = METHODS["samp"].defaults
+    climbs = result(1.0, 1.0, [1.0], scores=(1.0, 28.0, 9.0))
+    assert "28.0" in overshoot_in_words(samp, climbs)
+    assert "9.0" in overshoot_in_words(samp, climbs)
+    assert overshoot_in_words(samp, result(1.0, 1.0, [1.0], scores=(1.0, 5.0, 9.0))) == ""
+    assert overshoot_in_words(METHODS["ig"].defaults, climbs) == ""
+
+
+def test_ends_are_named_for_every_direction():
+    assert ways(METHODS["samp"].defaults) == [("photo", "zero"), ("gaussian blur", "photo")]
+    assert ways(METHODS["ig"].defaults) == [("zero", "photo")]
+    assert ways(METHODS["blur-ig"].defaults) == [("very blurred", "photo")]
+    assert ways(METHODS["grad-cam"].defaults) == []
