@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
 import shutil
@@ -16,13 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-from samp_core.images import load_sample
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -99,16 +93,6 @@ def page(browser, address) -> Iterator[Page]:
     assert not problems, problems
 
 
-def open_explain(page: Page, address: str) -> None:
-    page.goto(f"{address}/Explain")
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
-    expect(page.locator(".theatre figure.deletion img")).to_be_visible(timeout=LONG)
-
-
-def panel_pixels(page: Page, kind: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(page.locator(f"figure.{kind} .stage").screenshot())).convert("RGB"))
-
-
 def barriers(page: Page) -> list[str]:
     """Return what axe finds to be a serious barrier on the page at rest: what is about to go is drawn fainter."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
@@ -121,100 +105,10 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-def scrub_to(page: Page, step: int) -> None:
-    page.locator(".scrub").evaluate(
-        "(range, step) => { range.value = step; range.dispatchEvent(new Event('input', { bubbles: true })); }", step
-    )
-    expect(page.locator(".where")).to_contain_text(f"step {step} of")
-
-
 def download(page: Page, name: str) -> bytes:
     with page.expect_download() as waiting:
         page.get_by_role("button", name=name).click()
     return Path(waiting.value.path()).read_bytes()
-
-
-def test_upload_run_cancel_run_again_scrub_download(page, address, tmp_path):
-    open_explain(page, address)
-    page.get_by_role("radio", name="Upload").or_(page.get_by_role("button", name="Upload")).first.click()
-    photo = tmp_path / "my cup.png"
-    load_sample("coffee").save(photo)
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
-    expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
-    expect(page.get_by_text("espresso").first).to_be_visible()
-
-    # Run, look at a moving picture, cancel.
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([3-9]|\d\d) of about"), timeout=LONG)
-    early = panel_pixels(page, "deletion")
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Stopped early")).to_be_visible()
-    expect(page.locator(".facts")).to_be_visible()
-
-    # Run again, to the end.
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("Stopped early")).to_have_count(0)
-    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([5-9]|\d\d) of about"), timeout=LONG)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
-    expect(page.locator(".facts")).to_contain_text("Completeness gap, deletion")
-    expect(page.locator(".facts")).to_contain_text("Var(a)")
-    assert not barriers(page)
-    late = panel_pixels(page, "deletion")
-    assert np.abs(late.astype(int) - early).mean() > 5
-
-    # Scrub without recomputing: other moments are shown, the figures stay.
-    figures = page.locator(".facts").inner_text()
-    at_end = panel_pixels(page, "map")
-    scrub_to(page, 2)
-    page.wait_for_timeout(300)
-    assert np.abs(panel_pixels(page, "map").astype(int) - at_end).mean() > 1
-    page.get_by_role("button", name="Play").click()
-    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([3-9]|\d\d) of"))
-    page.get_by_role("button", name="Pause").click()
-    assert page.locator(".facts").inner_text() == figures
-
-    # Another way to look at the map changes its colours at once, and the figure that is downloaded.
-    scrub_to(page, 5)
-    page.wait_for_timeout(300)
-    signed = panel_pixels(page, "map")
-    page.get_by_role("radio", name="Intensity").click()
-    page.wait_for_timeout(500)
-    assert np.abs(panel_pixels(page, "map").astype(int) - signed).mean() > 10
-
-    settings = json.loads(download(page, "Settings (json)"))
-    assert settings["settings"]["method"] == "samp++"
-    assert settings["image"]["name"] == "my cup.png"
-    assert settings["result"]["finished"]
-    with np.load(io.BytesIO(download(page, "Map (npz)"))) as maps:
-        assert maps["map"].shape == (224, 224)
-        np.testing.assert_allclose(maps["by_direction"].sum(0), maps["map"], rtol=1e-3, atol=1e-5)
-    assert Image.open(io.BytesIO(download(page, "Figure (png)"))).width > 1000
-
-
-def test_home_leads_to_a_running_path_that_survives_widgets_pages_and_a_second_tab(page, browser, address):
-    page.goto(address)
-    page.get_by_role("button", name="Watch it on a photo").click()
-    expect(page.locator(".where")).to_contain_text(re.compile(r"step ([2-9]|\d\d) of about"), timeout=LONG)
-    page.locator(".st-key-knob-momentum input[type=range]").focus()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_text("other settings than shown")).to_be_visible()
-
-    other = browser.new_context().new_page()
-    other.set_default_timeout(LONG)
-    open_explain(other, address)
-    other.locator(".st-key-knob-ic_tolerance input[type=range]").focus()
-    other.keyboard.press("Home")
-    expect(other.get_by_text("28 gradient evaluations")).to_be_visible()
-    other.get_by_role("button", name="Run", exact=True).click()
-    expect(other.locator(".facts")).to_be_visible(timeout=LONG)
-    other.context.close()
-
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
-    expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible()
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
-    expect(page.locator(".facts")).to_be_visible(timeout=LONG)
-    expect(page.locator(".where")).to_contain_text(re.compile(r"step (\d+) of \1$"))
 
 
 def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):

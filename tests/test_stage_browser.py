@@ -1,0 +1,299 @@
+"""The stage in a real browser, from a cold session: lanes that move together, knobs that answer, one clock, one plane."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from samp_core.images import load_sample
+from tests.test_browser import LONG, ROOT, address, barriers, browser, download, page, pytestmark, serve  # noqa: F401
+
+RUN = "samp,steps=6", "ig,steps=8,start=blur"  # lanes that are quick
+
+
+def link(address: str, *lanes: str) -> str:
+    return f"{address}/Explain?" + "&".join(f"lane={lane}".replace("+", "%2B") for lane in lanes)
+
+
+def lane(page: Page, n: int):
+    return page.locator(".stage .lane").nth(n)
+
+
+def picture(page: Page, n: int) -> bytes:
+    """Return the pixels of a lane's map."""
+    return lane(page, n).locator("canvas.map").evaluate("c => c.toDataURL()").encode()
+
+
+def expect_all_done(page: Page) -> None:
+    expect(page.locator(".stage .lane[data-status=running]")).to_have_count(0, timeout=LONG)
+    expect(page.locator(".stage .lane").first).to_have_attribute("data-status", re.compile("done|failed"), timeout=LONG)
+
+
+def open_and_run(page: Page, address: str, *lanes: str) -> None:
+    page.goto(link(address, *lanes))
+    expect(page.locator(".stage .lane")).to_have_count(len(lanes), timeout=LONG)
+    page.get_by_role("button", name=re.compile("^Run")).click()
+    expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"), timeout=LONG)
+    expect_all_done(page)
+
+
+def set_clock(page: Page, share: float) -> None:
+    page.locator("input.clock").evaluate(
+        "(range, at) => { range.value = at; range.dispatchEvent(new Event('input')); }", round(1000 * share)
+    )
+
+
+def live(page: Page) -> None:
+    """Let the lane in hand answer its knobs at once; on a busy machine its estimate may have switched that off."""
+    switch = page.locator("[class*='-live-'] input[type=checkbox]")
+    if not switch.is_checked():
+        page.locator("[class*='-live-'] label").first.click()
+        expect(switch).to_be_checked(timeout=LONG)
+
+
+def slide(page: Page, knob: str, key: str = "ArrowRight") -> None:
+    page.locator(f"[class*='{knob}'] input[type=range], [class*='{knob}'] [role=slider]").first.focus()
+    page.keyboard.press(key)
+
+
+def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
+    page.goto(address)
+    page.get_by_role("button", name="Watch it on a photo").click()
+    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    assert [lane(page, n).get_attribute("data-method") for n in range(2)] == ["samp", "ig"]
+    # Both maps change while both run.
+    seen: list[set[str]] = [set(), set()]
+    deadline = time.monotonic() + LONG / 1000
+    while min(map(len, seen)) < 3 and time.monotonic() < deadline:
+        if all(lane(page, n).get_attribute("data-status") == "running" for n in range(2)):
+            for n in range(2):
+                seen[n].add(hashlib.sha256(picture(page, n)).hexdigest())
+        page.wait_for_timeout(80)
+    assert min(map(len, seen)) >= 3
+    expect(lane(page, 0).get_by_text("gaussian blur → photo")).to_be_visible()
+    expect(lane(page, 1).get_by_text("gaussian blur → photo")).to_be_visible()
+    expect_all_done(page)
+    expect(lane(page, 0)).to_contain_text(re.compile("do not add up|Adds up"))
+    # A run that is over is found again, whichever page was shown meanwhile.
+    final = picture(page, 0)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
+    expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible(timeout=LONG)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
+    expect(lane(page, 0)).to_have_attribute("data-status", "done", timeout=LONG)
+    expect(lane(page, 0).locator("canvas.map")).to_be_visible(timeout=LONG)
+    page.wait_for_timeout(500)
+    assert picture(page, 0) == final
+
+
+def test_one_clock_three_pictures_and_a_knob_that_restarts_its_lane_alone(page, address):
+    open_and_run(page, address, *RUN)
+    for n in range(2):
+        expect(lane(page, n)).to_have_attribute("data-status", "done")
+    at_end = [picture(page, n) for n in range(2)]
+
+    # The clock moves all lanes, whatever it runs by.
+    for measure, words in [
+        ("way", "% of the way"),
+        ("pixels", "% of the pixels"),
+        ("evaluations", "gradients"),
+        ("seconds", " s"),
+    ]:
+        page.locator("select.measure").select_option(measure)
+        set_clock(page, 0.4)
+        expect(page.locator(".where")).to_contain_text(words)
+        page.wait_for_timeout(150)
+        assert picture(page, 0) != at_end[0], measure
+        set_clock(page, 1)
+        page.wait_for_timeout(150)
+        assert [picture(page, n) for n in range(2)] == at_end, measure
+    page.locator("select.measure").select_option("way")
+
+    # Keys, single steps, playing.
+    page.locator(".stage").focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".where")).to_contain_text("0 % of the way")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".where")).not_to_contain_text(re.compile("^0 %"))
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press("Space")
+    page.keyboard.press("End")
+
+    # The plane of both lanes, with what it holds and what leaves it; a dot shows its image.
+    plane = page.locator(".plane")
+    expect(plane.locator("canvas")).to_be_visible(timeout=LONG)
+    expect(plane).to_contain_text(re.compile(r"second axis holds \d+ %"))
+    expect(plane).to_contain_text(re.compile(r"SAMP \d\.\d\d, Integrated Gradients 0\.00"))
+    expect(plane.locator("svg path.path")).to_have_count(2)
+    expect(plane.get_by_role("button", name="zero → photo (1)")).to_be_visible()
+    plane.locator("svg circle.hot").nth(3).hover(force=True)
+    expect(page.locator(".tip img")).to_be_visible()
+    expect(page.locator(".scores svg path.path")).to_have_count(3)
+    expect(page.locator(".sums svg path.path:not(.change)")).to_have_count(3)
+    assert not barriers(page)
+
+    # One knob, one lane.
+    live(page)
+    slide(page, "-momentum")
+    expect(lane(page, 0)).to_contain_text("momentum 0.05", timeout=LONG)
+    expect_all_done(page)
+    page.wait_for_timeout(400)
+    assert picture(page, 1) == at_end[1]
+    expect(page).to_have_url(re.compile("momentum"))
+
+    # The same method twice; lanes move and go.
+    lane(page, 0).get_by_role("button", name="Put a copy beside it").click()
+    expect(page.locator(".stage .lane[data-method=samp]")).to_have_count(2, timeout=LONG)
+    lane(page, 2).get_by_role("button", name="Move to the left").click()
+    expect(lane(page, 1)).to_have_attribute("data-method", "ig", timeout=LONG)
+    lane(page, 0).get_by_role("button", name="Remove this lane").click()
+    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    expect_all_done(page)
+
+    # Figures and files belong to a run.
+    page.get_by_role("tab", name=re.compile("Integrated Gradients")).click()
+    settings = json.loads(download(page, "Settings (json)"))
+    assert settings["settings"]["method"] == "ig"
+    assert settings["result"]["finished"]
+    with np.load(io.BytesIO(download(page, "Map (npz)"))) as maps:
+        assert maps["map"].shape == (224, 224)
+        np.testing.assert_allclose(maps["by_direction"].sum(0), maps["map"], rtol=1e-3, atol=1e-5)
+    assert Image.open(io.BytesIO(download(page, "Figure (png)"))).width > 1000
+    page.get_by_role("tab", name="The plane as a relief").click()
+    expect(page.locator(".js-plotly-plot").or_(page.get_by_text("still being computed")).first).to_be_visible(
+        timeout=LONG
+    )
+
+
+def test_any_path_and_a_method_without_one_stand_beside_each_other(page, address):
+    open_and_run(page, address, "guided-ig,steps=6", "blur-ig,steps=6", "grad-cam")
+    for n, (method, states) in enumerate([("guided-ig", 1), ("blur-ig", 1), ("grad-cam", 0)]):
+        expect(lane(page, n)).to_have_attribute("data-method", method)
+        expect(lane(page, n)).to_have_attribute("data-status", "done")
+        expect(lane(page, n).locator("img.state")).to_have_count(states)
+        expect(lane(page, n).locator("canvas.map")).to_be_visible()
+    # Where every value moves, it is shown how far: not a solid sheet.
+    set_clock(page, 0.5)
+    mask = lane(page, 1).locator(".moved").evaluate("e => e.style.maskImage")
+    with Image.open(
+        io.BytesIO(page.request.get(mask[5:-2]).body() if mask.startswith('url("http') else _data(mask))
+    ) as image:
+        shades = np.unique(np.asarray(image.convert("RGBA"))[..., 3])
+    assert len(shades) > 4
+    # Other ends, other plane.
+    expect(page.locator(".plane .tabs button")).to_have_count(2, timeout=LONG)
+
+
+def _data(mask: str) -> bytes:
+    import base64
+
+    return base64.b64decode(mask.split("base64,", 1)[1].rstrip('")'))
+
+
+def test_an_upload_is_run_cancelled_and_run_again(page, address, tmp_path):
+    page.goto(link(address, "samp++,ic=1/200"))
+    page.get_by_role("radio", name="Upload").or_(page.get_by_role("button", name="Upload")).first.click(timeout=LONG)
+    photo = tmp_path / "my cup.png"
+    load_sample("coffee").save(photo)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
+    expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(lane(page, 0)).to_contain_text(re.compile(r"move ([2-9]|\d\d)"), timeout=LONG)
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(page.get_by_text("Stopped early").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".facts")).to_be_visible(timeout=LONG)
+    slide(page, "-ic", "Home")
+    live(page)
+    expect_all_done(page)
+    expect(page.get_by_text("Stopped early")).to_have_count(0, timeout=LONG)
+
+
+def test_on_a_phone_lanes_stack_and_the_stage_comes_into_sight(browser, address):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    page.goto(link(address, *RUN))
+    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    page.get_by_role("button", name="Run all lanes").click()
+    expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"))
+    page.wait_for_timeout(600)
+    top = page.locator(".stage").bounding_box()["y"]
+    assert top < 600
+    first, second = (lane(page, n).bounding_box() for n in range(2))
+    assert second["y"] >= first["y"] + first["height"]
+    expect_all_done(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    context.close()
+
+
+_ENDLESS = """
+import time
+import streamlit as st
+from pathlib import Path
+from ui.work.turns import Turns
+from ui.work.worker import Worker
+
+class Endless(Worker):
+    def __init__(self):
+        super().__init__(Turns(1), "endless", "Nowhere")
+        self.over = False
+    active = property(lambda self: not self.over)
+    progress = property(lambda self: 0.0)
+    def _work(self):
+        while True:
+            Path({beat!r}).write_text(str(time.time()))
+            self.pause()
+            time.sleep(0.1)
+    def _fail(self, why):
+        self.over = True
+        Path({end!r}).write_text(why)
+
+if "work" not in st.session_state:
+    Endless().start()
+st.write("started")
+"""
+
+
+def test_work_lives_as_long_as_its_tab(browser: Browser, tmp_path):
+    beat, end, script = tmp_path / "beat", tmp_path / "end", tmp_path / "endless.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n" + _ENDLESS.format(beat=str(beat), end=str(end))
+    )
+    with serve(script, tmp_path / "log") as url:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        expect(page.get_by_text("started")).to_be_visible(timeout=LONG)
+        page.wait_for_timeout(3000)
+        assert beat.is_file()
+        assert not end.exists()
+        context.close()
+        for _ in range(250):
+            if end.exists():
+                break
+            time.sleep(0.1)
+        assert end.is_file(), "a closed tab's work went on for 25 s"
+        assert "closed" in end.read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_four_lanes_fit(browser, address, scheme):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    page.goto(link(address, "samp", "samp++", "ig", "grad-cam"))
+    expect(page.locator(".stage .lane")).to_have_count(4, timeout=LONG)
+    page.wait_for_timeout(800)
+    tops = {round(lane(page, n).bounding_box()["y"]) for n in range(4)}
+    assert len(tops) == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")
+    assert not barriers(page)
+    context.close()
