@@ -1,4 +1,4 @@
-"""The stage in a real browser, from a cold session: lanes that move together, knobs that answer, one clock, one plane."""
+"""The stage in a real browser, from a cold session: lanes that move together, live knobs, one clock, one plane."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_one_clock_three_pictures_and_a_knob_that_restarts_its_lane_alone(page, 
     ]:
         page.locator("select.measure").select_option(measure)
         set_clock(page, 0.4)
-        expect(page.locator(".where")).to_contain_text(words)
+        expect(page.locator(".where")).to_contain_text(words[measure])
         page.wait_for_timeout(150)
         assert picture(page, 0) != at_end[0], measure
         set_clock(page, 1)
@@ -140,7 +140,10 @@ def test_one_clock_three_pictures_and_a_knob_that_restarts_its_lane_alone(page, 
     expect(page.locator(".sums svg path.path:not(.change)")).to_have_count(3)
     assert not barriers(page)
 
-    # One knob, one lane.
+
+def test_a_knob_restarts_its_lane_alone_and_lanes_are_copied_moved_and_removed(page, address):
+    open_and_run(page, address, *RUN)
+    at_end = [picture(page, n) for n in range(2)]
     live(page)
     slide(page, "-momentum")
     expect(lane(page, 0)).to_contain_text("momentum 0.05", timeout=LONG)
@@ -190,12 +193,6 @@ def test_any_path_and_a_method_without_one_stand_beside_each_other(page, address
     assert len(shades) > 4
     # Other ends, other plane.
     expect(page.locator(".plane .tabs button")).to_have_count(2, timeout=LONG)
-
-
-def _data(mask: str) -> bytes:
-    import base64
-
-    return base64.b64decode(mask.split("base64,", 1)[1].rstrip('")'))
 
 
 def test_an_upload_is_run_cancelled_and_run_again(page, address, tmp_path):
