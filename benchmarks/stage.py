@@ -1,0 +1,202 @@
+"""How the stage answers, measured through the real page in headless Chromium.
+
+Prints: bytes to the browser and pictures a second of a replay with four lanes; from the end of the last run to the
+first picture of its replay; from the release of a knob to the first new picture and to the finished map; and runs on
+the page over the same runs in a worker alone and over their bare gradient evaluations. Run on a quiet machine:
+
+    PYTHONPATH=. python benchmarks/stage.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from playwright.sync_api import Page, sync_playwright
+
+from samp_core.allocator import keep_freed_memory
+from samp_core.classifiers import Classifier, load_classifier
+from samp_core.methods import METHODS, Settings, make_method
+from tests.test_browser import FLAGS, ROOT, serve
+from ui.stage.lanes import LaneRun
+from ui.state import Photo
+from ui.work.turns import Turns
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SAMP = replace(METHODS["samp"].defaults, target=967)
+SAMP_PP = replace(METHODS["samp++"].defaults, target=967)
+LINE = replace(METHODS["ig"].defaults, insertion_baseline="blur", target=967)
+ONES = "document.querySelectorAll('.stage .lane')"
+REPEATS = 7
+
+
+def bare(classifier: Classifier, settings: Settings) -> float:
+    """Return the seconds of a run's gradient evaluations alone, in calls of the run's own size."""
+    method = make_method(classifier, settings)
+    image = classifier.preprocessing(Photo.sample("coffee").image)
+    run = method.start(image, settings.target)
+    for _ in run:
+        pass
+    explanation = run.result()
+    calls = explanation.cost.batches - 1
+    batch = image.expand(explanation.cost.gradients // calls, -1, -1, -1).clone()
+    network = classifier.network
+    began = time.perf_counter()
+    for _ in range(calls):
+        leaf = batch.clone().requires_grad_()
+        torch.autograd.grad(network(leaf)[:, settings.target].sum(), leaf)
+    return time.perf_counter() - began
+
+
+def worker(classifier: Classifier, *settings: Settings) -> float:
+    """Return the seconds of lanes' runs without a page."""
+    turns, photo = Turns(), Photo.sample("coffee")
+    began = time.perf_counter()
+    runs = [LaneRun(turns, classifier, photo, s, "", 0.0).start() for s in settings]
+    for run in runs:
+        run.wait()
+    return time.perf_counter() - began
+
+
+def wait_for_all(page: Page) -> None:
+    """Wait until no lane is running."""
+    page.wait_for_function(f"[...{ONES}].every(l => ['done', 'failed'].includes(l.dataset.status))", timeout=300_000)
+
+
+def run_all(page: Page, url: str, *lanes: str) -> float:
+    """Open lanes in a fresh page, run them, and return the seconds from the press to the end of the last."""
+    query = "&".join(f"lane={lane.replace('+', '%2B')}" for lane in lanes)
+    page.goto(f"{url}/Explain?photo=coffee&{query}")
+    page.wait_for_function(f"{ONES}.length === {len(lanes)}", timeout=300_000)
+    page.get_by_test_id("stSidebar").get_by_role("button", name="Espresso").or_(
+        page.locator(".st-key-sample-coffee button")
+    ).first.click()
+    page.wait_for_timeout(3000)
+    began = time.perf_counter()
+    page.get_by_role("button", name="Run").first.click()
+    page.wait_for_function(f"[...{ONES}].some(l => l.dataset.status === 'running')", timeout=300_000)
+    wait_for_all(page)
+    return time.perf_counter() - began
+
+
+def knob(page: Page) -> tuple[float, float]:
+    """Turn the momentum one notch; return the seconds to the first new picture and to the finished map."""
+    page.evaluate(
+        """() => {
+          const lane = document.querySelector('.stage .lane'), canvas = lane.querySelector('canvas.map');
+          const ink = (c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
+            let h = 0; for (let i = 0; i < d.length; i += 97) h = (h * 31 + d[i]) | 0; return h; };
+          const before = ink(canvas), state = lane.querySelector('img.state').src;
+          window.times = {};
+          const look = () => {
+            const now = performance.now();
+            if (!window.times.first && ink(lane.querySelector('canvas.map')) !== before
+                && lane.dataset.status === 'running') window.times.first = now;
+            if (window.times.first && lane.dataset.status === 'done') { window.times.end = now; return; }
+            requestAnimationFrame(look);
+          };
+          addEventListener('keydown', () => { window.times.press = performance.now(); look(); }, { once: true });
+        }"""
+    )
+    page.locator("[class*='-momentum'] input[type=range], [class*='-momentum'] [role=slider]").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.times.end", timeout=300_000)
+    times = page.evaluate("window.times")
+    return (times["first"] - times["press"]) / 1000, (times["end"] - times["press"]) / 1000
+
+
+def replay(page: Page) -> float:
+    """Play from the beginning; return how many pictures a second all lanes drew, by the frames of the browser."""
+    return page.evaluate(
+        """async () => {
+          const clock = document.querySelector('input.clock');
+          clock.value = 0; clock.dispatchEvent(new Event('input'));
+          let frames = 0, on = true;
+          const began = performance.now();
+          document.querySelector('button.play').click();
+          const tick = () => { frames += 1; if (on) requestAnimationFrame(tick); };
+          requestAnimationFrame(tick);
+          await new Promise((done) => setTimeout(done, 4000));
+          on = false;
+          document.querySelector('button.play').click();
+          return frames / ((performance.now() - began) / 1000);
+        }"""
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    keep_freed_memory()
+    classifier = load_classifier().prepare()
+    threads = Turns().threads
+    torch.set_num_threads(threads)
+    print(f"{threads} thread(s) for the networks, torch {torch.__version__}")
+    bares = {
+        name: statistics.median(bare(classifier, s) for _ in range(3)) for name, s in (("samp", SAMP), ("ig", LINE))
+    }
+    alone = {
+        "samp": statistics.median(worker(classifier, SAMP) for _ in range(3)),
+        "samp++": worker(classifier, SAMP_PP),
+        "ig": statistics.median(worker(classifier, LINE) for _ in range(3)),
+    }
+    both = statistics.median(worker(classifier, SAMP, LINE) for _ in range(3))
+    print(f"SAMP in a worker over its bare gradient evaluations: {alone['samp']:.2f} / {bares['samp']:.2f} s")
+    print(f"two lanes over the sum of each alone: {both / (alone['samp'] + alone['ig']):.2f}")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(ROOT / "app.py", Path(folder) / "log") as url,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+        def fresh() -> tuple[Page, list[int]]:
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            page.set_default_timeout(120_000)
+            received = [0]
+
+            def count(frame: str | bytes) -> None:
+                received[0] += len(frame)
+
+            page.on("websocket", lambda socket: socket.on("framereceived", count))
+            return page, received
+
+        page, received = fresh()
+        run_all(page, url, "samp", "ig,start=blur")  # warms the server up
+        page.context.close()
+
+        page, received = fresh()
+        seconds = run_all(page, url, "samp++")
+        print(f"SAMP++ on the page over the worker alone: {seconds / alone['samp++']:.2f} ({seconds:.1f} s)")
+        page.context.close()
+
+        page, received = fresh()
+        seconds = run_all(page, url, "samp")
+        print(f"SAMP on the page: {seconds:.2f} s, bare gradient evaluations {bares['samp']:.2f} s")
+        page.wait_for_timeout(6000)
+        times = []
+        for _ in range(REPEATS):
+            times.append(knob(page))
+            page.wait_for_timeout(5000)  # the plane's ground is worked out
+        first, end = (statistics.median(t) for t in zip(*times, strict=True))
+        print(f"knob to the first new picture: median {first:.2f} s; to the finished map {end:.2f} s ({REPEATS} times)")
+        page.context.close()
+
+        page, received = fresh()
+        before = received[0]
+        run_all(page, url, "samp++", "samp", "samp-isotonic", "ig,start=blur")
+        at_end = time.perf_counter()
+        page.wait_for_function("!document.querySelector('button.play').disabled", timeout=60_000)
+        print(f"end of the last run to a replay that can be played: {time.perf_counter() - at_end:.2f} s")
+        page.wait_for_timeout(2000)
+        print(f"to the browser with four lanes: {(received[0] - before) / 1e6:.1f} MB")
+        print(f"replay of four lanes: {replay(page):.0f} pictures a second")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
