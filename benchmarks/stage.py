@@ -145,7 +145,7 @@ def main() -> None:
         "ig": statistics.median(worker(classifier, LINE) for _ in range(3)),
     }
     both = statistics.median(worker(classifier, SAMP, LINE) for _ in range(3))
-    print(f"SAMP in a worker over its bare gradient evaluations: {alone['samp']:.2f} / {bares['samp']:.2f} s")
+    print(f"SAMP in a worker over its bare gradient evaluations: {alone['samp']:.2f} / {least:.2f} s")
     print(f"two lanes over the sum of each alone: {both / (alone['samp'] + alone['ig']):.2f}")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -176,7 +176,7 @@ def main() -> None:
 
         page, received = fresh()
         seconds = run_all(page, url, "samp")
-        print(f"SAMP on the page: {seconds:.2f} s, bare gradient evaluations {bares['samp']:.2f} s")
+        print(f"SAMP on the page: {seconds:.2f} s, bare gradient evaluations {least:.2f} s")
         page.wait_for_timeout(6000)
         times = []
         for _ in range(REPEATS):
