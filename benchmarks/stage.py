@@ -136,9 +136,7 @@ def main() -> None:
     threads = Turns().threads
     torch.set_num_threads(threads)
     print(f"{threads} thread(s) for the networks, torch {torch.__version__}")
-    bares = {
-        name: statistics.median(bare(classifier, s) for _ in range(3)) for name, s in (("samp", SAMP), ("ig", LINE))
-    }
+    least = statistics.median(bare(classifier, SAMP) for _ in range(3))
     alone = {
         "samp": statistics.median(worker(classifier, SAMP) for _ in range(3)),
         "samp++": worker(classifier, SAMP_PP),
