@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from samp_core.baselines import BASELINES
 from samp_core.integrate import RULES
 from samp_core.methods import METHODS, Settings, make_method
-from ui import state
+from ui import kept, state
 from ui.sidebar import Question
 
 OFF = 0.0  # a select slider takes None for "nothing chosen"
@@ -22,17 +24,7 @@ WAYS = {
     "deletion only": ("deletion",),
     "insertion only": ("insertion",),
 }
-KNOBS = ("steps", "momentum", "ic_tolerance", "ways", "deletion_baseline", "insertion_baseline", "accumulation")
-
-
-def _apply_defaults() -> None:
-    """Set every knob to the chosen method's published settings."""
-    defaults = METHODS[st.session_state["method"]].defaults
-    ways = next(name for name, directions in WAYS.items() if directions == defaults.directions)
-    values = {k: getattr(defaults, k) for k in KNOBS if k != "ways"}
-    values |= {"ways": ways, "ic_tolerance": defaults.ic_tolerance or OFF}
-    for knob, value in values.items():
-        st.session_state[f"knob-{knob}"] = value
+_METHOD = kept.Choice("method", "samp++", list(SHORT))
 
 
 def tolerance_words(value: float) -> str:
@@ -40,55 +32,81 @@ def tolerance_words(value: float) -> str:
     return "off" if value == OFF else f"1/{round(1 / value)}"
 
 
+def rule_choice(name: str, default: str) -> kept.Choice[str]:
+    """Return the choice of an accumulation rule."""
+    return kept.Choice(name, default, list(RULES))
+
+
+def choose_rule(rule: kept.Choice[str], key: str, **more: str) -> str:
+    """Show the choice of an accumulation rule by short names, and what the chosen one does beneath."""
+    chosen = rule.selectbox("Adding up", key=key, format_func=lambda r: RULES[r].split(":")[0], **more)
+    st.caption(RULES[chosen])
+    return chosen
+
+
+def _knobs(name: str) -> dict[str, Any]:
+    """Return the knobs of a method, by the setting that they turn, with its published values as defaults."""
+    method = METHODS[name]
+    published = method.defaults
+    ways = next(way for way, directions in WAYS.items() if directions == published.directions)
+    return {
+        "steps": kept.Number("steps", published.steps or 14, 4, 112 if method.is_search else 200),
+        "momentum": kept.Number("momentum", published.momentum, 0.0, 0.95, 0.05),
+        "ic_tolerance": kept.Choice("tolerance", published.ic_tolerance or OFF, TOLERANCES, tolerance_words),
+        "ways": kept.Choice("directions", ways, list(WAYS), lambda way: way.split()[0]),
+        "deletion_baseline": kept.Choice("end", published.deletion_baseline, list(BASELINES)),
+        "insertion_baseline": kept.Choice("start", published.insertion_baseline, list(BASELINES)),
+        "accumulation": rule_choice("adding-up", published.accumulation),
+        "gauss_nodes": kept.Number("nodes", published.gauss_nodes, 2, 32),
+    }
+
+
 def controls(question: Question) -> Settings:
     """Show the knobs and return the settings they stand for."""
-    st.session_state.setdefault("method", "samp++")
-    if "knob-steps" not in st.session_state:
-        _apply_defaults()
-    name = st.segmented_control(
-        "Method", list(SHORT), format_func=SHORT.__getitem__, key="method", required=True,
-        on_change=_apply_defaults, persist_state="session", wrap=True,
+    name = _METHOD.segments(
+        "Method", key="method", format_func=SHORT.__getitem__, wrap=True,
+        resets=[knob.name for knob in _knobs(_METHOD.default).values()],
     )  # fmt: skip
-    method = METHODS[str(name)]
+    method, knobs = METHODS[name], _knobs(name)
     st.caption(method.summary)
     height, width = question.classifier.preprocessing.crop
+    momentum, tolerance = 0.0, OFF
     if method.is_search:
-        steps = st.slider(
-            "Steps", 4, 112, key="knob-steps", persist_state="session",
+        steps = knobs["steps"].slider(
+            "Steps", key="knob-steps",
             help="Into how many moves the pixels are shared out. Fewer pixels a move follow the network more closely "
             "and cost more. The paper takes 14 (3,584 pixels a move on photos of 224 x 224).",
         )  # fmt: skip
         st.caption(f"{math.ceil(height * width / steps):,} pixels move at a time")
-        momentum = st.slider(
-            "Momentum", 0.0, 0.95, step=0.05, key="knob-momentum", persist_state="session",
+        momentum = knobs["momentum"].slider(
+            "Momentum",
+            key="knob-momentum",
             help="How much of the last direction is kept. 0 is SAMP, the paper's SAMP++ keeps 0.5; more is steadier.",
-        )  # fmt: skip
-        tolerance = st.select_slider(
-            "IC tolerance", TOLERANCES, format_func=tolerance_words, key="knob-ic_tolerance", persist_state="session",
+        )
+        tolerance = knobs["ic_tolerance"].select_slider(
+            "IC tolerance", key="knob-ic_tolerance", format_func=tolerance_words,
             help="The infinitesimal constraint: the longest move, as a share of the whole way. Shorter moves predict "
             "the score's change better and cost more. The paper's SAMP++ takes 1/50.",
         )  # fmt: skip
     else:
-        steps = st.slider(
-            "Steps", 4, 200, key="knob-steps", persist_state="session",
-            help="Into how many equal moves the straight line is cut.",
-        )  # fmt: skip
-        momentum, tolerance = 0.0, OFF
-    rule = st.selectbox(
-        "Adding up", list(RULES), format_func=RULES.__getitem__, key="knob-accumulation", persist_state="session",
+        steps = knobs["steps"].slider(
+            "Steps", key="knob-steps", help="Into how many equal moves the straight line is cut."
+        )
+    rule = choose_rule(
+        knobs["accumulation"], key="knob-accumulation",
         help="How the moves become a map. The first three approximate the line integral of the gradient, better and "
         "dearer in this order. Isotonic deals out the score changes that were measured: its map always adds up, but it "
         "is no line integral.",
     )  # fmt: skip
-    nodes = 16
+    nodes = knobs["gauss_nodes"].default
     if rule == "gauss":
-        st.session_state.setdefault("knob-gauss_nodes", nodes)
-        nodes = st.slider(
-            "Gradients inside each move", 2, 32, key="knob-gauss_nodes", persist_state="session",
+        nodes = knobs["gauss_nodes"].slider(
+            "Gradients inside each move",
+            key="knob-gauss_nodes",
             help="Nodes of the Gauss-Legendre quadrature; the cost multiplies by about this number.",
-        )  # fmt: skip
-    ways, blank, start = _ends(method.is_search)
-    return replace(
+        )
+    ways, blank, start = _ends(knobs, method.is_search)
+    settings = replace(
         method.defaults,
         steps=steps,
         momentum=momentum,
@@ -102,29 +120,68 @@ def controls(question: Question) -> Settings:
         target=question.target,
         contrast=question.contrast,
     )
+    st.caption(changes([settings]))
+    return settings
 
 
-def _ends(is_search: bool) -> tuple[str, str, str]:
-    ways, blank = "insertion only", "zero"
+def _ends(knobs: dict[str, Any], is_search: bool) -> tuple[str, str, str]:
+    ways, blank = "insertion only", knobs["deletion_baseline"].default
     with st.expander("Where the paths start and end"):
         if is_search:
-            ways = st.radio(
-                "Directions", list(WAYS), key="knob-ways", persist_state="session",
+            ways = knobs["ways"].radio(
+                "Directions",
+                key="knob-ways",
                 help="Deletion walks from the photo to a blank image and lowers the score; insertion walks from a "
                 "blurred photo to the photo and raises it. The map is the sum of both.",
-            )  # fmt: skip
+            )
             if ways != "insertion only":
-                blank = st.selectbox(
-                    "Deletion ends at", list(BASELINES), format_func=BASELINES.__getitem__,
-                    key="knob-deletion_baseline", persist_state="session",
-                )  # fmt: skip
-        start = st.session_state["knob-insertion_baseline"]
+                blank = knobs["deletion_baseline"].selectbox(
+                    "Deletion ends at", key="knob-deletion_baseline", format_func=BASELINES.__getitem__
+                )
+        start = knobs["insertion_baseline"].value()
         if ways != "deletion only" or not is_search:
-            start = st.selectbox(
-                "Insertion starts at" if is_search else "The line starts at", list(BASELINES),
-                format_func=BASELINES.__getitem__, key="knob-insertion_baseline", persist_state="session",
+            start = knobs["insertion_baseline"].selectbox(
+                "Insertion starts at" if is_search else "The line starts at", key="knob-insertion_baseline",
+                format_func=BASELINES.__getitem__,
             )  # fmt: skip
-    return str(ways), str(blank), str(start)
+    return ways, blank, start
+
+
+_ASKED = {"score", "target", "contrast", "seed"}  # what is explained, and not how
+
+
+def changes(wanted: Sequence[Settings]) -> str:
+    """Say in which settings a choice differs from the published ones.
+
+    Args:
+        wanted: settings of one method or more; the explained score is no part of the comparison.
+    """
+    found = []
+    for settings in wanted:
+        method = METHODS[settings.method]
+        now, published = flat(settings), flat(method.defaults)
+        parts = [
+            f"{name.replace('_', ' ')} {_said(name, value)}, not {_said(name, published[name])}"
+            for name, value in now.items()
+            if value != published[name]
+        ]
+        if parts:
+            found.append(f"{method.title} ({'; '.join(parts)})")
+    return f"Not as published: {', '.join(found)}." if found else "All settings as published."
+
+
+def flat(settings: Settings) -> dict[str, Any]:
+    """Return everything that decides how a map is made, one level deep."""
+    values = settings.to_dict()
+    return {k: v for k, v in (values | values.pop("options")).items() if k not in _ASKED}
+
+
+def _said(name: str, value: Any) -> str:
+    if name == "ic_tolerance":
+        return tolerance_words(value or OFF)
+    if isinstance(value, str):
+        return f"`{value.replace('`', ' ')}`" if value else "empty"
+    return " and ".join(value) if isinstance(value, list) else f"{value:g}"
 
 
 def estimate(question: Question, settings: Settings) -> str:
@@ -144,17 +201,20 @@ def seconds_in_words(value: float) -> str:
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.1f} min"
 
 
-def start_with(method: str, **knobs: float | str) -> None:
+def start_with(method: str, **settings: float | str) -> None:
     """Choose a method for a page that leads to Explain.
 
     Args:
         method: one of ``SHORT``, with its published settings.
-        knobs: values of knobs by name (``KNOBS``) that are to differ; a tolerance is taken to the nearest on offer.
+        settings: values that are to differ, by the names of :class:`Settings`; a tolerance is taken to the nearest on
+            offer.
     """
-    st.session_state["method"] = method
-    _apply_defaults()
-    if "ic_tolerance" in knobs:
-        wanted = float(knobs["ic_tolerance"])
-        knobs["ic_tolerance"] = min(TOLERANCES, key=lambda offered: abs(offered - wanted))
-    for knob, value in knobs.items():
-        st.session_state[f"knob-{knob}"] = value
+    _METHOD.put(method)
+    knobs = _knobs(method)
+    for knob in knobs.values():
+        kept.put(knob.name, None)
+    if "ic_tolerance" in settings:
+        wanted = float(settings["ic_tolerance"])
+        settings["ic_tolerance"] = min(TOLERANCES, key=lambda offered: abs(offered - wanted))
+    for name, value in settings.items():
+        knobs[name].put(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from ui import kept
 from ui.controls import start_with
 from ui.learn import digits, greedy, trust, two
 from ui.learn.keys import arrow_keys
@@ -74,6 +75,6 @@ def lesson() -> None:
         )
         if st.button("Try it on a photo", key="learn-explain"):
             start_with(scene.method, **scene.settings())
-            # Named, though empty: Streamlit refuses to drop bound parameters by itself.
-            st.switch_page("pages/1_Explain.py", query_params={})
+            # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+            st.switch_page("pages/1_Explain.py", query_params=kept.link())
     arrow_keys()
