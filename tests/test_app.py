@@ -279,6 +279,56 @@ def test_a_run_that_nobody_watches_is_given_up(bundled, monkeypatch):
     assert job.steps < 5
 
 
+def linked(**words: str) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, word in words.items():
+        page.query_params[name.replace("_", "-")] = word
+    page = page.run().switch_page("pages/1_Explain.py").run()
+    assert_fine(page)
+    return page
+
+
+def test_a_link_sets_the_knobs_and_code_that_sets_them_later_wins():
+    page = linked(method="samp", momentum="0.3", tolerance="1/20", adding_up="isotonic", start="black")
+    assert page.segmented_control(key="method").value == "samp"
+    assert page.slider(key="knob-momentum").value == 0.3
+    assert page.select_slider(key="knob-ic_tolerance").value == 1 / 20
+    assert page.selectbox(key="knob-insertion_baseline").value == "black"
+    assert "Isotonic: the measured score changes, dealt out" in text(page)
+    for words in ("momentum 0.3, not 0", "ic tolerance 1/20, not off", "accumulation `isotonic`, not `paper`"):
+        assert words in text(page)
+    page.slider(key="knob-steps").set_value(20).run()
+    assert page.session_state["kept"]["steps"] == "20"
+    page.segmented_control(key="method").set_value("ig").run()
+    assert "All settings as published." in text(page)
+    assert page.slider(key="knob-steps").value == 50
+    assert page.session_state["kept"] == {"method": "ig"}
+    page.switch_page("app.py").run()
+    page.button(key="first-run").click().run()
+    assert page.segmented_control(key="method").value == "samp++"
+    assert page.slider(key="knob-steps").value == 14
+    page.session_state["job"].cancel()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"steps": "999"}, {"steps": "nan"}, {"steps": ""}, {"tolerance": "1/3"}, {"method": "![x](http://a.b/c)"},
+        {"photo": "nobody"}, {"class": "no such class"}, {"contrast": "off"},
+        {"contrast": "on", "against": "tiger cat"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_link_cannot_mean_is_left_out_with_a_word(words):
+    page = linked(**words)
+    (toast,) = page.toast
+    assert "is not possible here" in toast.value
+    assert "http" not in toast.value
+    assert "All settings as published." in text(page)
+    assert set(page.session_state["kept"]) <= {"contrast"}
+    assert page.slider(key="knob-steps").value == 14
+
+
 # -- Compare ----------------------------------------------------------------------------------------------------------
 
 

@@ -170,13 +170,11 @@ def starts(wanted: list[Settings]) -> list[str]:
 
 def estimate(question: Question, wanted: list[Settings], explanations: int = 1, forwards: int = 58) -> str:
     """Say what explaining and measuring will cost, before it begins; without more said, both curves are measured."""
-    count = explanations * sum(
+    count = sum(
         make_method(question.classifier, s).estimate(*question.classifier.preprocessing.crop).gradients for s in wanted
     )
-    passes = forwards * len(wanted)
     # A forward pass takes a little less than half a gradient evaluation.
-    seconds = (count + 0.45 * passes) * state.seconds_per_gradient(question.network)
+    count = count * explanations + round(0.45 * forwards * len(wanted))
     return (
-        f"about **{seconds_in_words(seconds)}** for {len(wanted)} methods "
-        f":gray[({count:,} gradient evaluations for the maps, {passes:,} forward passes for the numbers)]"
+        f"about **{seconds_in_words(count * state.seconds_per_gradient(question.network))}** for {len(wanted)} methods"
     )

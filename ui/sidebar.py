@@ -70,7 +70,7 @@ def _thumbnails() -> str:
 
 def _photo() -> Photo:
     st.subheader("Photo", anchor=False)
-    gone = _follow_link()
+    gone = _keep_step()
     before = state.photo().fingerprint
     source = st.segmented_control(
         "Where from", ["Samples", "Upload", "Camera"], default="Upload" if gone else "Samples", required=True,
@@ -101,7 +101,7 @@ def _photo() -> Photo:
 def choose(photo: Photo) -> None:
     """Make a photo the session's, and part of its link; the class to explain is again the network's first choice."""
     word = _in_link(photo)
-    st.session_state["photo"] = photo
+    st.session_state["photo"], st.session_state["photo_in_link"] = photo, word
     if word not in (None, *SAMPLES):
         uploads: dict[str, Photo] = st.session_state.setdefault("uploads", {})
         uploads[word] = photo
@@ -121,11 +121,14 @@ def _in_link(photo: Photo) -> str | None:
     return f"{photo.name[-40:]}~{photo.fingerprint[:8]}"
 
 
-def _follow_link() -> str | None:
-    """Take the photo that the link names; return the name of one that is gone."""
-    wanted = kept.text("photo")
-    if wanted == _in_link(state.photo()):
+def _keep_step() -> str | None:
+    """Keep photo and link in step, whichever was changed; return the name of a photo that is gone."""
+    wanted, photo = kept.text("photo"), st.session_state.get("photo")
+    if photo is not None and wanted == st.session_state.get("photo_in_link"):
+        if wanted != _in_link(photo):
+            choose(photo)
         return None
+    st.session_state["photo_in_link"] = wanted
     uploads = st.session_state.get("uploads", {})
     if wanted is None or wanted in SAMPLES:
         st.session_state["photo"] = Photo.sample(wanted or state.SAMPLE)

@@ -54,7 +54,7 @@ def lesson() -> None:
         st.session_state["scene"] = linked if linked in titles else SCENES[0].slug
     with st.container(horizontal=True, vertical_alignment="center"):
         slug = st.segmented_control(
-            "Scene", list(titles), format_func=titles.__getitem__, key="scene", required=True,
+            "Scene", list(titles), default=SCENES[0].slug, format_func=titles.__getitem__, key="scene", required=True,
             label_visibility="collapsed", wrap=True, persist_state="session",
         )  # fmt: skip
         st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
