@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import state
+from ui import kept, state
 from ui.frame import PAGES, ROOT, frame
-from ui.stage.lanes import START, stage
+from ui.sidebar import choose
+from ui.stage.lanes import START, put_on_stage
 
 DOORS = {
     "pages/1_Explain.py": "One photo of yours, one class, one method: turn the knobs and watch the path being walked.",
@@ -25,11 +26,12 @@ st.html(
 )
 with st.container(horizontal=True):
     if st.button("Watch it on a photo", type="primary", key="first-run"):
-        st.session_state["photo"] = state.Photo.sample("coffee")
-        stage().open(*START, start=True)
-        st.switch_page("pages/1_Explain.py")
+        choose(state.Photo.sample("coffee"))
+        st.session_state["photo_source"] = "Samples"
+        put_on_stage(*START, start=True)
+        st.switch_page("pages/1_Explain.py", query_params=kept.link())
     if st.button("Start the lesson", key="first-lesson"):
-        st.switch_page("pages/4_Learn.py")
+        st.switch_page("pages/4_Learn.py", query_params=kept.link())
 st.image(
     ROOT / "assets" / "two_paths.webp",
     caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
@@ -39,6 +41,6 @@ st.image(
 )
 with st.container(key="doors"):
     for column, (page, words) in zip(st.columns(4), DOORS.items(), strict=True):
-        column.page_link(page, label=f"**{PAGES[page]}**")
+        column.page_link(page, label=f"**{PAGES[page]}**", query_params=kept.link())
         column.caption(words)
 state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read

@@ -70,12 +70,9 @@ def wait_for_all(page: Page) -> None:
 
 def run_all(page: Page, url: str, *lanes: str) -> float:
     """Open lanes in a fresh page, run them, and return the seconds from the press to the end of the last."""
-    query = "&".join(f"lane={lane.replace('+', '%2B')}" for lane in lanes)
-    page.goto(f"{url}/Explain?photo=coffee&{query}")
+    query = ";".join(lanes).replace("+", "%2B").replace(";", "%3B")
+    page.goto(f"{url}/Explain?photo=coffee&lanes={query}")
     page.wait_for_function(f"{ONES}.length === {len(lanes)}", timeout=300_000)
-    page.get_by_test_id("stSidebar").get_by_role("button", name="Espresso").or_(
-        page.locator(".st-key-sample-coffee button")
-    ).first.click()
     page.wait_for_timeout(3000)
     began = time.perf_counter()
     page.get_by_role("button", name="Run").first.click()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import kept
 from ui.frame import frame
 from ui.many import many_photos
 from ui.one import one_photo
@@ -12,11 +13,9 @@ from ui.sidebar import sidebar
 frame("Metrics")
 question = sidebar()
 st.title("Metrics", anchor=False)
-st.session_state.setdefault("metrics-scope", "This photo")
-scope = st.segmented_control(
-    "Scope", ["This photo", "Many photos"], key="metrics-scope", required=True, persist_state="session",
-    label_visibility="collapsed",
-)  # fmt: skip
+scope = kept.Choice("scope", "This photo", ["This photo", "Many photos"], lambda s: s.split()[0].lower()).segments(
+    "Scope", key="metrics-scope", label_visibility="collapsed"
+)
 if scope == "This photo":
     one_photo(question)
 else:

@@ -275,8 +275,7 @@ def test_another_class_can_be_explained(explain):
 
 
 def upload(page: AppTest, name: str, content: bytes) -> AppTest:
-    page.session_state["photo_source"] = "Upload"
-    page.run()
+    page.segmented_control(key="photo_source").set_value("Upload").run()
     page.file_uploader(key="upload").upload(name, content, "image/png").run()
     return page
 
@@ -301,6 +300,8 @@ def test_an_upload_is_used_and_a_bad_one_changes_nothing(explain):
 
 def test_a_camera_picture_is_used(explain):
     explain.segmented_control(key="photo_source").set_value("Camera").run()
+    assert not explain.camera_input  # it is mounted, and switched on, only when asked for
+    explain.toggle(key="camera-on").set_value(True).run()
     picture = io.BytesIO()
     Image.effect_noise((320, 240), 60).save(picture, "JPEG")
     explain.camera_input(key="camera").upload("camera.jpg", picture.getvalue(), "image/jpeg").run()
@@ -336,6 +337,52 @@ def test_a_failing_run_says_why(bundled):
     run.wait(30)
     assert run.status == "failed"
     assert "no memory left" in run.error
+
+
+def linked(**words: str) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, word in words.items():
+        page.query_params[name.replace("_", "-")] = word
+    page = page.run().switch_page("pages/1_Explain.py").run()
+    assert_fine(page)
+    return page
+
+
+def test_a_link_opens_its_lanes_and_code_that_opens_others_later_wins():
+    page = linked(lanes="samp,momentum=0.3,ic=1/20,rule=isotonic;grad-cam")
+    lanes = page.session_state["stage"].lanes
+    assert [lane.settings.method for lane in lanes] == ["samp", "grad-cam"]
+    page.session_state["stage"].act(lanes[0].identity, "hand")
+    page.run()
+    assert knob(page, "slider", "momentum").value == 0.3
+    assert knob(page, "select_slider", "ic").value == 1 / 20
+    assert knob(page, "selectbox", "rule").value == "isotonic"
+    knob(page, "slider", "steps").set_value(20).run()
+    assert page.session_state["kept"]["lanes"] == "samp,steps=20,momentum=0.3,ic=1/20,rule=isotonic;grad-cam"
+    page.switch_page("app.py").run()
+    page.button(key="first-run").click().run()
+    assert [lane.settings.method for lane in page.session_state["stage"].lanes] == ["samp", "ig"]
+    assert "lanes" not in page.session_state["kept"]
+    for lane in page.session_state["stage"].lanes:
+        lane.run.cancel()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"lanes": "![x](http://a.b/c)"}, {"lanes": ""}, {"lanes": ";;;,"},
+        {"photo": "nobody"}, {"class": "no such class"}, {"contrast": "off"},
+        {"contrast": "on", "against": "tiger cat"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_link_cannot_mean_is_left_out_with_a_word(words):
+    page = linked(**words)
+    (toast,) = page.toast
+    assert "is not possible here" in toast.value
+    assert "http" not in toast.value
+    assert set(page.session_state["kept"]) <= {"contrast"}
+    assert knob(page, "slider", "steps").value == 14
 
 
 # -- Compare ----------------------------------------------------------------------------------------------------------
@@ -439,14 +486,12 @@ def test_one_or_all_can_be_cancelled(compare):
     assert [i.status for i in again.items] == ["cancelled", "cancelled", "cached"]
 
 
-def test_images_at_once_change_memory_and_not_what_is_remembered(compare):
+def test_images_at_once_are_part_of_what_a_map_is(compare):
     choose(compare, "smoothgrad", "edges")
     first = compare_to_the_end(compare)
     compare.select_slider(key="compare-batch").set_value(4).run()
-    again = compare_to_the_end(compare)
-    assert [i.status for i in again.items] == ["cached", "cached"]
-    compare.session_state["entries"].clear()
-    compare.session_state["queue"] = None
+    assert "differs from it" in text(compare)
+    assert "batch size 4, not 16" in text(compare)
     fresh = compare_to_the_end(compare)
     assert fresh.items[0].settings.batch_size == 4
     costs = [q.items[0].entry.explanation.cost for q in (first, fresh)]

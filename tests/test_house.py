@@ -13,7 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORE = sorted((ROOT / "samp_core").rglob("*.py"))
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
-EVERYTHING = [*CORE, *sorted((ROOT / "ui").rglob("*.py")), *PAGES]
+VIEW = [*sorted((ROOT / "ui").rglob("*.py")), *PAGES]
+EVERYTHING = [*CORE, *VIEW]
+PLACES = {"st", "st.sidebar", "left", "middle", "right", "first", "last", "column"}  # where Streamlit's widgets stand
+# Those that show nothing, or their minimum, without a default: its keyword and its place.
+DEFAULTS = {
+    "segmented_control": ("default", None), "pills": ("default", None), "multiselect": ("default", 2),
+    "slider": ("value", 3), "select_slider": ("value", 2), "number_input": ("value", 3),
+}  # fmt: skip
 CHAIN = [  # each may import from those before it
     *("allocator", "checkpoints", "images", "classifiers", "digits", "scores", "baselines", "paths", "integrate"),
     *("plane", "methods", "metrics", "learn", "render", "film", "runs", "compare", "benchmark", "__main__"),
@@ -140,3 +147,26 @@ def test_pages_hold_no_algorithm(path):
     tops = {module.split(".")[0] for module in imports(path)}
     assert tops & {"ui", "streamlit"}
     assert not tops & {"torch", "torchvision", "numpy", "scipy", "captum"}
+
+
+def _calls(path: Path) -> list[ast.Call]:
+    return [
+        node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+
+
+@pytest.mark.parametrize("path", VIEW, ids=name)
+def test_a_widget_has_its_own_default(path):
+    """What only session_state knows of a widget is lost on the way to another page that has it: see ui/kept.py."""
+    keys = {ast.unparse(k.value) for p in VIEW for call in _calls(p) for k in call.keywords if k.arg == "key"}
+    for call in _calls(path):
+        words = ast.unparse(call)
+        if call.func.attr == "setdefault" and ast.unparse(call.func.value).endswith("session_state"):
+            assert ast.unparse(call.args[0]) not in keys, f"{name(path)}: {words} is the key of a widget"
+        if call.func.attr not in DEFAULTS or not any(k.arg == "key" for k in call.keywords):
+            continue
+        if ast.unparse(call.func.value) not in PLACES:
+            continue  # of ui/kept.py, which gives the default
+        word, place = DEFAULTS[call.func.attr]
+        given = {k.arg for k in call.keywords}
+        assert word in given or (place is not None and len(call.args) > place), f"{name(path)}: {words} has no default"

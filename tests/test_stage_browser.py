@@ -20,7 +20,7 @@ RUN = "samp,steps=6", "ig,steps=8,start=blur"  # lanes that are quick
 
 
 def link(address: str, *lanes: str) -> str:
-    return f"{address}/Explain?" + "&".join(f"lane={lane}".replace("+", "%2B") for lane in lanes)
+    return f"{address}/Explain?lanes=" + ";".join(lanes).replace("+", "%2B").replace(";", "%3B")
 
 
 def lane(page: Page, n: int):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
-from samp_core.integrate import RULES
+from samp_core.baselines import BASELINES
 from samp_core.methods import METHODS, Method, Settings, make_method
-from ui import state
-from ui.controls import OFF, TOLERANCES, seconds_in_words, tolerance_words
+from ui import kept, state
+from ui.controls import OFF, TOLERANCES, changes, choose_rule, rule_choice, tolerance_words
 from ui.sidebar import Question
+from ui.words import seconds_in_words
 
 _FAST = ("samp", "ig", "grad-cam", "edges")
 _TABLE = (
@@ -31,23 +33,34 @@ def presets() -> dict[str, list[str]]:
     }
 
 
+_PRESETS = {"Path methods": "path", "Fast": "fast", "The paper's table": "paper", "All": "all"}
+_BATCH = kept.Choice("batch", 16, BATCHES)
+
+
+def _in_link(preset: str) -> str:
+    """Return what a preset is called in a link; one's own choice is a list of methods."""
+    if preset != MINE:
+        return _PRESETS[preset]
+    words = kept.text("methods")
+    if words is None or not set(words.split()) <= set(METHODS):
+        words = kept.text("mine")
+    return " ".join(presets()["Fast"]) if words is None else words
+
+
 def choice(question: Question) -> list[Settings]:
     """Show the presets, the picker and each method's settings; return the settings of the chosen methods."""
-    st.session_state.setdefault("compare-preset", "Path methods")
-    st.session_state.setdefault("compare-batch", 16)
     known = presets()
-    preset = st.segmented_control(
-        "Methods", [*known, MINE], key="compare-preset", required=True, persist_state="session", wrap=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
+    preset = kept.Choice("methods", "Path methods", [*known, MINE], _in_link).segments(
+        "Methods", key="compare-preset", wrap=True, label_visibility="collapsed"
+    )
     if preset == MINE:
-        st.session_state.setdefault("compare-mine", known["Fast"])
-        names = st.multiselect(
-            "Which methods", list(METHODS), format_func=lambda n: METHODS[n].title, key="compare-mine",
-            persist_state="session", label_visibility="collapsed", placeholder="Choose at least one method",
+        kept.put("mine", kept.text("methods"))  # to come back to after a look at a preset
+        names = kept.Several("methods", None, list(METHODS)).multiselect(
+            "Which methods", key="compare-mine", format_func=lambda n: METHODS[n].title, label_visibility="collapsed",
+            placeholder="Choose at least one method",
         )  # fmt: skip
     else:
-        names = known[str(preset)]
+        names = known[preset]
     with st.popover("Settings of each method", width="content"):
         if not names:
             st.caption("No method is chosen.")
@@ -55,80 +68,105 @@ def choice(question: Question) -> list[Settings]:
         name = st.selectbox(
             "Method", names, format_func=lambda n: METHODS[n].title, key="compare-which", persist_state="session"
         )
-        _knobs(METHODS[name])
+        _show(METHODS[name])
         st.divider()
-        st.select_slider(
-            "Images at once", BATCHES, key="compare-batch", persist_state="session",
-            help="How many images are sent through the network together. Bounds the memory, changes no result.",
+        _BATCH.select_slider(
+            "Images at once", key="compare-batch",
+            help="How many images are sent through the network together: more take more memory. The number also "
+            "changes how the network rounds, and a search can follow that to another map, so keep it for maps that are "
+            "to be compared.",
         )  # fmt: skip
     asked = {
         "score": question.score,
         "target": question.target,
         "contrast": question.contrast,
-        "batch_size": st.session_state["compare-batch"],
+        "batch_size": _BATCH.value(),
     }
-    return [replace(_settings(METHODS[n]), **asked) for n in names]
+    wanted = [replace(_settings(METHODS[n]), **asked) for n in names]
+    st.caption(" ".join((changes(wanted), *starts(wanted))))
+    return wanted
 
 
-def _key(method: Method, knob: str) -> str:
-    return f"compare-{method.name}-{knob}"
-
-
-def _defaults(method: Method) -> dict[str, float | str]:
-    values: dict[str, float | str] = {option.name: option.default for option in method.options}
-    if not method.has_path:
-        return values
-    values |= {"steps": method.defaults.steps or 14, "accumulation": method.defaults.accumulation}
-    if method.is_search:
-        values |= {"momentum": method.defaults.momentum, "ic_tolerance": method.defaults.ic_tolerance or OFF}
-    return values
+def _knobs(method: Method) -> dict[str, Any]:
+    """Return what can be set of a method, by name, with its published values as defaults."""
+    published = method.defaults
+    knobs: dict[str, Any] = {}
+    if method.has_path:
+        knobs["steps"] = kept.Number(f"{method.name}.steps", published.steps or 14, 4, 200)
+        if method.is_search:
+            knobs["momentum"] = kept.Number(f"{method.name}.momentum", published.momentum, 0.0, 0.95, 0.05)
+            knobs["ic_tolerance"] = kept.Choice(
+                f"{method.name}.tolerance", published.ic_tolerance or OFF, TOLERANCES, tolerance_words
+            )
+        knobs["accumulation"] = rule_choice(f"{method.name}.adding-up", published.accumulation)
+    for option in method.options:
+        name = f"{method.name}.{option.name}"
+        if option.choices:
+            knobs[option.name] = kept.Choice(name, option.default, option.choices)
+        elif isinstance(option.default, str):
+            knobs[option.name] = kept.Text(name, option.default)
+        else:
+            knobs[option.name] = kept.Number(name, option.default, option.low, option.high, option.step)
+    return knobs
 
 
 def _reset(method: Method) -> None:
-    for knob, value in _defaults(method).items():
-        st.session_state[_key(method, knob)] = value
+    for knob in _knobs(method).values():
+        kept.put(knob.name, None)
 
 
-def _knobs(method: Method) -> None:
-    """Show one method's settings; their values stay in the session."""
+def _show(method: Method) -> None:
+    """Show one method's settings."""
     st.caption(method.summary)
     if method.limits:
         st.caption(f"Limits: {method.limits}")
-    for knob, value in _defaults(method).items():
-        st.session_state.setdefault(_key(method, knob), value)
-    keep = {"persist_state": "session"}
-    if method.has_path:
-        st.slider("Steps", 4, 200, key=_key(method, "steps"), **keep)
-        if method.is_search:
-            st.slider("Momentum", 0.0, 0.95, step=0.05, key=_key(method, "momentum"), **keep)
-            st.select_slider(
-                "IC tolerance", TOLERANCES, format_func=tolerance_words, key=_key(method, "ic_tolerance"), **keep
-            )
-        st.selectbox("Adding up", list(RULES), format_func=RULES.__getitem__, key=_key(method, "accumulation"), **keep)
-    for option in method.options:
-        key = _key(method, option.name)
-        if option.choices:
-            st.selectbox(option.title, option.choices, key=key, help=option.help, **keep)
-        elif isinstance(option.default, str):
-            st.text_input(option.title, key=key, help=option.help, **keep)
+    knobs = _knobs(method)
+    options = {option.name: option for option in method.options}
+    for name, knob in knobs.items():
+        key = f"compare-{method.name}-{name}"
+        if name in options:
+            more = {"label": options[name].title, "help": options[name].help}
+            if isinstance(knob, kept.Choice):
+                knob.selectbox(key=key, **more)
+            elif isinstance(knob, kept.Text):
+                knob.text_input(key=key, **more)
+            else:
+                knob.slider(key=key, **more)
+        elif name == "ic_tolerance":
+            knob.select_slider("IC tolerance", key=key, format_func=tolerance_words)
+        elif name == "accumulation":
+            choose_rule(knob, key=key)
         else:
-            kind = type(option.default)
-            st.slider(
-                option.title, kind(option.low), kind(option.high), step=kind(option.step), key=key, help=option.help,
-                **keep,
-            )  # fmt: skip
-    if not _defaults(method):
-        st.caption("It has no settings.")
+            knob.slider(name.capitalize(), key=key)
+    if knobs:
+        st.button("Reset to published values", on_click=_reset, args=(method,), key=f"compare-{method.name}-reset")
     else:
-        st.button("Reset to published values", on_click=_reset, args=(method,), key=_key(method, "reset"))
+        st.caption("It has no settings.")
 
 
 def _settings(method: Method) -> Settings:
-    chosen = {knob: st.session_state.get(_key(method, knob), value) for knob, value in _defaults(method).items()}
+    chosen = {name: knob.value() for name, knob in _knobs(method).items()}
     options = {option.name: chosen.pop(option.name) for option in method.options}
     if "ic_tolerance" in chosen:
         chosen["ic_tolerance"] = chosen["ic_tolerance"] or None
     return replace(method.defaults, options=options, **chosen)
+
+
+def starts(wanted: list[Settings]) -> list[str]:
+    """Say it where the paths of a choice start at different images."""
+    places: dict[str, list[str]] = {}
+    for settings in wanted:
+        method = METHODS[settings.method]
+        if method.has_path:
+            place = BASELINES[settings.insertion_baseline] if method.has_baseline else "a first blur of its own"
+            places.setdefault(place, []).append(method.title)
+    if len(places) < 2:
+        return []
+    words = "; ".join(f"{', '.join(titles)}: {place}" for place, titles in places.items())
+    return [
+        f"As published, the insertion paths start at different images ({words}), so the maps differ by start as well "
+        "as by path."
+    ]
 
 
 def estimate(question: Question, wanted: list[Settings], explanations: int = 1, forwards: int = 58) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui import kept, state
 from ui.words import seconds_in_words
 from ui.work.worker import under_way
 
@@ -63,13 +64,37 @@ def frame(title: str) -> None:
         initial_sidebar_state="auto",
     )
     st.html(_STYLE)
+    kept.restore()
+    gone = _keep_trace(title)
+    kept.publish()
+    if gone:
+        st.info(
+            "The last result is gone: results do not outlive a reload, nor do they travel with a link. Its settings "
+            "are here; press the button again to compute it anew."
+        )
     with st.sidebar:
         st.html('<div class="brand"><span>SAMP</span> Studio</div>')
         with st.container(gap="small"):
             for path, name in PAGES.items():
-                st.page_link(path, label=f"**{name}**" if name == title else name, width="stretch")
+                st.page_link(
+                    path, label=f"**{name}**" if name == title else name, width="stretch", query_params=kept.link()
+                )
         if any(worker.page != title for worker in under_way()):
             st.fragment(_elsewhere, run_every=1.0)(title)
+
+
+def _keep_trace(title: str) -> bool:
+    """Note in the link which pages have a result; return whether this page had one that the session does not know."""
+    stage = st.session_state.get("stage")
+    results = {
+        "Explain": stage if stage is not None and stage.begun else None,
+        "Compare": state.queue(),
+        "Metrics": state.measuring(),
+    }
+    traces = kept.Several("result", [], [name.lower() for name in results])
+    noted = traces.value()
+    traces.put([*noted, *(n.lower() for n, result in results.items() if result is not None and n.lower() not in noted)])
+    return title.lower() in noted and results[title] is None
 
 
 def _elsewhere(title: str) -> None:

@@ -18,9 +18,9 @@ from samp_core.methods import Settings
 from samp_core.metrics import METRICS
 from ui.choice import choice
 from ui.comparison import COLOURS, PLAIN
-from ui.controls import seconds_in_words
 from ui.sidebar import UPLOADS, Question
 from ui.state import turns
+from ui.words import seconds_in_words
 from ui.work.turns import Turns
 from ui.work.worker import Abandoned, Worker
 
@@ -86,10 +86,10 @@ def many_photos(question: Question) -> None:
     polling = bench is not None and bench.active
     left, right = st.columns(2)
     with left:
-        st.session_state.setdefault("bench-source", "Folder")
         source = st.segmented_control(
-            "Photos", ["Folder", "Uploads"], key="bench-source", required=True, persist_state="session"
-        )
+            "Photos", ["Folder", "Uploads"], default="Folder", key="bench-source", required=True,
+            persist_state="session",
+        )  # fmt: skip
         if source == "Folder":
             folder = st.text_input(
                 "Folder", key="bench-folder", persist_state="session", placeholder="/home/me/photos",
@@ -100,10 +100,9 @@ def many_photos(question: Question) -> None:
             folder = ""
             uploads = st.file_uploader("Photos", UPLOADS, accept_multiple_files=True, key="bench-uploads") or []
     with right:
-        st.session_state.setdefault("bench-store", STORE)
         path = Path(
             st.text_input(
-                "File of results", key="bench-store", persist_state="session",
+                "File of results", STORE, key="bench-store", persist_state="session",
                 help="Written while measuring, and shown below. `python -m samp_core benchmark` writes the same "
                 "kind of file. If it exists, measuring goes on where it stopped.",
             ).strip()
@@ -111,10 +110,9 @@ def many_photos(question: Question) -> None:
         )  # fmt: skip
         limit = st.number_input("At most so many photos", 1, 100_000, 20, key="bench-limit", persist_state="session")
     wanted = choice(question)
-    st.session_state.setdefault("bench-metrics", list(DEFAULT))
     names = st.multiselect(
-        "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], format_func=lambda n: METRICS[n].title,
-        key="bench-metrics", persist_state="session",
+        "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], default=list(DEFAULT),
+        format_func=lambda n: METRICS[n].title, key="bench-metrics", persist_state="session",
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
         if polling and bench is not None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
-from ui import state
+from ui import kept, state
 from ui.choice import choice, estimate
 from ui.comparison import COLOURS, PLAIN
 from ui.evidence import evidence
@@ -24,11 +24,9 @@ _GRID = 24  # invisible points along each side, so that Plotly has something to 
 def one_photo(question: Question) -> None:
     """Show choices, progress, table, profile and evidence for the photo in hand."""
     wanted = choice(question)
-    st.session_state.setdefault("metrics-names", list(DEFAULT))
-    names = st.multiselect(
-        "Metrics", list(METRICS), format_func=lambda n: METRICS[n].title, key="metrics-names",
-        persist_state="session", placeholder="Choose at least one metric",
-    )  # fmt: skip
+    names = kept.Several("metrics", list(DEFAULT), list(METRICS)).multiselect(
+        "Metrics", key="metrics-names", format_func=lambda n: METRICS[n].title, placeholder="Choose at least one metric"
+    )
     with st.expander("What the metrics say"):
         for name in names or METRICS:
             st.markdown(f"**{METRICS[name].title}.** {METRICS[name].summary} :gray[{METRICS[name].citation}]")
@@ -68,15 +66,14 @@ def _estimate(question: Question, wanted: list[Settings], names: list[str]) -> s
 def _box(question: Question) -> tuple[float, float, float, float] | None:
     """Let the user draw a box on the photo, with the pointer or by sliders."""
     key = f"box-{question.photo.fingerprint[:12]}"
-    st.session_state.setdefault(f"{key}-x", (0, 100))
-    st.session_state.setdefault(f"{key}-y", (0, 100))
+    sides = {axis: kept.Range(f"box-{axis}", (0, 100), 0, 100) for axis in "xy"}
     photo = question.classifier.preprocessing.crop_image(question.photo.image).convert("RGB")
     width, height = photo.size
     left, right = st.columns([2, 3])
     with right:
         st.markdown("**Where should the map point?** Drag a box over the object, or set its sides here.")
-        across = st.slider("Left and right side, %", 0, 100, key=f"{key}-x", persist_state="session")
-        down = st.slider("Top and bottom side, %", 0, 100, key=f"{key}-y", persist_state="session")
+        across = sides["x"].slider("Left and right side, %", key=f"{key}-x")
+        down = sides["y"].slider("Top and bottom side, %", key=f"{key}-y")
     plot = go.Figure(go.Image(z=np.asarray(photo), hoverinfo="skip"))
     xs, ys = np.meshgrid(np.linspace(0, width - 1, _GRID), np.linspace(0, height - 1, _GRID))
     plot.add_trace(
@@ -98,9 +95,8 @@ def _box(question: Question) -> tuple[float, float, float, float] | None:
         boxes = st.session_state[f"{key}-plot"].selection.box
         if boxes:
             for axis, size in (("x", width), ("y", height)):
-                low, high = sorted(boxes[-1][axis])
-                sides = [min(100, max(0, round(100 * side / size))) for side in (low, high)]
-                st.session_state[f"{key}-{axis}"] = (sides[0], max(sides[0] + 1, sides[1]))
+                low, high = (min(100, max(0, round(100 * side / size))) for side in sorted(boxes[-1][axis]))
+                sides[axis].put((low, max(low + 1, high)))
 
     with left:
         st.plotly_chart(plot, config=PLAIN, key=f"{key}-plot", on_select=take, selection_mode=["box"])

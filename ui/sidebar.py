@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,12 +12,13 @@ import streamlit as st
 from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
 from samp_core.images import SAMPLES, ImageError
 from samp_core.methods import SCORES
-from ui import state
+from ui import kept, state
 from ui.pictures import data_uri
 from ui.state import Photo
 
 UPLOADS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 _OTHER = -1
+_KEPT_UPLOADS = 4  # photos of a session to which the browser's Back can return
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,76 @@ def _thumbnails() -> str:
 
 def _photo() -> Photo:
     st.subheader("Photo", anchor=False)
-    st.session_state.setdefault("photo_source", "Samples")
+    gone = _keep_step()
+    before = state.photo().fingerprint
     source = st.segmented_control(
-        "Where from", ["Samples", "Upload", "Camera"], required=True, key="photo_source",
-        label_visibility="collapsed", width="stretch", persist_state="session",
+        "Where from", ["Samples", "Upload", "Camera"], default="Upload" if gone else "Samples", required=True,
+        key="photo_source", label_visibility="collapsed", width="stretch", persist_state="session",
     )  # fmt: skip
-    if source == "Samples":
-        _gallery()
-    elif source == "Upload":
+    if source == "Upload":
         _receive(st.file_uploader("Upload a photo", UPLOADS, key="upload", label_visibility="collapsed"))
+    elif source == "Camera":
+        # Not kept: a camera is switched on here and now, by somebody who sees it.
+        if st.toggle("Use the camera", key="camera-on", help="Your browser asks first. Leaving the page ends it."):
+            _receive(st.camera_input("Take a photo", key="camera", label_visibility="collapsed"))
     else:
-        _receive(st.camera_input("Take a photo", key="camera", label_visibility="collapsed"))
+        _gallery()
     photo = state.photo()
+    if photo.fingerprint != before:
+        choose(photo)
+    elif gone:
+        st.warning(
+            f"The photo of this link, `{gone.replace('`', ' ')}`, was uploaded, and uploads do not outlive a reload. "
+            "Choose the file again; until then the cat stands in for it."
+        )
     if source != "Samples":
         st.image(photo.image, width=132, alt=f"the chosen photo, {photo.name}")
     st.caption(f"{photo.name}, {photo.image.width} x {photo.image.height} pixels")
     return photo
+
+
+def choose(photo: Photo) -> None:
+    """Make a photo the session's, and part of its link; the class to explain is again the network's first choice."""
+    word = _in_link(photo)
+    st.session_state["photo"], st.session_state["photo_in_link"] = photo, word
+    if word not in (None, *SAMPLES):
+        uploads: dict[str, Photo] = st.session_state.setdefault("uploads", {})
+        uploads[word] = photo
+        while len(uploads) > _KEPT_UPLOADS:
+            del uploads[next(iter(uploads))]
+    if word != kept.text("photo"):
+        kept.put("photo", word)
+        for name in ("class", "against"):
+            kept.put(name, None)
+
+
+def _in_link(photo: Photo) -> str | None:
+    """Return what a photo is called in a link: a sample by its name, an upload with a short fingerprint."""
+    stem = photo.name.rpartition(".")[0]
+    if stem in SAMPLES and Photo.sample(stem).fingerprint == photo.fingerprint:
+        return None if stem == state.SAMPLE else stem
+    return f"{photo.name[-40:]}~{photo.fingerprint[:8]}"
+
+
+def _keep_step() -> str | None:
+    """Keep photo and link in step, whichever was changed; return the name of a photo that is gone."""
+    wanted, photo = kept.text("photo"), st.session_state.get("photo")
+    if photo is not None and wanted == st.session_state.get("photo_in_link"):
+        if wanted != _in_link(photo):
+            choose(photo)
+        return None
+    st.session_state["photo_in_link"] = wanted
+    uploads = st.session_state.get("uploads", {})
+    if wanted is None or wanted in SAMPLES:
+        st.session_state["photo"] = Photo.sample(wanted or state.SAMPLE)
+    elif wanted in uploads:
+        st.session_state["photo"] = uploads[wanted]
+    elif re.fullmatch(r".+~[0-9a-f]{8}", wanted):
+        st.session_state["photo"] = None
+        return wanted.rpartition("~")[0]
+    else:
+        kept.reject("photo")
+    return None
 
 
 def _gallery() -> None:
@@ -100,7 +157,7 @@ def _gallery() -> None:
 
 
 def _choose_sample(name: str) -> None:
-    st.session_state["photo"] = Photo.sample(name)
+    choose(Photo.sample(name))
 
 
 def _receive(file: object) -> None:
@@ -122,12 +179,12 @@ def _receive(file: object) -> None:
 def _network() -> str:
     st.subheader("Network", anchor=False)
     infos = {info.name: info for info in AVAILABLE}
-    name = st.selectbox(
-        "Network", list(infos), key="network", label_visibility="collapsed", persist_state="session",
+    name = kept.Choice("network", state.BUNDLED, list(infos)).selectbox(
+        "Network", key="network", label_visibility="collapsed", resets=("class", "against"),
         format_func=lambda n: infos[n].title + ("" if is_on_disk(n) else f" ({infos[n].megabytes:.0f} MB to fetch)"),
     )  # fmt: skip
     if is_on_disk(name):
-        return str(name)
+        return name
     st.info(
         f"{infos[name].title} is not on this machine. Its weights, {infos[name].megabytes:.0f} MB, come from "
         "download.pytorch.org, and only if you ask for them. Until then the bundled network stays in use."
@@ -145,33 +202,39 @@ def _network() -> str:
 def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
     st.subheader("Class to explain", anchor=False)
     top = state.predictions(name, photo.fingerprint, photo.image)
-    words = {p.index: f"{p.label} :gray[{100 * p.probability:.1f} %]" for p in top}
-    words[_OTHER] = "another class"
+    first = [p.index for p in top]
+    count = Counter(classifier.labels)
+
+    def word(c: int) -> str:
+        label = classifier.label(c)
+        return label if count[label] == 1 else f"{label} {c}"
+
+    classes = kept.Choice("class", first[0], range(len(classifier.labels)), word)
+    target = classes.value()
+    other = target if target not in first else next((c for c in classes.options if c not in first), target)
+    captions = {p.index: f"{p.label} :gray[{100 * p.probability:.1f} %]" for p in top} | {_OTHER: "another class"}
     scope = f"{name}-{photo.fingerprint[:12]}"
-    chosen = st.radio(
-        "Class", list(words), format_func=words.__getitem__, key=f"class-{scope}", label_visibility="collapsed",
-        persist_state="session",
+    chosen = kept.Choice("class", first[0], list(captions), lambda c: word(other if c == _OTHER else c)).radio(
+        "Class", key=f"class-{scope}", format_func=captions.__getitem__, label_visibility="collapsed",
+        resets=("against",),
     )  # fmt: skip
-    classes = range(len(classifier.labels))
-    target = chosen
     if chosen == _OTHER:
-        target = st.selectbox(
-            "Which class", classes, format_func=classifier.label, key=f"other-{scope}", persist_state="session"
+        chosen = classes.selectbox(
+            "Which class", key=f"other-{scope}", format_func=classifier.label, resets=("against",)
         )
     contrast = None
-    if st.toggle(
-        "rather than another class", key="contrast", persist_state="session",
+    score = "logit"
+    if kept.Flag("contrast").toggle(
+        "rather than another class", key="contrast",
         help="Explains the difference of the two classes' logits: why this class and not that one.",
     ):  # fmt: skip
-        rivals = [p.index for p in top if p.index != target] + [c for c in classes if c != target]
-        contrast = st.selectbox(
-            "Rather than", list(dict.fromkeys(rivals)), format_func=classifier.label, key=f"rival-{scope}-{target}",
-            persist_state="session",
-        )  # fmt: skip
-        score = "logit"
+        rivals = list(dict.fromkeys(c for c in (*first, *classes.options) if c != chosen))
+        contrast = kept.Choice("against", rivals[0], rivals, word).selectbox(
+            "Rather than", key=f"rival-{scope}-{chosen}", format_func=classifier.label
+        )
     else:
-        score = st.selectbox(
-            "Explained score", list(SCORES), format_func=SCORES.__getitem__, key="score", persist_state="session",
+        score = kept.Choice("score", "logit", list(SCORES)).selectbox(
+            "Explained score", key="score", format_func=SCORES.__getitem__,
             help="The paper explains the logit. Probabilities saturate: near 100 % their gradient vanishes.",
         )  # fmt: skip
-    return Question(photo, name, classifier, int(target), contrast, str(score))
+    return Question(photo, name, classifier, chosen, contrast, score)

@@ -21,6 +21,7 @@ from ui.queue import Item, Measuring, Queue
 from ui.work.turns import QUESTION, Turns
 
 BUNDLED = "efficientnet_lite0"
+SAMPLE = "chelsea"  # the photo of a new session
 KEPT_ENTRIES = 60  # maps of comparisons kept in a session
 
 
@@ -110,13 +111,13 @@ def predictions(network_name: str, fingerprint: str, _image: Image.Image, k: int
 
 def photo() -> Photo:
     """Return the session's photo; the cat until somebody chooses another."""
-    return st.session_state.setdefault("photo", Photo.sample("chelsea"))
+    chosen: Photo | None = st.session_state.get("photo")
+    return Photo.sample(SAMPLE) if chosen is None else chosen
 
 
 def run_key(network_name: str, of: Photo, settings: Settings) -> str:
     """Return what identifies a result: photo, network and every setting that makes a difference to it."""
     values = settings.to_dict()
-    del values["batch_size"]
     if settings.accumulation != "gauss":
         del values["gauss_nodes"]
     return f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from ui import kept
 from ui.learn import digits, greedy, trust, two
 from ui.learn.keys import arrow_keys
 from ui.learn.look import KEPT
@@ -53,7 +54,7 @@ def lesson() -> None:
         st.session_state["scene"] = linked if linked in titles else SCENES[0].slug
     with st.container(horizontal=True, vertical_alignment="center"):
         slug = st.segmented_control(
-            "Scene", list(titles), format_func=titles.__getitem__, key="scene", required=True,
+            "Scene", list(titles), default=SCENES[0].slug, format_func=titles.__getitem__, key="scene", required=True,
             label_visibility="collapsed", wrap=True, persist_state="session",
         )  # fmt: skip
         st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
@@ -74,6 +75,6 @@ def lesson() -> None:
         )
         if st.button("Try it on a photo", key="learn-explain"):
             open_with(scene.method, **scene.settings())
-            # Named, though empty: Streamlit refuses to drop bound parameters by itself.
-            st.switch_page("pages/1_Explain.py", query_params={})
+            # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+            st.switch_page("pages/1_Explain.py", query_params=kept.link())
     arrow_keys()

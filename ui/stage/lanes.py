@@ -17,9 +17,9 @@ from samp_core.methods import METHODS, DirectRun, Estimate, Explanation, PathRun
 from samp_core.paths import Step
 from samp_core.runs import begin
 from samp_core.scores import PathError
-from ui import state
+from ui import kept, state
 from ui.sidebar import Question
-from ui.stage.link import WAYS
+from ui.stage.link import WAYS, to_text
 from ui.state import Photo
 from ui.work.turns import Turns
 from ui.work.worker import Worker
@@ -308,6 +308,13 @@ def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
     return estimate, estimate.gradients * state.seconds_per_gradient(question.network)
 
 
+def put_on_stage(*settings: Settings, start: bool = False) -> None:
+    """Open lanes in place of what is on the stage, for pages that lead to it; ``start`` them when it is shown."""
+    own = stage()
+    own.open(*settings, start=start)
+    keep_link(own)
+
+
 def open_with(method: str, **knobs: Any) -> None:
     """Put a method beside the straight line, with these knobs where they differ from the published ones.
 
@@ -319,7 +326,14 @@ def open_with(method: str, **knobs: Any) -> None:
         knobs["directions"] = WAYS[knobs.pop("ways")]
     if "ic_tolerance" in knobs:
         knobs["ic_tolerance"] = knobs["ic_tolerance"] or None
-    stage().open(replace(METHODS[method].defaults, **knobs), START[1])
+    put_on_stage(replace(METHODS[method].defaults, **knobs), START[1])
+
+
+def keep_link(own: Stage) -> None:
+    """Keep the lanes for the page's address; those that a new session has need no mention."""
+    text = ";".join(to_text(lane.settings) for lane in own.lanes)
+    kept.put("lanes", None if text == ";".join(to_text(settings) for settings in START) else text)
+    st.session_state["stage-link"] = kept.text("lanes")
 
 
 def stage() -> Stage:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from samp_core.runs import describe
-from ui import state
+from ui import kept, state
 from ui.result import result
 from ui.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
-from ui.stage.lanes import START, LaneRun, Stage, stage
-from ui.stage.link import from_text, to_text
+from ui.stage.lanes import START, LaneRun, Stage, keep_link, stage
+from ui.stage.link import from_text
 from ui.stage.player import feed, player
 from ui.stage.relief import relief
 from ui.stage.scene import Ledger, scene
@@ -26,27 +26,27 @@ def show(question: Question) -> None:
     """Show the stage for a photo, network and class."""
     own = _stage()
     knobs(own, question)
-    _write_link(own)
+    keep_link(own)
+    kept.publish()
     own.fill(question)
     _draw(own, question)
     _results(own)
 
 
 def _stage() -> Stage:
-    """Return the session's stage; a new session's is what the address says."""
-    new = "stage" not in st.session_state
-    own = stage()
-    if new and (lanes := [lane for text in st.query_params.get_all("lane") if (lane := from_text(text)) is not None]):
-        own.open(*lanes)
+    """Return the session's stage, with the lanes that the address asks for if that is newer."""
+    own, text = stage(), kept.text("lanes")
+    if text == st.session_state.get("stage-link"):
+        return own
+    lanes = [from_text(part) for part in (text or "").split(";")]
+    known = [lane for lane in lanes if lane is not None]
+    if text is None:
+        known = list(START)
+    elif not known:
+        kept.reject("lanes")
+        return own
+    own.open(*known)
     return own
-
-
-def _write_link(own: Stage) -> None:
-    lanes = [to_text(lane.settings) for lane in own.lanes]
-    if lanes == [to_text(settings) for settings in START]:
-        lanes = []
-    if st.query_params.get_all("lane") != lanes:
-        st.query_params["lane"] = lanes
 
 
 def _draw(own: Stage, question: Question) -> None:

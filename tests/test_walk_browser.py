@@ -1,0 +1,279 @@
+"""Walking through the app in a real browser, cold: every way from page to page, links, reloads, Back, the camera."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from samp_core.images import load_sample
+from tests.test_browser import LONG, ROOT, browser, pytestmark, serve  # noqa: F401
+from ui.frame import PAGES
+
+NAMES = tuple(PAGES.values())
+_CAMERA = (
+    "window.cameras = 0; navigator.mediaDevices.getUserMedia = () => { window.cameras += 1; return Promise.reject(); }"
+)
+# Every widget with what it shows, by its key.
+_WIDGETS = """() => Object.fromEntries(
+    [...document.querySelectorAll('[data-testid=stElementContainer][class*="st-key-"]')].filter(
+        (e) => !e.querySelector('.stPlotlyChart')
+    ).map((e) => [
+        e.className.match(/st-key-\\S+/)[0],
+        [e.innerText.trim(), ...[...e.querySelectorAll('input, [aria-checked]')].map((i) =>
+            i.type === 'checkbox' || i.type === 'radio' ? i.checked : i.getAttribute('aria-checked') ?? i.value)],
+    ]))"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    """Serve the app; nothing but its greeting may stand in its log at the end."""
+    log = tmp_path_factory.mktemp("walk") / "log"
+    with serve(ROOT / "app.py", log) as url:
+        yield url
+    assert not re.search("warning|error|exception", log.read_text(), re.IGNORECASE), log.read_text()
+
+
+@contextmanager
+def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
+    """Open a session that nobody has touched."""
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    context.add_init_script(_CAMERA)
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    if url:
+        page.goto(url, wait_until="commit")
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+def settle(page: Page, name: str) -> None:
+    """Wait until a page is there and at rest, with nothing raised."""
+    rest(page, name)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def rest(page: Page, name: str) -> None:
+    expect(page).to_have_title(f"{name} - SAMP Studio", timeout=LONG)
+    for _ in range(2):
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=LONG)
+        page.wait_for_timeout(120)
+
+
+def follow(page: Page, name: str) -> None:
+    page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True).click()
+
+
+def address_of(url: str, name: str) -> str:
+    return url if name == "Home" else f"{url}/{name}"
+
+
+def query(page: Page) -> str:
+    return page.url.partition("?")[2]
+
+
+def test_every_way_from_page_to_page_leaves_every_setting_as_published(browser, server):
+    cold: dict[str, dict[str, Any]] = {}
+    found: list[str] = []
+
+    def look(page: Page, name: str, way: str) -> None:
+        rest(page, name)
+        if page.get_by_test_id("stException").count():
+            found.append(f"{way}: {page.get_by_test_id('stException').first.inner_text()}")
+        if page.evaluate("window.cameras"):
+            found.append(f"{way}: the camera was switched on")
+        if name in ("Compare", "Metrics") and not page.get_by_text("All settings as published.").count():
+            found.append(f"{way}: the settings are not as published")
+        widgets = page.evaluate(_WIDGETS)
+        expected = cold.setdefault(name, widgets)
+        found.extend(
+            f"{way}: {key} shows {widgets.get(key)}, a new session {expected.get(key)}"
+            for key in sorted(widgets.keys() | expected.keys())
+            if widgets.get(key) != expected.get(key)
+        )
+
+    def walk(pages: list[Page], start: str) -> None:
+        ends = [name for name in NAMES if name != start]
+        for page in pages:
+            page.goto(address_of(server, start), wait_until="commit")
+        for page in pages:
+            look(page, start, start)
+        for page, end in zip(pages, ends, strict=True):
+            follow(page, end)
+        for page, end in zip(pages, ends, strict=True):
+            look(page, end, f"{start}, {end}")
+            page.keyboard.press("r")  # one more run of the script
+        for page, end in zip(pages, ends, strict=True):
+            page.wait_for_timeout(100)
+            look(page, end, f"{start}, {end}, again")
+            assert query(page) in ("", "scene=paths")
+
+    for start in NAMES:
+        with visit(browser) as one, visit(browser) as two, visit(browser) as three, visit(browser) as four:
+            walk([one, two, three, four], start)
+    assert not found, "\n".join(found)
+    assert all(cold[name] for name in NAMES)
+
+
+def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, server):
+    link = "photo=coffee&class=cup&score=probability&methods=samp+ig&samp.momentum=0.3&samp.tolerance=1%2F20"
+    link += "&metrics=gap+concentration"
+    with visit(browser, f"{server}/Compare?{link}") as page:
+
+        def holds(name: str) -> None:
+            settle(page, name)
+            assert {part for part in query(page).split("&") if "scene" not in part} == set(link.split("&"))
+            if name in ("Home", "Learn"):
+                return
+            bar = page.get_by_test_id("stSidebar")
+            expect(bar.get_by_text("coffee.png, 600 x 400 pixels")).to_be_attached()
+            expect(bar.get_by_role("radio", name=re.compile("^cup"))).to_be_checked()
+            expect(bar.get_by_role("combobox", name="Explained score")).to_have_value("Probability")
+            if name != "Explain":
+                expect(
+                    page.get_by_text("Not as published: SAMP (momentum 0.3, not 0; ic tolerance 1/20, not off).")
+                ).to_be_visible()
+                expect(page.get_by_text("insertion paths start at different images")).to_be_visible()
+                expect(page.locator(".st-key-compare-mine")).to_contain_text("Integrated Gradients")
+            if name == "Metrics":
+                expect(page.locator(".st-key-metrics-names")).to_contain_text("Concentration")
+
+        holds("Compare")
+        for name in ("Metrics", "Explain", "Learn", "Home", "Compare"):
+            follow(page, name)
+            holds(name)
+        page.reload()
+        holds("Compare")
+        follow(page, "Home")
+        holds("Home")
+        page.get_by_role("button", name="Start the lesson").click()
+        settle(page, "Learn")
+        page.get_by_role("button", name="Next", exact=True).click()
+        expect(page.get_by_role("heading", name="Which path should we prefer?")).to_be_visible()
+        page.locator(".st-key-toy-ic input[type=range]").press("Home")  # a setting that Streamlit itself binds
+        expect(page).to_have_url(re.compile("toy-ic"))
+        settle(page, "Learn")
+        page.get_by_role("button", name="Try it on a photo").click()
+        settle(page, "Explain")
+        assert "photo=coffee" in query(page)
+        assert "toy-ic" not in query(page)
+        follow(page, "Metrics")
+        settle(page, "Metrics")
+        expect(page.get_by_text("Not as published: SAMP (momentum 0.3")).to_be_visible()
+
+
+def test_a_bad_link_is_a_word_and_no_more(browser, server):
+    bad = (
+        "photo=nobody&class=%3Cb%3E&network=x&methods=samp+none&samp.steps=nan&ig.steps=9999&metrics=x&box-x=1&result=y"
+    )
+    for name in ("Compare", "Metrics"):
+        with visit(browser, f"{server}/{name}?{bad}&foreign=1") as page:
+            settle(page, name)
+            expect(page.get_by_text("is not possible here").first).to_be_visible()
+            expect(page.get_by_text("All settings as published.")).to_be_visible()
+            expect(page.get_by_text("chelsea.png, 451 x 300 pixels")).to_be_attached()
+            page.keyboard.press("r")
+            page.wait_for_timeout(100)
+            settle(page, name)
+            assert "foreign=1" in query(page)  # which is none of ours
+            assert not {"photo", "class", "network", "methods"} & set(re.findall(r"(\w+)=", query(page)))
+
+
+def test_back_and_forward_take_back_and_redo_what_was_set(browser, server):
+    with visit(browser, f"{server}/Compare") as page:
+        settle(page, "Compare")
+        page.get_by_role("button", name="Coffee").click()
+        expect(page).to_have_url(re.compile("photo=coffee"))
+        settle(page, "Compare")
+        follow(page, "Metrics")
+        settle(page, "Metrics")
+        page.go_back()
+        settle(page, "Compare")
+        expect(page.get_by_text("coffee.png, 600 x 400 pixels")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_text("chelsea.png, 451 x 300 pixels")).to_be_visible()
+        settle(page, "Compare")
+        assert not query(page)
+        page.go_forward()
+        expect(page.get_by_text("coffee.png, 600 x 400 pixels")).to_be_visible()
+        assert query(page) == "photo=coffee"
+
+
+def test_an_upload_and_a_result_that_a_reload_loses_are_said_to_be_lost(browser, server, tmp_path):
+    photo = tmp_path / "my cup.png"
+    load_sample("coffee").rotate(90).save(photo)
+    with visit(browser, f"{server}/Compare?methods=gradient") as page:
+        settle(page, "Compare")
+
+        def upload() -> None:
+            page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
+            expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
+
+        gone, lost = page.get_by_text("uploads do not outlive a reload"), page.get_by_text("The last result is gone")
+        page.get_by_role("radio", name="Upload").click()
+        upload()
+        settle(page, "Compare")
+        page.get_by_test_id("stSidebar").get_by_role("radio").nth(4).check(force=True)
+        expect(page).to_have_url(re.compile(r"photo=my\+cup\.png~[0-9a-f]{8}.*class=|class=.*photo=my\+cup\.png~"))
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_role("tab", name="Export")).to_be_visible(timeout=LONG)
+        settle(page, "Compare")
+        follow(page, "Metrics")
+        settle(page, "Metrics")
+        expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
+        follow(page, "Compare")
+        settle(page, "Compare")
+        expect(page.get_by_role("tab", name="Export")).to_be_visible()
+        expect(lost).to_have_count(0)
+        asked = query(page)
+
+        page.reload()
+        settle(page, "Compare")
+        expect(gone).to_be_visible()
+        expect(page.get_by_test_id("stAlert").filter(has_text="my cup.png")).to_be_visible()
+        expect(lost).to_be_visible()
+        assert query(page) == asked
+        upload()
+        expect(gone).to_have_count(0)
+        settle(page, "Compare")
+        assert query(page) == asked  # the class, too
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(lost).to_have_count(0)
+        expect(page.get_by_role("tab", name="Export")).to_be_visible(timeout=LONG)
+
+
+def test_the_camera_is_switched_on_by_its_tab_and_a_switch_and_by_nothing_else(browser, server):
+    with visit(browser, f"{server}/Compare", width=390) as page:
+        settle(page, "Compare")
+        page.get_by_test_id("stExpandSidebarButton").click()
+        page.get_by_role("radio", name="Camera").click()
+        switch = page.get_by_role("switch", name="Use the camera").or_(
+            page.get_by_role("checkbox", name="Use the camera")
+        )
+        expect(switch).to_be_attached()
+        settle(page, "Compare")
+        assert page.evaluate("window.cameras") == 0
+        page.get_by_text("Use the camera").click()
+        page.wait_for_function("window.cameras > 0")
+        follow(page, "Metrics")
+        settle(page, "Metrics")
+        before = page.evaluate("window.cameras")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.cameras") == before  # off again on another page
+        expect(switch).not_to_be_checked()
+
+
+def test_the_picker_says_when_paths_start_at_different_images():
+    from samp_core.methods import default_settings
+    from ui.choice import starts
+
+    assert not starts([default_settings("samp"), default_settings("samp++"), default_settings("gradient")])
+    (words,) = starts([default_settings("samp"), default_settings("ig"), default_settings("blur-ig")])
+    assert "SAMP: Gaussian blur; Integrated Gradients: Zero" in words
