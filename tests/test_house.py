@@ -15,7 +15,7 @@ CORE = sorted((ROOT / "samp_core").rglob("*.py"))
 PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").glob("*.py"))]
 EVERYTHING = [*CORE, *sorted((ROOT / "ui").rglob("*.py")), *PAGES]
 CHAIN = [  # each may import from those before it
-    *("allocator", "images", "classifiers", "digits", "scores", "baselines", "paths", "integrate"),
+    *("allocator", "decoding", "images", "classifiers", "digits", "scores", "baselines", "paths", "integrate"),
     *("methods", "metrics", "learn", "render", "runs", "compare", "benchmark", "__main__"),
 ]
 NOT_FOR_METRICS = {"methods"}  # a measure does not know what made the map
