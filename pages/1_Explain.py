@@ -11,6 +11,7 @@ from ui.result import result
 from ui.scenes import preview, scene
 from ui.sidebar import sidebar
 from ui.theatre import theatre
+from ui.words import plain
 
 frame("Explain")
 question = sidebar()
@@ -60,7 +61,7 @@ def stage() -> None:
 
 with left:
     if problem is not None:
-        st.error(problem)
+        st.error(plain(problem))
     elif job is not None and job.active:
         st.caption(f"Running: {cost}" if job.key == key else "The run under way has other settings than shown here.")
     else:
@@ -78,7 +79,7 @@ with right:
         else:
             st.info("Shown is the last result. Its settings differ from those on the left; press Run to update it.")
     if job is not None and job.status == "failed":
-        st.error(job.error)
+        st.error(plain(job.error))
         job = None
     stage()
     if job is not None and not job.active and job.explanation is not None:
