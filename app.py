@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import streamlit as st
+from starlette.middleware import Middleware
 
-from ui import kept, state
-from ui.frame import PAGES, ROOT, frame
-from ui.sidebar import choose
-from ui.stage.lanes import START, put_on_stage
+from ui.server import Guard, opened_in_browser
 
 DOORS = {
     "pages/1_Explain.py": "One photo of yours, one class, one method: turn the knobs and watch the path being walked.",
@@ -16,31 +14,40 @@ DOORS = {
     "pages/4_Learn.py": "Five scenes to play with, from two pixels to handwritten digits. Can be presented to a class.",
 }
 
-frame("Home")
-st.title("Why did the network say that? It depends on the path.", anchor=False)
-st.html(
-    """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
-    image to the photo and add up what changes on the way. Every path gives another map, and all of them should add up
-    to the same total, so <b>the choice of the path is part of the explanation</b>. SAMP searches for the path that puts
-    the credit on the fewest pixels; here you can watch that search, turn its knobs and see what it costs.</p>"""
-)
-with st.container(horizontal=True):
-    if st.button("Watch it on a photo", type="primary", key="first-run"):
-        choose(state.Photo.sample("coffee"))
-        st.session_state["photo_source"] = "Samples"
-        put_on_stage(*START, start=True)
-        st.switch_page("pages/1_Explain.py", query_params=kept.link())
-    if st.button("Start the lesson", key="first-lesson"):
-        st.switch_page("pages/4_Learn.py", query_params=kept.link())
-st.image(
-    ROOT / "assets" / "two_paths.webp",
-    caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
-    "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
-    "the maps for the class espresso: blue speaks against it, orange for it.",
-    alt="Two rows of photos of a cup fading in, along a straight and along a searched path, and their two maps.",
-)
-with st.container(key="doors"):
-    for column, (page, words) in zip(st.columns(4), DOORS.items(), strict=True):
-        column.page_link(page, label=f"**{PAGES[page]}**", query_params=kept.link())
-        column.caption(words)
-state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read
+if __name__ != "__main__":  # imported once, to be served
+    app = st.App(__file__, middleware=[Middleware(Guard)], lifespan=opened_in_browser)
+else:  # run by Streamlit for every visitor
+    from ui import kept, state
+    from ui.frame import PAGES, ROOT, frame
+    from ui.sidebar import choose
+    from ui.stage.lanes import START, put_on_stage
+
+    frame("Home")
+    st.title("Why did the network say that? It depends on the path.", anchor=False)
+    st.html(
+        """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
+        image to the photo and add up what changes on the way. Every path gives another map, and all of them should add
+        up to the same total, so <b>the choice of the path is part of the explanation</b>. SAMP searches for the path
+        that puts the credit on the fewest pixels; here you can watch that search, turn its knobs and see what it
+        costs.</p>"""
+    )
+    with st.container(horizontal=True):
+        if st.button("Watch it on a photo", type="primary", key="first-run"):
+            choose(state.Photo.sample("coffee"))
+            st.session_state["photo_source"] = "Samples"
+            put_on_stage(*START, start=True)
+            st.switch_page("pages/1_Explain.py", query_params=kept.link())
+        if st.button("Start the lesson", key="first-lesson"):
+            st.switch_page("pages/4_Learn.py", query_params=kept.link())
+    st.image(
+        ROOT / "assets" / "two_paths.webp",
+        caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
+        "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
+        "the maps for the class espresso: blue speaks against it, orange for it.",
+        alt="Two rows of photos of a cup fading in, along a straight and along a searched path, and their two maps.",
+    )
+    with st.container(key="doors"):
+        for column, (page, words) in zip(st.columns(4), DOORS.items(), strict=True):
+            column.page_link(page, label=f"**{PAGES[page]}**", query_params=kept.link())
+            column.caption(words)
+    state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read

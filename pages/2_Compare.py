@@ -11,6 +11,7 @@ from ui.frame import frame
 from ui.grid import card, grid, placeholder
 from ui.pictures import data_uri
 from ui.sidebar import sidebar
+from ui.words import plain
 
 frame("Compare")
 question = sidebar()
@@ -44,7 +45,7 @@ def stage() -> None:
         grid(photo, preprocessing.crop, [placeholder(s) for s in wanted], key="grid")
         return
     done = sum(item.final for item in queue.items)
-    st.markdown(f"All explain the **{queue.score}** of {queue.classifier.name}.")
+    st.markdown(f"All explain the **{plain(queue.score)}** of {plain(queue.classifier.name)}.")
     if polling:
         now = next((i for i in queue.items if i.status in ("running", "measuring")), None)
         words = f"{done} of {len(queue.items)} done"

@@ -182,7 +182,7 @@ def figure(
         axes = made.add_subplot(rows, columns, n + 1)
         axes.imshow(picture)
         axes.set_title(title, fontsize=9, fontweight="bold")
-        axes.set_xlabel(words, fontsize=6.5)
+        axes.set_xlabel(words, fontsize=6.5, parse_math=False)
         axes.set_xticks([])
         axes.set_yticks([])
     signs = "blue against, orange for the class" if mode == "signed" else "magnitude |a|"

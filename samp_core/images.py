@@ -1,19 +1,20 @@
-"""Pictures in and out: any file to an upright RGB picture, and that to a network's input and back.
-
-Files are opened with Pillow's own readers, chosen here by their first bytes, and not by ``PIL.Image.open``:
-that one warns of decompression bombs through the process-wide warning filters, which no thread can set aside
-for itself, and it also tries readers that start other programs (EPS).
-"""
+"""Pictures in and out: any file to an upright RGB picture, and that to a network's input and back."""
 
 from __future__ import annotations
 
+import atexit
 import hashlib
-import re
+import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
+from io import BufferedReader
 from pathlib import Path
+from queue import Empty, LifoQueue
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -21,41 +22,33 @@ import numpy as np
 import skimage.data
 import torch
 from jaxtyping import Float
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
-from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.PpmImagePlugin import PpmImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import Image
 from torch import Tensor
 
-MAX_PIXELS = 50_000_000
-"""The largest picture that is decoded, in pixels (150 MB as RGB)."""
+from samp_core import decoding
+from samp_core.decoding import MAX_PIXELS, MIN_SIDE, WORKING_PIXELS, ImageError
 
-MIN_SIDE = 8
-"""The shortest side, in pixels, that still shows something to classify."""
+__all__ = [
+    "DECODERS",
+    "MAX_PIXELS",
+    "MAX_SECONDS",
+    "MIN_SIDE",
+    "SAMPLES",
+    "WORKING_PIXELS",
+    "ImageError",
+    "Preprocessing",
+    "Readable",
+    "Sample",
+    "load_image",
+    "load_sample",
+    "sha256",
+]
 
-_READERS: Mapping[type[ImageFile], re.Pattern[bytes]] = {
-    JpegImageFile: re.compile(rb"\xff\xd8\xff"),
-    PngImageFile: re.compile(rb"\x89PNG\r\n\x1a\n"),
-    WebPImageFile: re.compile(rb"RIFF....WEBP", re.DOTALL),
-    GifImageFile: re.compile(rb"GIF8[79]a"),
-    TiffImageFile: re.compile(rb"II[*+]\0|MM\0[*+]"),
-    BmpImageFile: re.compile(rb"BM"),
-    AvifImageFile: re.compile(rb"....ftyp(avi[fs]|mi[fa]1|msf1)", re.DOTALL),
-    Jpeg2KImageFile: re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
-    PpmImageFile: re.compile(rb"P[1-6fy]\s"),
-}
+MAX_SECONDS = 20.0
+"""How long the decoding of one file may take; the largest JPEG or PNG takes about a second."""
 
-
-class ImageError(ValueError):
-    """A picture that cannot be used; the message tells a user what happened and what to do."""
+DECODERS = 2
+"""How many files are decoded at the same time; others wait."""
 
 
 @runtime_checkable
@@ -68,7 +61,7 @@ class Readable(Protocol):
 
 
 def load_image(source: str | Path | bytes | Readable | Image.Image) -> Image.Image:
-    """Return a picture as the eye sees it: upright, 8-bit "RGB", without metadata and detached from its file.
+    """Return a picture as the eye sees it: upright, 8-bit "RGB", detached from its file, of a size to work on.
 
     The EXIF orientation is applied, transparency is laid over white, and of an animation or a multi-page file
     the first frame is taken. CMYK goes through its colour profile if it has one that works. 16-bit grey is
@@ -76,7 +69,13 @@ def load_image(source: str | Path | bytes | Readable | Image.Image) -> Image.Ima
     smallest of 0..1 (float only), 0..255 and 0..65535 that holds them all, failing that from their own range;
     NaN becomes black.
 
-    Safe to call from several threads at once.
+    A picture of up to ``WORKING_PIXELS`` pixels keeps every one of them, and its ``info`` is empty. A larger one is
+    scaled down to that many (Lanczos), since networks look at far fewer; its ``info`` then holds nothing but
+    ``original_size``, the upright width and height before.
+
+    Files are decoded in another process, which is ended after ``MAX_SECONDS`` and may take ``decoding.MAX_MEMORY``
+    bytes (on Linux; other systems do not hold it to that). A picture of Pillow's is trusted and handled in this
+    process. Safe to call from several threads at once; up to ``DECODERS`` files are decoded at a time.
 
     Args:
         source: a path, the bytes of a file, a binary file (read from where it stands to its end, left open),
@@ -85,23 +84,21 @@ def load_image(source: str | Path | bytes | Readable | Image.Image) -> Image.Ima
 
     Raises:
         ImageError: there is no such file, it is no picture, it is damaged or cut short, it has more than
-            ``MAX_PIXELS`` pixels (found out before it is decoded) or a side shorter than ``MIN_SIDE``.
+            ``MAX_PIXELS`` pixels (found out before it is decoded) or a side shorter than ``MIN_SIDE``, or decoding
+            it takes too much time or memory.
     """
-    try:
-        if isinstance(source, Image.Image):
-            return _upright_rgb(source)
-        if isinstance(source, str | Path):
-            with _open_file(Path(source)) as file:
-                return _upright_rgb(_read_header(file))
-        return _upright_rgb(_read_header(BytesIO(source if isinstance(source, bytes) else source.read())))
-    except ImageError:
-        raise
-    # Pillow's decoders raise a dozen kinds of exceptions on malformed bytes, and document none.
-    except Exception as error:
+    if isinstance(source, Image.Image):
+        return decoding.convert(source)
+    if isinstance(source, str | Path):
+        with _open_file(Path(source)):
+            return _decode({"path": str(Path(source).absolute())})
+    data = source if isinstance(source, bytes) else source.read()
+    if not data and not isinstance(source, bytes):
         raise ImageError(
-            f"The image cannot be decoded ({error or type(error).__name__}). The file is probably damaged or "
-            "cut short: download it again, or open it in an image editor and save it as PNG or JPEG."
-        ) from error
+            "The file holds no bytes that are left to read. It is empty, or was read to its end before: rewind it "
+            "with seek(0)."
+        )
+    return _decode({"length": len(data)}, data)
 
 
 def _open_file(path: Path) -> BufferedReader:
@@ -116,90 +113,121 @@ def _open_file(path: Path) -> BufferedReader:
         raise ImageError(f"{str(path)!r} cannot be read ({error.strerror}). Check the file's permissions.") from error
 
 
-def _read_header(file: BufferedReader | BytesIO) -> ImageFile:
-    head = file.read(16)
-    if not head:
-        raise ImageError(
-            "The file holds no bytes. It is empty, or an open file that was read to its end before: upload "
-            "it again, or rewind it with seek(0)."
+class _Decoder:
+    """A process that decodes one file after the other, see :func:`samp_core.decoding.main`."""
+
+    def __init__(self) -> None:
+        # Run as a file: as a module of this package it would import the package, and PyTorch with it.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", decoding.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread takes address space
         )
-    for reader, signature in _READERS.items():
-        if signature.match(head):
-            file.seek(0)
-            return reader(file)
-    raise ImageError(
-        "This is not an image of a known format. Its name may promise one, its content decides: give a JPEG, "
-        "PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM, and convert others (HEIC, RAW, SVG, PDF) to PNG "
-        "or JPEG first."
-    )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+    def decode(self, request: dict[str, Any], data: bytes) -> Image.Image:
+        """Return the picture that a request is about.
+
+        Raises:
+            ImageError: it cannot be used.
+            EOFError: the process ended.
+            TimeoutError: it was ended, because its time was over.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(MAX_SECONDS, end)
+        timer.start()
+        try:
+            with suppress(BrokenPipeError):  # it has ended; the answer will be missing
+                self._process.stdin.write(json.dumps({**request, "seconds": MAX_SECONDS}).encode() + b"\n" + data)
+                self._process.stdin.flush()
+            line = self._process.stdout.readline()
+            answer = json.loads(line) if line.endswith(b"\n") else {}
+            width, height = answer.get("size", (0, 0))
+            pixels = self._process.stdout.read(3 * width * height)
+        except BaseException:
+            self.close()  # there may be an answer that nobody has read
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+        if late.is_set():
+            self.close()
+            raise TimeoutError
+        if "error" in answer:
+            raise ImageError(answer["error"])
+        if not pixels or len(pixels) < 3 * width * height:
+            self.close()
+            raise EOFError
+        image = Image.frombytes("RGB", (width, height), pixels)
+        image.info.update({name: tuple(value) for name, value in answer["info"].items()})
+        return image
+
+    def close(self) -> None:
+        """End the process."""
+        with suppress(BrokenPipeError), self._process:
+            self._process.kill()
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"The image is too large: {width} x {height} pixels are {width * height / 1e6:.1f} megapixels, "
-            f"the limit is {MAX_PIXELS / 1e6:.0f}. Scale it down; networks look at far smaller pictures."
-        )
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(
-            f"The image is too small: {width} x {height} pixels, each side needs at least {MIN_SIDE}. "
-            "Give a larger picture; enlarging this one would not add to what can be seen."
-        )
-    # Converting palettes writes to the image it converts, so a copy is converted.
-    rgb = _rgb(image.copy())
-    rgb.info.clear()
-    orientation = _orientation(image)
-    if orientation == 1:
-        return rgb
-    # With a fresh tag alone, transposing does not have to rewrite the file's own, often malformed, metadata.
-    rgb.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(rgb)
+def _new_slots() -> LifoQueue[_Decoder | None]:
+    """Return what a file has to wait for: a decoder that is free, or None for the right to start one."""
+    slots: LifoQueue[_Decoder | None] = LifoQueue()
+    for _ in range(DECODERS):
+        slots.put(None)
+    return slots
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation 1..8. To be asked after decoding: the TIFF reader applies it by itself."""
+_slots = _new_slots()
+
+
+def _forget_decoders() -> None:
+    global _slots  # noqa: PLW0603
+    _slots = _new_slots()
+
+
+if hasattr(os, "register_at_fork"):  # two processes cannot share one
+    os.register_at_fork(after_in_child=_forget_decoders)
+
+
+@atexit.register
+def _end_decoders() -> None:
+    with suppress(Empty):
+        while True:
+            if (decoder := _slots.get_nowait()) is not None:
+                decoder.close()
+
+
+def _decode(request: dict[str, Any], data: bytes = b"") -> Image.Image:
+    slots = _slots
+    decoder = slots.get()
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Malformed metadata does not make the pixels worse.
-        return 1
-    return orientation if orientation in range(1, 9) else 1
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        straight = image.convert("LA") if image.mode == "La" else image
-        rgba = straight.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    if image.mode == "CMYK" and (profile := image.info.get("icc_profile")):
-        with suppress(ImageCms.PyCMSError, OSError):
-            return _cmyk_to_srgb(image, profile)
-    return image.convert("RGB")
-
-
-def _cmyk_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    source, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(source, srgb, "CMYK", "RGB").apply(image)
-
-
-def _to_8_bit(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale grey pixels of any type to 0..255, see :func:`load_image`."""
-    low, high = (0.0, 65535.0) if pixels.dtype.kind == "u" else _value_range(pixels)
-    finite = np.nan_to_num(pixels.astype(np.float64), nan=low, posinf=high, neginf=low)
-    return np.rint((finite - low) * (255 / (high - low))).astype(np.uint8)
-
-
-def _value_range(pixels: NDArray[Any]) -> tuple[float, float]:
-    finite = pixels[np.isfinite(pixels)]
-    if not finite.size:
-        raise ImageError("The image has no finite pixel, only NaN and infinity. Export it again.")
-    low, high = float(finite.min()), float(finite.max())
-    for white in (1.0, 255.0, 65535.0) if pixels.dtype.kind == "f" else (255.0, 65535.0):
-        if low >= 0 and high <= white:
-            return 0.0, white
-    return (low, high) if low < high else (low, low + 1)
+        if decoder is None or not decoder.alive:
+            decoder = _Decoder()
+        return decoder.decode(request, data)
+    except TimeoutError as error:
+        raise ImageError(
+            f"Decoding the image was given up after {MAX_SECONDS:.3g} s. The file is probably made to take long, or "
+            "this machine is very busy: try again, or open it in an image editor and save it as PNG or JPEG."
+        ) from error
+    except EOFError as error:
+        raise ImageError(
+            "The image brought its decoder down. The file is probably damaged: download it again, or open it in an "
+            "image editor and save it as PNG or JPEG."
+        ) from error
+    finally:
+        slots.put(decoder)
 
 
 @dataclass(frozen=True)
@@ -336,11 +364,12 @@ SAMPLES: Mapping[str, Sample] = MappingProxyType(
 
 
 def load_sample(name: str) -> Image.Image:
-    """Return a sample photo as :func:`load_image` would.
+    """Return a sample photo as :func:`load_image` would; decoded in this process, since it is known to be harmless.
 
     Raises:
         ImageError: there is no sample of that name.
     """
     if name not in SAMPLES:
         raise ImageError(f"There is no sample {name!r}. The samples are {', '.join(SAMPLES)}.")
-    return load_image(Path(skimage.data.__file__).parent / SAMPLES[name].filename)
+    with (Path(skimage.data.__file__).parent / SAMPLES[name].filename).open("rb") as file:
+        return decoding.decode(file)

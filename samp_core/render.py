@@ -175,7 +175,7 @@ def figure(
     _show(made.add_subplot(grid[0, 2]), overlay(photo, pixel_map, opacity, mode), f"overlay, opacity {opacity:.1f}")
     _curves(made.add_subplot(grid[1, :2]), explanation, score)
     _facts(made.add_subplot(grid[1, 2]), explanation, pixel_map)
-    made.suptitle(title, fontsize=11, fontweight="bold")
+    made.suptitle(title, fontsize=11, fontweight="bold", parse_math=False)
     return made
 
 
@@ -193,7 +193,7 @@ def _curves(axes: Axes, explanation: Explanation, score: str) -> None:
             direction, (len(values) - 1, values[-1]), (4, 0), textcoords="offset points", color=line, fontsize=9
         )
     axes.set_xlabel("step of the path")
-    axes.set_ylabel(score, fontsize=8)
+    axes.set_ylabel(score, fontsize=8, parse_math=False)
     axes.set_title("score along the path", fontsize=10)
     axes.margins(x=0.12)
     axes.grid(alpha=0.25)

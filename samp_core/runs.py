@@ -80,7 +80,12 @@ def record(
         "explained_score": score,
         "settings": settings.to_dict(),
         "citation": METHODS[settings.method].citation,
-        "image": {"name": name, "size": list(image.size), "sha256": sha256(image)},
+        "image": {
+            "name": name,
+            "size": list(image.size),
+            "original_size": list(image.info.get("original_size", image.size)),
+            "sha256": sha256(image),
+        },
         "network": {
             "name": classifier.name,
             "sha256": classifier.fingerprint,

@@ -13,8 +13,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
-from samp_core.images import load_sample
+from samp_core.images import WORKING_PIXELS, load_sample, sha256
 from samp_core.methods import METHODS, default_settings
+from ui import state
 from ui.grid import card
 from ui.queue import Item, Queue
 from ui.stage.lanes import LaneRun
@@ -276,7 +277,7 @@ def test_another_class_can_be_explained(explain):
 
 def upload(page: AppTest, name: str, content: bytes) -> AppTest:
     page.segmented_control(key="photo_source").set_value("Upload").run()
-    page.file_uploader(key="upload").upload(name, content, "image/png").run()
+    page.file_uploader[0].upload(name, content, "image/png").run()
     return page
 
 
@@ -296,6 +297,24 @@ def test_an_upload_is_used_and_a_bad_one_changes_nothing(explain):
         assert any(word in explain.error[0].value for word in says.split("|")), explain.error[0].value
         assert "stays in use" in explain.error[0].value
         assert "mine.png, 300 x 200 pixels" in text(explain)
+
+
+def test_a_large_photo_is_decoded_once_and_worked_on_at_a_smaller_size(explain, monkeypatch):
+    fingerprints = []
+    monkeypatch.setattr(state, "sha256", lambda image: fingerprints.append(image.size) or sha256(image))
+    buffer = io.BytesIO()
+    Image.effect_noise((3000, 2000), 60).convert("RGB").save(buffer, "JPEG")
+    upload(explain, "large.jpg", buffer.getvalue())
+    explain.run()
+    explain.slider(key="knob-momentum").set_value(0.1).run()
+    assert_fine(explain)
+    (size,) = fingerprints
+    assert size[0] * size[1] <= WORKING_PIXELS
+    assert f"large.jpg, 3000 x 2000 pixels, worked on at {size[0]} x {size[1]}" in text(explain)
+    photo = explain.session_state["photo"]
+    assert photo.image.size == size
+    assert photo.thumbnail.width == 264
+    assert photo.thumbnail is photo.thumbnail
 
 
 def test_a_camera_picture_is_used(explain):

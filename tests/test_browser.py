@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
 import re
 import shutil
@@ -17,6 +19,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from samp_core.images import load_sample
+from ui.server import policy
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -83,6 +88,7 @@ def page(browser, address) -> Iterator[Page]:
     page.set_default_timeout(LONG)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda m: problems.append(m.text) if "Content Security Policy" in m.text else None)
     page.on(
         "request",
         lambda r: None if r.url.startswith((address, "data:", "blob:", "ws://127.0.0.1")) else problems.append(r.url),
@@ -109,6 +115,82 @@ def download(page: Page, name: str) -> bytes:
     with page.expect_download() as waiting:
         page.get_by_role("button", name=name).click()
     return Path(waiting.value.path()).read_bytes()
+
+
+def open_explain(page: Page, address: str) -> None:
+    page.goto(f"{address}/Explain")
+    expect(page.get_by_role("button", name="Run all lanes")).to_be_visible(timeout=LONG)
+    expect(page.locator(".stage img.state").first).to_be_visible(timeout=LONG)
+
+
+NAME = "![x](http:&#47;&#47;127.0.0.2&#47;a) :red[r] :cat: :material_home: $m$ www.e.com a@b.co -- _i_ `c` <b>.png"
+
+
+def test_names_are_text_and_uploads_last(page, address, tmp_path):
+    files = {"good": tmp_path / NAME, "text": tmp_path / "notes.txt", "empty": tmp_path / "empty.png"}
+    load_sample("coffee").save(files["good"])
+    files["text"].write_text("no photo")
+    files["empty"].touch()
+    open_explain(page, address)
+    page.get_by_role("radio", name="Upload").or_(page.get_by_role("button", name="Upload")).first.click()
+    chooser = page.get_by_test_id("stFileUploaderDropzoneInput")
+    caption = page.get_by_test_id("stSidebar").get_by_test_id("stCaptionContainer").filter(has_text="pixels")
+
+    def name() -> str:
+        return caption.inner_text().replace("\N{WORD JOINER}", "")
+
+    chooser.set_input_files(files["text"])
+    expect(page.get_by_text("files are not allowed")).to_be_visible()
+    chooser.set_input_files(files["empty"])
+    expect(page.get_by_text("The file holds no bytes")).to_be_visible()
+    assert name() == "chelsea.png, 451 x 300 pixels"
+    chooser.set_input_files(files["good"])
+    expect(caption).to_contain_text("600 x 400 pixels")
+    assert name() == f"{NAME}, 600 x 400 pixels"
+    assert not caption.locator("a, img, em, code, span, .katex").count()
+    expect(page.get_by_text(re.compile("not allowed|holds no bytes"))).to_have_count(0)  # said of other files
+
+    for other in ("Compare", "Explain"):
+        page.get_by_test_id("stSidebar").get_by_role("link", name=other).click()
+        expect(page.get_by_role("heading", name=other, level=1)).to_be_visible(timeout=LONG)
+        expect(caption).to_contain_text("600 x 400 pixels")
+        assert name() == f"{NAME}, 600 x 400 pixels"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_thumbnail_under_the_pointer_shows_its_photo(page, address, scheme):
+    page.emulate_media(color_scheme=scheme)
+    open_explain(page, address)
+    for sample in ("Cat", "Coffee"):
+        button = page.get_by_test_id("stSidebar").get_by_role("button", name=sample, exact=True)
+        page.mouse.move(900, 500)
+        page.wait_for_timeout(400)
+        still = np.asarray(Image.open(io.BytesIO(button.screenshot())).convert("RGB"), int)
+        button.hover()
+        page.wait_for_timeout(400)
+        hovered = np.asarray(Image.open(io.BytesIO(button.screenshot())).convert("RGB"), int)
+        assert still.std() > 30
+        assert np.abs(hovered - still).mean() < 15
+
+
+def handshake(address: str, **headers: str) -> int:
+    """Return what the server answers to one who wants to open a session; 101 is yes."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=30)
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    connection.request("GET", "/_stcore/stream", headers={**upgrade, "Sec-WebSocket-Key": "A" * 22 + "==", **headers})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_the_server_says_what_a_page_may_load_and_refuses_foreign_sessions(address):
+    with urllib.request.urlopen(f"{address}/Explain", timeout=30) as answer:
+        assert answer.headers["Content-Security-Policy"] == policy()
+    assert handshake(address) == 101  # a program on this machine
+    assert handshake(address, Origin=address) == 101
+    assert handshake(address, Origin="http://foreign.example") == 403
+    assert handshake(address, Host="foreign.example", Origin="http://foreign.example") == 403
+    assert handshake(address, Host="foreign.example") == 403
 
 
 def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):

@@ -139,6 +139,11 @@ def test_figure_says_its_scale(toy, photo, entries, scale):
     assert len(figure(toy, photo, entries[:1], mode="intensity").axes) == 2
 
 
+def test_names_in_a_figure_are_no_mathematics(toy, photo, entries):
+    odd = replace(toy, labels=tuple(rf"$\odd{n}$" for n in range(5)))
+    figure(odd, photo, entries[:1]).savefig(io.BytesIO(), dpi=20)
+
+
 def test_report_needs_no_other_file(toy, photo, entries):
     page = report_html(toy, photo, "<coffee>.png", entries)
     assert "&lt;coffee&gt;.png" in page

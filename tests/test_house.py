@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -22,8 +23,31 @@ DEFAULTS = {
     "slider": ("value", 3), "select_slider": ("value", 2), "number_input": ("value", 3),
 }  # fmt: skip
 CHAIN = [  # each may import from those before it
-    *("allocator", "checkpoints", "images", "classifiers", "digits", "scores", "baselines", "paths", "integrate"),
-    *("plane", "methods", "metrics", "learn", "render", "film", "runs", "compare", "benchmark", "__main__"),
+    *(
+        "allocator",
+        "checkpoints",
+        "decoding",
+        "images",
+        "classifiers",
+        "digits",
+        "scores",
+        "baselines",
+        "paths",
+        "integrate",
+    ),
+    *(
+        "integrate",
+        "plane",
+        "methods",
+        "metrics",
+        "learn",
+        "render",
+        "film",
+        "runs",
+        "compare",
+        "benchmark",
+        "__main__",
+    ),
 ]
 NOT_FOR_METRICS = {"methods"}  # a measure does not know what made the map
 
@@ -140,6 +164,40 @@ def test_every_import_is_declared():
             packages = {re.sub("[-_.]+", "-", owner).lower() for owner in owners[top]}
             known = declared | listed("requirements-ray.txt") if path.stem == "cluster" else declared
             assert packages & known, f"{name(path)} imports {top}, which requirements.txt does not list"
+
+
+SHOWN = {"caption", "markdown", "warning", "error", "info", "success", "write", "toast"}
+GIVEN = {  # what others wrote: names of files, photos and classes, and errors that hold them
+    *("against", "error", "label", "name", "note", "notes", "now", "photo", "protocol", "protocols"),
+    *("score", "why"),
+}
+
+
+def bare(node: ast.AST) -> Iterator[str]:
+    """Yield the names in an expression, those within plain() and within an index left out."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "plain":
+        return
+    if isinstance(node, ast.Name):
+        yield node.id
+    if isinstance(node, ast.Attribute):
+        yield node.attr
+    inside = [node.value] if isinstance(node, ast.Attribute | ast.Subscript) else ast.iter_child_nodes(node)
+    for child in inside:
+        if not (isinstance(node, ast.Attribute) and isinstance(child, ast.Name)):  # photo.size is no photo
+            yield from bare(child)
+
+
+# The lesson is left out: nothing in it was written by others.
+@pytest.mark.parametrize("path", [*sorted((ROOT / "ui").glob("*.py")), *PAGES], ids=name)
+def test_what_others_wrote_is_shown_as_text(path):
+    """Streamlit reads nearly every text as Markdown, in which a file's name could fetch a picture from anywhere."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            texts = node.args if node.func.attr in SHOWN else []
+            texts = [*texts, *(k.value for k in node.keywords if k.arg in ("text", "caption", "body"))]
+            for text in texts:
+                found = set(bare(text)) & GIVEN
+                assert not found, f"{name(path)}:{node.lineno} shows {found} without plain() of ui/words.py"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)

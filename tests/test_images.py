@@ -1,7 +1,13 @@
 """Pictures of every kind that people have, and of many that nobody should."""
 
+import json
+import os
 import random
+import re
+import signal
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +19,13 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms
 
+from samp_core import decoding, images
+from samp_core.decoding import MAX_SCANS
 from samp_core.images import (
+    DECODERS,
     MAX_PIXELS,
     SAMPLES,
+    WORKING_PIXELS,
     ImageError,
     Preprocessing,
     load_image,
@@ -112,6 +122,9 @@ def test_a_file_is_read_from_where_it_stands_and_left_open():
     assert not file.closed
     with pytest.raises(ImageError, match=r"no bytes.*seek\(0\)"):
         load_image(file)
+    with pytest.raises(ImageError, match="it is empty") as refusal:  # who uploads a file knows no seek
+        load_image(b"")
+    assert "seek" not in str(refusal.value)
 
 
 def test_a_file_that_cannot_seek_is_read():
@@ -414,7 +427,7 @@ def test_huge_images_are_refused_from_their_header(width, height):
     with warnings.catch_warnings(record=True) as leaked:
         warnings.simplefilter("always")
         with pytest.raises(ImageError, match=rf"too large: {width} x {height}.*megapixels.*limit is 50"):
-            load_image(png(width, height, 8, 2))
+            decoding.decode(BytesIO(png(width, height, 8, 2)))
     assert not leaked
 
 
@@ -431,7 +444,7 @@ def test_huge_images_of_other_formats(kind):
     with warnings.catch_warnings(record=True) as leaked:
         warnings.simplefilter("always")
         with pytest.raises(ImageError, match="too large"):
-            load_image(bytes(data))
+            decoding.decode(BytesIO(data))
     assert not leaked
 
 
@@ -500,13 +513,169 @@ def test_mutated_files(kind):
 def test_threads_do_not_disturb_each_other():
     sources = [encoded(photo(seed=i), kind) for i, kind in enumerate(["PNG", "JPEG", "GIF", "WEBP", "TIFF"] * 8)]
     sources.append(png(10_000, 10_000, 8, 2))
-    filters = list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         threaded = list(pool.map(outcome, sources))
-    assert warnings.filters == filters
     assert threaded[-1] is None
     for image, source in zip(threaded[:-1], sources, strict=False):
         assert_same(image, load_image(source))
+    decoders = [images._slots.get_nowait() for _ in range(DECODERS)]
+    assert images._slots.empty()  # no more than that decode at a time, and all have come back
+    for decoder in decoders:
+        images._slots.put(decoder)
+
+
+# --------------------------------------------------------------------------------------------- size and cost
+
+
+def test_a_photo_within_the_working_size_is_not_resampled():
+    image = noise(2048, 2048)
+    assert image.width * image.height == WORKING_PIXELS
+    for loaded in (load_image(image), load_image(encoded(image, "PNG", compress_level=0))):
+        assert_same(loaded, image)
+        assert not loaded.info
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_larger_photo_is_scaled_down_and_its_size_remembered(orientation):
+    image = photo(2600, 2000)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    loaded = load_image(encoded(image, "PNG", compress_level=1, exif=exif))
+    upright = image if orientation == 1 else image.transpose(Image.Transpose.ROTATE_270)
+    assert loaded.info == {"original_size": upright.size}
+    assert 0.99 * WORKING_PIXELS < loaded.width * loaded.height <= WORKING_PIXELS
+    assert loaded.width / loaded.height == pytest.approx(upright.width / upright.height, rel=1e-3)
+    assert_same(loaded, upright.resize(loaded.size, Image.Resampling.LANCZOS), tolerance=2)
+    if orientation == 1:
+        assert_same(load_image(image), loaded)
+        assert not image.info
+        assert not load_image(loaded).info  # it is of working size now
+
+
+@pytest.mark.parametrize("size", [(8, 1_000_000), (1_000_000, 8)])
+def test_strips_have_a_working_copy_too(size):
+    loaded = load_image(Image.new("RGB", size, "red"))
+    assert loaded.width * loaded.height <= WORKING_PIXELS
+    assert loaded.getpixel((1, 1)) == RED
+
+
+def segments(jpeg):
+    """Cut a JPEG into what comes before its scans, the scans with all that belongs to each, and the end."""
+    places = [m.start() for m in re.finditer(rb"\xff\xda", jpeg)]
+    # A progressive file sends the tables of a scan before it.
+    starts = [places[0], *(jpeg.index(b"\xff\xc4", p) for p in places[:-1])]
+    return jpeg[: starts[0]], [jpeg[a:b] for a, b in zip(starts, [*starts[1:], len(jpeg) - 2], strict=True)], jpeg[-2:]
+
+
+def repeated_scans(times):
+    head, scans, end = segments(encoded(noise(640, 640), "JPEG", progressive=True, quality=90))
+    return head + b"".join(scans) + scans[-1] * times + end
+
+
+def test_a_jpeg_that_draws_its_picture_over_and_over_is_refused():
+    plain = load_image(repeated_scans(0))
+    assert_same(plain, noise(640, 640), tolerance=255)
+    data = repeated_scans(MAX_SCANS)
+    with pytest.raises(ImageError, match=rf"draws its picture {MAX_SCANS + 10} times"):
+        load_image(data)
+    # What only looks like a scan is none: in the file's metadata, and in what cameras append.
+    head, scans, end = segments(encoded(noise(), "JPEG", progressive=True))
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + 2 * 200) + b"\xff\xda" * 200
+    harmless = head[:2] + comment + head[2:] + b"".join(scans) + end + b"\xff\xda\0\2" * 200
+    assert_same(load_image(harmless), load_image(head + b"".join(scans) + end))
+
+
+def float_tiff(width, height, rows, value):
+    """A TIFF of one grey, whose strips are all the same bytes: a small file of any number of pixels."""
+    strips, pixels = height // rows, struct.pack("<f", value) * (width * rows)
+    places = 8 + 2 + 10 * 12 + 4
+    tags = [
+        *((256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 32), (259, 3, 1, 1), (262, 3, 1, 1)),
+        *((273, 4, strips, places), (277, 3, 1, 1), (278, 4, 1, rows), (279, 4, strips, places + 4 * strips)),
+        (339, 3, 1, 3),
+    ]
+    directory = struct.pack("<H", 10) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    lists = struct.pack("<I", places + 8 * strips) * strips + struct.pack("<I", len(pixels)) * strips
+    return b"II*\0" + struct.pack("<I", 8) + directory + lists + pixels
+
+
+def test_the_largest_float_tiff_fits_the_memory():
+    loaded = load_image(float_tiff(10_000, 5000, 50, 3.0))
+    assert loaded.info == {"original_size": (10_000, 5000)}
+    assert loaded.getextrema() == ((3, 3),) * 3
+
+
+@pytest.mark.parametrize(("kind", "options"), [("GIF", {}), ("WEBP", {}), ("PNG", {})])
+def test_many_frames_cost_no_more_than_one(kind, options):
+    frames = [Image.new("RGB", (16, 16), (n % 256, n // 256, 0)) for n in range(500)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert_same(load_image(data), frames[0], tolerance=2)
+
+
+@pytest.fixture
+def decoder_program(tmp_path, monkeypatch):
+    """Let load_image start this program instead of the decoder."""
+
+    def use(text):
+        program = tmp_path / "program.py"
+        program.write_text(text)
+        monkeypatch.setattr(decoding, "__file__", str(program))
+
+    monkeypatch.setattr(images, "_slots", images._new_slots())
+    yield use
+    images._end_decoders()
+
+
+def test_a_decoder_that_hangs_is_ended(decoder_program, monkeypatch, tmp_path):
+    monkeypatch.setattr(images, "MAX_SECONDS", 0.5)
+    decoder_program(f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
+    for data in (encoded(noise(), "PNG"), bytes(1_000_000)):  # more than a pipe holds
+        with pytest.raises(ImageError, match=r"given up after 0\.5 s"):
+            load_image(data)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_decoder_that_breaks_down_is_replaced(decoder_program, monkeypatch):
+    own = decoding.__file__
+    decoder_program("import os, sys\nsys.stdin.readline()\nos.abort()")
+    with pytest.raises(ImageError, match="brought its decoder down"):
+        load_image(encoded(noise(), "PNG"))
+    monkeypatch.setattr(decoding, "__file__", own)
+    assert_same(load_image(encoded(noise(), "PNG")), noise())
+    images._slots.queue[-1].close()  # as the system may, at any time
+    assert_same(load_image(encoded(noise(), "PNG")), noise())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to this limit")
+def test_a_picture_that_takes_too_much_memory_is_refused(decoder_program):
+    text = Path(decoding.__file__).read_text()
+    decoder_program(text.replace("MAX_MEMORY = 5 * 2**28", "MAX_MEMORY = 240 * 2**20"))
+    large = encoded(Image.new("RGBA", (4000, 4000), "red"), "PNG", compress_level=1)
+    with pytest.raises(ImageError, match="more memory to decode than the 240 MiB"):
+        load_image(large)
+    assert_same(load_image(encoded(noise(), "PNG")), noise())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no alarms")
+def test_a_decoder_ends_itself_when_nobody_is_left_to_do_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # reading it never ends
+    request = json.dumps({"path": str(tmp_path / "pipe"), "seconds": 0.1}).encode() + b"\n"
+    ended = subprocess.run([sys.executable, "-P", decoding.__file__], input=request, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGALRM
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_decoders_of_its_own():
+    load_image(encoded(noise(), "PNG"))
+    assert images._slots.queue[-1] is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other threads are idle, and the child does next to nothing
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if list(images._slots.queue) == [None] * DECODERS else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert images._slots.queue[-1].alive
 
 
 # -------------------------------------------------------------------------------------------- preprocessing

@@ -174,6 +174,11 @@ def test_figure_of_a_straight_line(smooth, toys):
     assert (lines, texts[1]) == (1, "insertion")
 
 
+def test_names_in_a_figure_are_no_mathematics(smooth, toys):
+    explanation = IntegratedGradients(smooth, 2).explain(toys[:1], 0)
+    figure(PHOTO, explanation, title=r"IG: $\odd$", score=r"logit of $\frac$").savefig(io.BytesIO(), dpi=20)
+
+
 @pytest.mark.parametrize("moves", [0, 2])
 def test_figure_of_an_unfinished_result_says_so(moves, smooth, toys):
     run = SAMP(smooth, 30, 0.5, 0.3).start(toys[:1], 0)

@@ -115,7 +115,7 @@ def test_record_says_what_was_asked_of_what_and_what_came_out(method, toy, photo
     assert run["settings"]["seed"] == 5
     assert run["settings"]["target"] is not None
     assert run["citation"] == METHODS[method].citation
-    assert run["image"] == {"name": "cup.png", "size": [48, 40], "sha256": sha256(photo)}
+    assert run["image"] == {"name": "cup.png", "size": [48, 40], "original_size": [48, 40], "sha256": sha256(photo)}
     assert run["network"]["name"] == "Sequential"
     assert run["network"]["sha256"] == toy.fingerprint
     assert run["network"]["preprocessing"]["crop"] == [16, 12]

@@ -23,6 +23,7 @@ from samp_core.compare import (
 from samp_core.metrics import rank_correlation, state_at
 from samp_core.render import format_gap, overlay
 from ui.queue import Queue
+from ui.words import plain
 
 # Ten colours that stay apart for colour-blind readers, then the same dashed.
 COLOURS = ("#6366f1", "#d97706", "#14a08f", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
@@ -79,7 +80,7 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
     first = entries[0]
     assert first.deletion is not None
     assert first.insertion is not None
-    st.caption(f"Protocol: {first.deletion.protocol}. {first.insertion.protocol}.")
+    st.caption(f"Protocol: {plain(first.deletion.protocol)}. {plain(first.insertion.protocol)}.")
     st.markdown("**The photo at one point of two curves**")
     pair = _pair(entries, "point")
     steps = first.deletion.scores.shape[1] - 1
@@ -131,8 +132,8 @@ def figures(entries: Sequence[Entry]) -> None:
     st.dataframe(shown, hide_index=True, width="stretch")
     if entries[0].deletion is not None:
         st.caption(
-            f"Curves: {entries[0].deletion.protocol}. A method without a path has no completeness gap. Times were "
-            "taken while the app was running, one method after the other."
+            f"Curves: {plain(entries[0].deletion.protocol)}. A method without a path has no completeness gap. Times "
+            "were taken while the app was running, one method after the other."
         )
 
 

@@ -17,6 +17,7 @@ from samp_core.metrics.faithfulness import KEPT, SIZES
 from samp_core.render import colour_limit, map_in_words, overlay
 from ui.comparison import COLOURS, PLAIN
 from ui.queue import Item, Measuring
+from ui.words import plain
 
 
 def evidence(run: Measuring) -> None:
@@ -39,8 +40,8 @@ def evidence(run: Measuring) -> None:
     measurement = numbers[st.session_state["evidence-number"]]
     value = float(measurement.values[0])
     words = "no number" if math.isnan(value) else f"{value:.4g}"
-    st.markdown(f"**{item.title}, {COLUMNS[measurement.name].title}: {words}.** {measurement.note}")
-    st.caption(f"Protocol: {measurement.protocol}. Explained: {run.score}.")
+    st.markdown(f"**{item.title}, {COLUMNS[measurement.name].title}: {words}.** {plain(measurement.note)}")
+    st.caption(f"Protocol: {plain(measurement.protocol)}. Explained: {plain(run.score)}.")
     _picture(run, item, measurement)
     metric = next(m for m in METRICS.values() if measurement.name in {c.name for c in m.columns})
     st.caption(f"{metric.summary} Source: {metric.citation}.")

@@ -32,7 +32,7 @@ _STYLE = """
   [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }
   [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
-  [data-testid="stBaseButton-primary"]:not(:disabled):hover { background: light-dark(#37309f, #a5a2fa); }
+  [data-testid="stBaseButton-primary"]:not(:disabled):hover { background-color: light-dark(#37309f, #a5a2fa); }
   .js-plotly-plot :is(.xtick, .ytick) text, .js-plotly-plot :is(.xtitle, .ytitle, .annotation-text, .bartext-outside) {
     fill: light-dark(#5b5964, #b6b4c0) !important; }
   .st-key-doors [data-testid="stVerticalBlock"] { gap: 0.1rem; }

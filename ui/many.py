@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ui.choice import choice
 from ui.comparison import COLOURS, PLAIN
 from ui.sidebar import UPLOADS, Question
 from ui.state import turns
-from ui.words import seconds_in_words
+from ui.words import plain, seconds_in_words
 from ui.work.turns import Turns
 from ui.work.worker import Abandoned, Worker
 
@@ -126,7 +127,7 @@ def many_photos(question: Question) -> None:
         if not (folder.strip() or uploads) and not polling:
             st.markdown("Name a folder or upload photos. Each photo's own first class is explained.")
     if problem := st.session_state.pop("bench-problem", None):
-        st.error(problem)
+        st.error(plain(problem))
     st.fragment(_live, run_every=2.0 if polling else None)(path, bench, polling)
 
 
@@ -175,26 +176,26 @@ def _live(path: Path, bench: Bench | None, polling: bool) -> None:
             else:
                 st.caption("The file is there, and no number is in it yet.")
         except StoreError as error:
-            st.error(str(error))
+            st.error(plain(error))
     if polling and bench is not None and not bench.active:
         st.rerun()
 
 
 def _progress(bench: Bench) -> None:
     if bench.error:
-        st.error(bench.error)
+        st.error(plain(bench.error))
     progress = bench.progress_now
     if progress is None:
         return
     if bench.active:
         left = "" if progress.left is None else f", about {seconds_in_words(progress.left)} left"
         pace = f", {60 * progress.rate:.1f} maps a minute" if progress.fresh else ""
-        words = f"{progress.done} of {progress.total} maps{pace}{left}: {progress.now}"
+        words = f"{progress.done} of {progress.total} maps{pace}{left}: {plain(progress.now)}"
         st.progress(min(progress.done / max(progress.total, 1), 1.0), text=words)
     elif progress.done < progress.total:
         st.info(f"Stopped after {progress.done} of {progress.total} maps. Resume goes on from there.")
     for name, why in progress.failures.items():
-        st.warning(f"{name} is left out: {why}")
+        st.warning(f"{plain(name)} is left out: {plain(why)}")
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -216,7 +217,8 @@ def _results(results: Results, path: Path, polling: bool) -> None:
     way = better(results.metric(column))
     plot = go.Figure(
         go.Bar(
-            x=shown["mean"], y=shown.index, orientation="h", marker_color=COLOURS[0],
+            x=shown["mean"], y=[escape(label, quote=False) for label in shown.index], orientation="h",
+            marker_color=COLOURS[0],
             error_x={
                 "type": "data", "symmetric": False, "color": "#8a8a94", "thickness": 2,
                 "array": shown["high"] - shown["mean"], "arrayminus": shown["mean"] - shown["low"],
@@ -227,10 +229,10 @@ def _results(results: Results, path: Path, polling: bool) -> None:
     plot.update_yaxes(autorange="reversed")
     plot.update_layout(
         height=90 + 34 * len(shown), margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis_title=column + {"up": " (more is better)", "down": " (less is better)", "": ""}[way],
+        xaxis_title=escape(column, quote=False) + {"up": " (more is better)", "down": " (less is better)", "": ""}[way],
     )  # fmt: skip
     st.plotly_chart(plot, config=PLAIN, key="bench-plot")
-    st.caption(f"{INTERVALS}. Protocol: {results.protocols[column]}. Each photo's own first class is explained.")
+    st.caption(f"{INTERVALS}. Protocol: {plain(results.protocols[column])}. Each photo's own first class is explained.")
     words = {
         "photos": "photos", "mean": "mean", "low": "from", "high": "to", "rank": "mean rank",
         "difference": f"minus {against}", "wins": "better on", "p": "p",
@@ -243,8 +245,8 @@ def _results(results: Results, path: Path, polling: bool) -> None:
         },
     )  # fmt: skip
     st.caption(
-        f"Test: Wilcoxon signed-rank against {against} over the photos that both have, two-sided, Benjamini-Hochberg "
-        "over the methods. Rank 1 is best."
+        f"Test: Wilcoxon signed-rank against {plain(against)} over the photos that both have, two-sided, "
+        "Benjamini-Hochberg over the methods. Rank 1 is best."
     )
     if polling:
         return

@@ -15,6 +15,7 @@ from ui.comparison import COLOURS, PLAIN
 from ui.evidence import evidence
 from ui.queue import Measuring
 from ui.sidebar import Question
+from ui.words import plain
 
 DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "concentration")
 ARROWS = {"up": " ↑", "down": " ↓", "": ""}
@@ -147,9 +148,9 @@ def _stage(run: Measuring, polling: bool) -> None:
     st.caption("↑ more is better, ↓ less is better. Click a number to see how it was made. A dash has no number.")
     for item in run.items:
         if item.error:
-            st.warning(f"{item.title}: {item.error}")
+            st.warning(f"{item.title}: {plain(item.error)}")
         for name, why in item.missing.items():
-            st.warning(f"{item.title}, {METRICS[name].title}: {why}")
+            st.warning(f"{item.title}, {METRICS[name].title}: {plain(why)}")
     # The evidence stands outside of this fragment.
     if (polling and not run.active) or (st.session_state.pop("evidence-asked", False) and not polling):
         st.rerun()

@@ -13,6 +13,7 @@ from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
 from samp_core.runs import describe, figure_png, maps_npz, record
 from ui.stage.lanes import LaneRun
+from ui.words import plain
 
 
 def _grade(relative: float) -> str:
@@ -33,7 +34,7 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
     explanation = job.explanation
     assert explanation is not None
     for note in explanation.notes:
-        st.warning(note)
+        st.warning(plain(note))
     title, score = describe(job.classifier, job.settings)
     facts = []
     for d, direction in enumerate(explanation.directions):
@@ -62,7 +63,7 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
         )
     )
     st.html(f'<div class="facts">{"".join(facts)}</div>')
-    st.caption(f"{title}. Explains the {score} of {job.classifier.name}.")
+    st.caption(f"{plain(title)}. Explains the {plain(score)} of {plain(job.classifier.name)}.")
     if job.settings.accumulation != "isotonic":
         st.caption(
             "A gap does not make a ranking wrong, it makes the sum unfaithful: which pixels come first and how much "

@@ -15,6 +15,7 @@ from samp_core.methods import SCORES
 from ui import kept, state
 from ui.pictures import data_uri
 from ui.state import Photo
+from ui.words import plain
 
 UPLOADS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 _OTHER = -1
@@ -41,7 +42,7 @@ def sidebar() -> Question:
         try:
             classifier = state.network(name)
         except ClassifierError as error:
-            st.error(str(error))
+            st.error(plain(error))
             name, classifier = state.BUNDLED, state.network(state.BUNDLED)
         return _class(photo, name, classifier)
 
@@ -77,7 +78,13 @@ def _photo() -> Photo:
         key="photo_source", label_visibility="collapsed", width="stretch", persist_state="session",
     )  # fmt: skip
     if source == "Upload":
-        _receive(st.file_uploader("Upload a photo", UPLOADS, key="upload", label_visibility="collapsed"))
+        # An uploader of its own for each photo: what it says of a file that it would not take stays as long as it.
+        taken = st.session_state.get("uploads_taken", 0)
+        key = f"upload-{taken}" if taken else "upload"
+        if _receive(st.file_uploader("Upload a photo", UPLOADS, key=key, label_visibility="collapsed")):
+            st.session_state["uploads_taken"] = taken + 1
+            choose(state.photo())
+            st.rerun()
     elif source == "Camera":
         # Not kept: a camera is switched on here and now, by somebody who sees it.
         if st.toggle("Use the camera", key="camera-on", help="Your browser asks first. Leaving the page ends it."):
@@ -93,8 +100,8 @@ def _photo() -> Photo:
             "Choose the file again; until then the cat stands in for it."
         )
     if source != "Samples":
-        st.image(photo.image, width=132, alt=f"the chosen photo, {photo.name}")
-    st.caption(f"{photo.name}, {photo.image.width} x {photo.image.height} pixels")
+        st.image(photo.thumbnail, width=132, alt=f"the chosen photo, {photo.name}")
+    st.caption(f"{plain(photo.name)}, {photo.size}")
     return photo
 
 
@@ -160,20 +167,23 @@ def _choose_sample(name: str) -> None:
     choose(Photo.sample(name))
 
 
-def _receive(file: object) -> None:
-    """Take in an uploaded file once; a bad one is explained and changes nothing."""
+def _receive(file: object) -> bool:
+    """Take in an uploaded file once, and say whether it was; a bad one is explained and changes nothing."""
     if file is None:
-        return
+        return False
     received = (file.file_id, file.name)  # type: ignore[attr-defined]
     if st.session_state.get("received") != received:
         try:
             st.session_state["photo"] = Photo.read(file.name, file.getvalue())  # type: ignore[attr-defined]
             st.session_state["photo_problem"] = None
+            st.session_state["received"] = received
+            return True
         except ImageError as error:
             st.session_state["photo_problem"] = str(error)
         st.session_state["received"] = received
     if problem := st.session_state.get("photo_problem"):
-        st.error(f"{problem} The photo below stays in use.")
+        st.error(plain(f"{problem} The photo below stays in use."))
+    return False
 
 
 def _network() -> str:
@@ -195,7 +205,7 @@ def _network() -> str:
                 state.fetch(name)
             st.rerun()
         except ClassifierError as error:
-            st.error(str(error))
+            st.error(plain(error))
     return state.BUNDLED
 
 
@@ -212,7 +222,9 @@ def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
     classes = kept.Choice("class", first[0], range(len(classifier.labels)), word)
     target = classes.value()
     other = target if target not in first else next((c for c in classes.options if c not in first), target)
-    captions = {p.index: f"{p.label} :gray[{100 * p.probability:.1f} %]" for p in top} | {_OTHER: "another class"}
+    captions = {p.index: f"{plain(p.label)} :gray[{100 * p.probability:.1f} %]" for p in top} | {
+        _OTHER: "another class"
+    }
     scope = f"{name}-{photo.fingerprint[:12]}"
     chosen = kept.Choice("class", first[0], list(captions), lambda c: word(other if c == _OTHER else c)).radio(
         "Class", key=f"class-{scope}", format_func=captions.__getitem__, label_visibility="collapsed",

@@ -6,6 +6,7 @@ import json
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 
 import streamlit as st
 import torch
@@ -27,11 +28,25 @@ KEPT_ENTRIES = 60  # maps of comparisons kept in a session
 
 @dataclass(frozen=True)
 class Photo:
-    """The photo in hand: what it is called, its pixels and their fingerprint."""
+    """The photo in hand: what it is called, its pixels (a working copy of bounded size) and their fingerprint."""
 
     name: str
     image: Image.Image
     fingerprint: str
+
+    @property
+    def size(self) -> str:
+        """Its size in words, and that of the working copy where it is smaller."""
+        original = self.image.info.get("original_size", self.image.size)
+        words = "{} x {} pixels".format(*original)
+        return words if original == self.image.size else words + ", worked on at {} x {}".format(*self.image.size)
+
+    @cached_property
+    def thumbnail(self) -> Image.Image:
+        """A small picture for the sidebar, made once and not at every rerun."""
+        small = self.image.copy()
+        small.thumbnail((264, 1024))
+        return small
 
     @classmethod
     def sample(cls, name: str) -> Photo:

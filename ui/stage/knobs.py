@@ -16,7 +16,7 @@ from ui.controls import OFF, TOLERANCES, tolerance_words
 from ui.sidebar import Question
 from ui.stage.lanes import LIVE, MOST, Lane, Stage, cost
 from ui.stage.link import MOMENTUM, NODES, STEPS, WAYS
-from ui.words import seconds_in_words
+from ui.words import plain, seconds_in_words
 
 _ROW = 5  # knobs in a row on a wide screen
 _EDGES = (("#4338ca", "#a5a2fa"), ("#0f766e", "#2dd4bf"), ("#be185d", "#f472b6"), ("#8a5a00", "#facc15"))
@@ -91,7 +91,7 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
     try:
         estimate, seconds = cost(lane, question)
     except ValueError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     default = stage.is_live(lane, question)
     key = _key(lane, f"live-{default}")

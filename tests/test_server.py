@@ -1,0 +1,67 @@
+"""Who may open a session, and how the app starts; tests/test_browser.py asks a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+
+import pytest
+import streamlit as st
+
+from ui.server import may_connect, opened_in_browser, policy
+
+
+def options(monkeypatch, **values):
+    monkeypatch.setattr(st, "get_option", lambda name: values[name.removeprefix("server.")])
+
+
+def scope(host, origin=None, client="127.0.0.1"):
+    headers = [(b"host", host.encode())] if host is not None else []
+    if origin is not None:
+        headers.append((b"origin", origin.encode()))
+    return {"type": "websocket", "headers": headers, "client": (client, 50_000)}
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed", "connection", "may"),
+    [
+        ("127.0.0.1", [], scope("localhost:8501", "http://localhost:8501"), True),
+        ("127.0.0.1", [], scope("127.0.0.1:8501"), True),
+        ("::1", [], scope("[::1]:8501", client="::1"), True),
+        ("127.0.0.1", [], scope("foreign.example:8501", "http://foreign.example:8501"), False),
+        ("127.0.0.1", ["app.example"], scope("app.example", "https://app.example"), True),  # a proxy in front
+        ("127.0.0.1", ["app.example"], scope("app.example"), False),
+        ("127.0.0.1", [], scope(None), False),
+        ("127.0.0.1", [], scope("[nonsense"), False),
+        ("0.0.0.0", [], scope("192.168.0.7:8501", "http://192.168.0.7:8501", "192.168.0.9"), True),
+        ("0.0.0.0", [], scope("192.168.0.7:8501", client="192.168.0.9"), False),
+        ("0.0.0.0", [], scope("localhost:8501", client="192.168.0.9"), False),
+        ("0.0.0.0", [], scope("localhost:8501"), True),
+        (None, [], scope("192.168.0.7:8501", client="192.168.0.9"), False),
+    ],
+)
+def test_who_may_open_a_session(address, allowed, connection, may, monkeypatch):
+    options(monkeypatch, address=address, allowedHosts=allowed)
+    assert may_connect(connection) is may
+
+
+def test_the_policy_lets_no_script_in_that_is_not_served():
+    scripts = next(part for part in policy().split("; ") if part.startswith("script-src"))
+    assert "unsafe" not in scripts
+    assert "'sha256-" in scripts  # the one inline script of Streamlit's page
+    assert "*" not in policy()
+    assert "http" not in policy()
+
+
+@pytest.mark.parametrize("headless", [True, False])
+def test_the_browser_opens_at_the_start(headless, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    options(monkeypatch, headless=headless, address="0.0.0.0", port=8502, sslCertFile=None, baseUrlPath="")
+
+    async def start():
+        async with opened_in_browser(None):
+            pass
+
+    asyncio.run(start())
+    assert opened == ([] if headless else ["http://localhost:8502/"])
