@@ -306,7 +306,7 @@ def test_a_large_photo_is_decoded_once_and_worked_on_at_a_smaller_size(explain, 
     Image.effect_noise((3000, 2000), 60).convert("RGB").save(buffer, "JPEG")
     upload(explain, "large.jpg", buffer.getvalue())
     explain.run()
-    explain.slider(key="knob-momentum").set_value(0.1).run()
+    knob(explain, "slider", "momentum").set_value(0.1).run()
     assert_fine(explain)
     (size,) = fingerprints
     assert size[0] * size[1] <= WORKING_PIXELS

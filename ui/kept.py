@@ -20,6 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samp_core.methods import METHODS
+from ui.words import plain
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ def reject(name: str) -> None:
     """Drop what a link said under a name, with a word about it."""
     put(name, None)
     # What it said is not repeated: anybody can write links.
-    st.toast(f"The link's value of “{name}” is not possible here, so the usual one is used.")
+    st.toast(f"The link's value of “{plain(name)}” is not possible here, so the usual one is used.")
     publish()
 
 
