@@ -16,7 +16,7 @@ from ui.evidence import evidence
 from ui.queue import Measuring
 from ui.sidebar import Question
 
-DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "concentration")
+DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "cancellation", "concentration")
 ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 _GRID = 24  # invisible points along each side, so that Plotly has something to select
 
