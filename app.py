@@ -19,9 +19,11 @@ frame("Home")
 st.title("Why did the network say that? It depends on the path.", anchor=False)
 st.html(
     """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
-    image to the photo and add up what changes on the way. Every path gives another map, and all of them should add up
-    to the same total, so <b>the choice of the path is part of the explanation</b>. SAMP searches for the path that puts
-    the credit on the fewest pixels; here you can watch that search, turn its knobs and see what it costs.</p>"""
+    image to the photo and add up what changes on the way. Every path gives another map, and all paths between the same
+    two images should add up to the same total, so <b>the choice of the path is part of the explanation</b>. The
+    straight line credits and debits the same score many times over. SAMP moves the pixels that promise most first, and
+    on photos nearly every pixel of its map has one sign. Watch it search, turn its knobs, and see what such clarity
+    costs.</p>"""
 )
 with st.container(horizontal=True):
     if st.button("Watch it on a photo", type="primary", key="first-run"):
