@@ -22,8 +22,8 @@ st.html(
     image to the photo and add up what changes on the way. Every path gives another map, and all paths between the same
     two images should add up to the same total, so <b>the choice of the path is part of the explanation</b>. The
     straight line credits and debits the same score many times over. SAMP moves the pixels that promise most first, and
-    on photos nearly every pixel of its map has one sign. Watch it search, turn its knobs, and see what such clarity
-    costs.</p>"""
+    as the paper adds up that path, nearly every pixel of a photo's map has one sign. Watch the search, turn its knobs,
+    and see what such clarity costs.</p>"""
 )
 with st.container(horizontal=True):
     if st.button("Watch it on a photo", type="primary", key="first-run"):
@@ -37,8 +37,8 @@ with st.container(horizontal=True):
 st.image(
     ROOT / "assets" / "two_paths.webp",
     caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
-    "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
-    "the maps for the class espresso: blue speaks against it, orange for it.",
+    "Gradients: every pixel fades in together. Below, the path that SAMP++'s search inserts pixels along. "
+    "Right, the maps for the class espresso: blue speaks against it, orange for it.",
     alt="Two rows of photos of a cup fading in, along a straight and along a searched path, and their two maps.",
 )
 with st.container(key="doors"):

@@ -24,18 +24,18 @@ ROWS = {
     "Integrated Gradients": default_settings("ig"),
     "Integrated Gradients from blur": default_settings("ig", insertion_baseline="blur"),
     "SAMP": default_settings("samp"),
-    "SAMP, line integral (Gauss, 16 nodes)": default_settings("samp", accumulation="gauss"),
     "SAMP, isotonic rule": default_settings("samp", accumulation="isotonic"),
     "SAMP++": default_settings("samp++"),
     "SAMP++, isotonic rule": default_settings("samp++", accumulation="isotonic"),
     "SAMP isotonic": default_settings("samp-isotonic"),
+    "SAMP, line integral (Gauss, 16 nodes)": default_settings("samp", accumulation="gauss"),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", nargs="+", default=list(SAMPLES), choices=SAMPLES)
-    parser.add_argument("--threads", type=int, default=2, help="of the arithmetic: they decide a search's map")
+    parser.add_argument("--threads", type=int, default=1, help="of the arithmetic: another number makes other maps")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     classifier = load_classifier().prepare()

@@ -82,8 +82,8 @@ def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
         page.mouse.down()
         page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=6)
         sheet.evaluate(end)
-        expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
         page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.85 * box["height"], steps=3)  # still held: no ink
+        expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
         page.mouse.up()
         draw(page, [(0.5, 0.15), (0.22, 0.15)])  # and the pen writes on
         expect(page.get_by_text("read as 7")).to_be_visible(timeout=LONG)

@@ -325,7 +325,7 @@ def concentration() -> None:
         )
     st.caption(
         "In the paper: the Concentration Principle. It says what to search for, not what is found: on photos SAMP's "
-        "maps are not those of the largest variance, nor those on the fewest pixels. They stand out by how little they "
-        "cancel; Explain and Compare show the numbers of any photo beside its maps. Cancellation is this project's "
-        "measure."
+        "maps, added up as in the paper, have neither the largest variance nor the fewest pixels, but hardly any "
+        "cancellation; Explain and Compare show the numbers of any photo beside its maps. Cancellation is this "
+        "project's measure."
     )
