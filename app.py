@@ -26,10 +26,11 @@ else:  # run by Streamlit for every visitor
     st.title("Why did the network say that? It depends on the path.", anchor=False)
     st.html(
         """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
-        image to the photo and add up what changes on the way. Every path gives another map, and all of them should add
-        up to the same total, so <b>the choice of the path is part of the explanation</b>. SAMP searches for the path
-        that puts the credit on the fewest pixels; here you can watch that search, turn its knobs and see what it
-        costs.</p>"""
+        image to the photo and add up what changes on the way. Every path gives another map, and all paths between the
+        same two images should add up to the same total, so <b>the choice of the path is part of the explanation</b>.
+        The straight line credits and debits the same score many times over. SAMP moves the pixels that promise most
+        first, and as the paper adds up that path, nearly every pixel of a photo's map has one sign. Watch the search,
+        turn its knobs, and see what such clarity costs.</p>"""
     )
     with st.container(horizontal=True):
         if st.button("Watch it on a photo", type="primary", key="first-run"):
@@ -42,8 +43,8 @@ else:  # run by Streamlit for every visitor
     st.image(
         ROOT / "assets" / "two_paths.webp",
         caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
-        "Gradients: every pixel fades in together. Below, the path that SAMP's search inserts pixels along. Right, "
-        "the maps for the class espresso: blue speaks against it, orange for it.",
+        "Gradients: every pixel fades in together. Below, the path that SAMP++'s search inserts pixels along. "
+        "Right, the maps for the class espresso: blue speaks against it, orange for it.",
         alt="Two rows of photos of a cup fading in, along a straight and along a searched path, and their two maps.",
     )
     with st.container(key="doors"):

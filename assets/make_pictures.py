@@ -30,11 +30,11 @@ def icon() -> None:
 
 
 def two_paths() -> None:
-    """Draw one photo explained along two paths that share their ends: the straight line, and SAMP's insertion."""
+    """Draw one photo explained along two paths that share their ends: the straight line, and SAMP++'s insertion."""
     classifier, photo = load_classifier().prepare(), load_sample(PHOTO)
     ends = {"directions": ("insertion",), "insertion_baseline": "zero"}
     rows = []
-    for method in ("ig", "samp-isotonic"):
+    for method in ("ig", "samp++"):
         _, run = begin(classifier, photo, default_settings(method, **ends))
         states = [step.state[0] for step in run] + [run.ends.end[0]]
         chosen = [states[round(f * (len(states) - 1))] for f in SHOWN]

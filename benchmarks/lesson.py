@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 APP = Path(__file__).parents[1] / "app.py"
 KNOBS: dict[str, tuple[str, str, list[object]]] = {
     "paths": ("slider", "toy-steps", [5, 6, 7, 8, 9, 10, 11]),
-    "prefer": ("select_slider", "toy-ic", ["off", "1/5", "1/20", "1/50", "1/10", "off", "1/5"]),
+    "prefer": ("select_slider", "prefer-ic", ["off", "1/5", "1/20", "1/50", "1/10", "off", "1/5"]),
     "greedy": ("slider", "walk-digit", [0, 1, 2, 4, 5, 6, 7]),
     "digits": ("slider", "digit-momentum", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7]),
     "trust": ("slider", "trust-digit", [0, 1, 2, 4, 5, 6, 7]),

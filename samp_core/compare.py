@@ -21,7 +21,7 @@ from torch import Tensor
 
 from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Explanation, Settings
-from samp_core.metrics import Curve, deletion, insertion, top_share, variance
+from samp_core.metrics import Curve, cancellation, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
 from samp_core.runs import describe
 
@@ -109,6 +109,7 @@ COLUMNS = {
     "gradients": "gradient evaluations",
     "forwards": "forward evaluations",
     "gap": "largest relative completeness gap",
+    "cancellation": "cancellation, sum of |a| over |sum of a|",
     "variance": "Var(a)",
     "top_share": "share of |a| in the top 5 % of pixels",
     "deletion": "deletion AUC",
@@ -119,7 +120,7 @@ COLUMNS = {
 
 
 def _number(value: Float[Tensor, " 1"]) -> float | None:
-    return None if value.isnan() else value.item()
+    return value.item() if value.isfinite() else None
 
 
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -136,6 +137,7 @@ def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
                 "gradients": entry.explanation.cost.gradients,
                 "forwards": entry.explanation.cost.forwards,
                 "gap": float(relative.max()) if relative.numel() else None,
+                "cancellation": _number(cancellation(entry.explanation.maps)),
                 "variance": float(variance(entry.explanation.maps)[0]),
                 "top_share": _number(top_share(entry.explanation.maps, 0.05)),
                 "deletion": low,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from samp_core.baselines import GaussianBlur, Zero
 from samp_core.integrate import Completeness, make_rule
 from samp_core.methods import SAMP
-from samp_core.metrics import cascade, deletion, insertion, spearman
+from samp_core.metrics import cancellation, cascade, deletion, insertion, spearman
 
 Points = Float[NDArray[np.float64], "p 2"]
 """Corners of a path between (0, 0) and (1, 1), both included."""
@@ -61,7 +61,7 @@ def _trained() -> nn.Module:
 TOYS = {
     "product": "Product: both pixels are needed",
     "minimum": "Minimum: the weaker pixel decides",
-    "saturating": "Saturating ReLU: either pixel is enough",
+    "saturating": "Saturating ReLU: the first pixel is enough",
     "network": "A tiny trained network",
 }
 
@@ -77,7 +77,7 @@ def toy(name: str) -> nn.Module:
     scores: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "product": lambda x, y: x * y,
         "minimum": torch.minimum,
-        "saturating": lambda x, y: 1 - torch.relu(1 - 1.5 * x - y),
+        "saturating": lambda x, y: 1 - torch.relu(1 - 2 * x - 0.5 * y),
     }
     if name not in scores:
         raise ValueError(f"There is no score {name!r}. Choose one of: {', '.join(TOYS)}.")
@@ -116,6 +116,11 @@ class Walk:
     def variance(self) -> float:
         """Var(a) of the Concentration Principle."""
         return float(self.attributions.var())
+
+    @property
+    def cancellation(self) -> float:
+        """Sum |a| / |sum a|: 1 if both pixels have the same sign."""
+        return cancellation(torch.from_numpy(self.attributions).view(1, 1, 2)).item()
 
 
 def change(score: nn.Module) -> float:
@@ -332,6 +337,7 @@ class Trial:
         title: what it is.
         map: the pixel map, (H, W).
         gap: largest relative completeness gap of its directions; None for what promises no sum.
+        cancellation: sum |a| / |sum a| of the map; NaN for what promises no sum.
         deletion, insertion: AUCs of the paper's protocol.
         agreement: Spearman's correlation with the first trial's map, -1 to 1.
     """
@@ -339,6 +345,7 @@ class Trial:
     title: str
     map: Float[NDArray[np.float64], "h w"]
     gap: float | None
+    cancellation: float
     deletion: float
     insertion: float
     agreement: float
@@ -421,7 +428,10 @@ def trials(
         for measure in (deletion, partial(insertion, baseline=blur))
     )
     agreement = spearman(maps[:1].expand_as(maps), maps).tolist()
+    cancelled = cancellation(maps).tolist()
     return [
         Trial(title, pixel_map.double().numpy(), relative, *numbers)
-        for (title, pixel_map, relative), *numbers in zip(made, deletions, insertions, agreement, strict=True)
+        for (title, pixel_map, relative), *numbers in zip(
+            made, cancelled, deletions, insertions, agreement, strict=True
+        )
     ]

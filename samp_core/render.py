@@ -106,6 +106,11 @@ def map_in_words(pixel_map: Float[NDArray[np.floating], "h w"]) -> str:
     return f"{'; '.join(parts)}; the top 5 % of pixels hold {100 * top:.0f} %"
 
 
+def format_cancellation(value: float | None) -> str:
+    """Return a map's cancellation as people read it; a map whose sum is zero has none."""
+    return "none: the sum is 0" if value is None or not np.isfinite(value) else f"{value:.3g}"
+
+
 def gap_in_words(relative: float) -> str:
     """Say what a relative completeness gap means for a reader."""
     if not np.isfinite(relative):

@@ -19,7 +19,7 @@ import samp_core
 from samp_core.classifiers import Classifier
 from samp_core.images import sha256
 from samp_core.methods import METHODS, DirectRun, Explanation, PathRun, Settings, make_method
-from samp_core.metrics import variance
+from samp_core.metrics import cancellation, variance
 from samp_core.render import Mode, figure
 
 
@@ -105,6 +105,7 @@ def record(
                 for d, direction in enumerate(explanation.directions)
             },
             "variance": float(variance(explanation.maps)[0]),
+            "cancellation": _number(float(cancellation(explanation.maps)[0])),
             "cost": asdict(explanation.cost),
             "seconds": round(explanation.seconds, 3),
         },

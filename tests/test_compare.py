@@ -112,6 +112,7 @@ def test_table_says_what_each_method_has_and_lacks(entries):
     for row, entry in zip(rows, entries, strict=True):
         assert row["difference"] == pytest.approx(float(entry.insertion.auc[0] - entry.deletion.auc[0]), abs=1e-6)
         assert 0.05 <= row["top_share"] <= 1
+        assert row["cancellation"] == pytest.approx(np.abs(entry.map).sum() / abs(entry.map.sum()), rel=1e-4)
     assert table([Entry(entries[0].settings, entries[0].explanation)])[0]["deletion"] is None
 
 

@@ -45,6 +45,14 @@ def draw(page: Page, points: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
+ENDS = (
+    "() => window.dispatchEvent(new Event('blur'))",
+    "sheet => sheet.blur()",
+    "sheet => sheet.dispatchEvent(new PointerEvent('pointercancel', { pointerId: 1 }))",
+    "sheet => sheet.releasePointerCapture(1)",
+)
+
+
 def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
     page.goto(f"{address}/?digit=draw")
     waiting = page.get_by_text("Draw a digit, or choose a sample by its number.")
@@ -64,10 +72,25 @@ def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
     page.get_by_text("draw", exact=True).first.click()
     expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
 
+    # A stroke that the pointer does not end: the window loses the focus, or the system takes the pointer away.
+    sheet = page.get_by_role("application")
+    box = sheet.bounding_box()
+    for end in ENDS:
+        page.get_by_role("button", name="Clear").click()
+        expect(waiting).to_be_visible(timeout=LONG)
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.15 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.85 * box["height"], steps=6)
+        sheet.evaluate(end)
+        page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.85 * box["height"], steps=3)  # still held: no ink
+        expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
+        page.mouse.up()
+        draw(page, [(0.5, 0.15), (0.22, 0.15)])  # and the pen writes on
+        expect(page.get_by_text("read as 7")).to_be_visible(timeout=LONG)
+
     page.get_by_role("button", name="Clear").click()
     expect(waiting).to_be_visible(timeout=LONG)
     expect(seen).to_have_count(0)
-    sheet = page.get_by_role("application")
     sheet.focus()
     for key in [*["ArrowUp"] * 6, " ", *["ArrowDown"] * 12, " "]:
         sheet.press(key)

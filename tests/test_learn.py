@@ -32,7 +32,7 @@ from samp_core.methods import SAMP
 from tests.test_app import ROOT, assert_fine
 from ui.learn.board import read_points
 from ui.learn.lesson import SCENES
-from ui.learn.two import CELLS, TOLERANCES
+from ui.learn.two import CASES, CELLS, FINE, TOLERANCES
 from ui.pen import read_strokes, write_strokes
 
 LINES = {
@@ -110,6 +110,21 @@ def test_samp_against_exhaustive_search(name, tolerance, momentum):
     assert variance <= best + 1e-3
     if tolerance is None:  # one pixel after the other is the best path there is, in all four
         assert variance == pytest.approx(best, abs=1e-3)
+
+
+def test_the_cases_of_the_second_scene_are_what_they_say():
+    found = {}
+    for words, (name, tolerance, momentum) in CASES.items():
+        path = searched(toy(name), tolerance=TOLERANCES[tolerance], momentum=momentum).points
+        ways = {way: add_up(toy(name), np.array(points, float), FINE).variance for way, points in LINES.items()}
+        found[words] = add_up(toy(name), path, FINE), best_path(toy(name), CELLS), ways
+    (search, best, ways), (early, better, _), (_, debiting, _) = found.values()
+    assert search.variance == pytest.approx(best.variance)
+    assert search.cancellation == best.cancellation == pytest.approx(1)
+    assert ways["straight"] < 0.5 * search.variance
+    assert ways["second"] < 0.1 * search.variance  # a choice, and the right one
+    assert early.variance < 0.1 * better.variance
+    assert debiting.cancellation > 2
 
 
 def test_random_paths_rise_one_pixel_at_a_time():
@@ -243,9 +258,26 @@ def test_knobs_change_what_was_seen(learn):
     learn.segmented_control(key="scene").set_value("prefer").run()
     assert_fine(learn)
     assert "Your path has" in words(learn)
+    assert learn.selectbox(key="prefer").value == next(iter(CASES.values()))[0]  # whatever the first scene shows
     learn.session_state["toy-points"] = [[0.9, 0.9], [0.1, 0.2]]
     learn.run()
     assert "takes a pixel back" in words(learn)
+
+
+def test_the_second_scene_opens_with_a_good_case_and_leads_to_the_others(learn):
+    go_to(learn, "prefer")
+    assert "found what the principle asks for" in words(learn)
+    assert "turns as soon as" not in words(learn)
+    learn.button(key="prefer-case-1").click().run()
+    assert_fine(learn)
+    assert "found what the principle asks for" not in words(learn)
+    assert "turns as soon as" in words(learn)
+    learn.button(key="prefer-case-2").click().run()
+    assert_fine(learn)
+    assert "the best path **debits**" in words(learn)
+    learn.button(key="prefer-case-0").click().run()
+    assert "found what the principle asks for" in words(learn)
+    assert "debits no pixel" in words(learn)
 
 
 def go_to(learn: AppTest, scene: str, **knobs: object) -> None:
@@ -262,7 +294,7 @@ def go_to(learn: AppTest, scene: str, **knobs: object) -> None:
 
 CARRIED = {
     "paths": ("samp", {"toy-momentum": 0.3, "toy-ic": "1/50"}, {"momentum": 0.3, "ic_tolerance": 1 / 50}),
-    "prefer": ("samp", {"toy-momentum": 0.0, "toy-ic": "off"}, {"momentum": 0.0, "ic_tolerance": 0.0}),
+    "prefer": ("samp", {"prefer-momentum": 0.5, "prefer-ic": "off"}, {"momentum": 0.5, "ic_tolerance": 0.0}),
     "greedy": ("samp", {}, {"steps": 28, "ways": "insertion only", "momentum": 0.0, "ic_tolerance": 0.0}),
     "digits": (
         "samp++",

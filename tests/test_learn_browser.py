@@ -82,20 +82,47 @@ def test_five_scenes_played_with(page, address):
     assert page.get_by_test_id("stException").count() == 0
 
 
+FRAME = """() => {
+  const frame = getComputedStyle(document.querySelector("[data-testid=stMain]"), "::before");
+  return { shadow: frame.boxShadow, top: frame.top };
+}"""
+
+
 def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
+    def press(key: str, scene: str) -> None:
+        page.keyboard.press(key)
+        expect(page.get_by_role("heading", name=scene, level=1)).to_be_visible(timeout=LONG)
+        settle(page)
+
     page.goto(f"{address}/Learn?scene=greedy&present=true")
     expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
     settle(page)
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
     page.locator("h1").first.click()
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("heading", name="Digits", exact=True)).to_be_visible(timeout=LONG)
+    press("ArrowRight", "Digits")
     expect(page).to_have_url(re.compile("scene=digits"), timeout=LONG)
-    settle(page)
-    page.locator("h1").first.click()
-    page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
+    assert page.locator("main:focus-visible").count() == 1
+    assert page.evaluate(FRAME)["shadow"] == "none"  # it would cut through the title
+    press("ArrowLeft", "Why greedy")
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+
+    # Right after a click on a tab, or on Present.
+    page.get_by_role("radio", name="2. Which path").click()
+    expect(page.get_by_role("heading", name="Which path should we prefer?", level=1)).to_be_visible(timeout=LONG)
+    press("ArrowRight", "Why greedy")
+    press("PageDown", "Digits")
+    page.get_by_role("switch", name="Present").press("Space")
+    expect(page.get_by_test_id("stSidebar")).to_be_visible(timeout=LONG)
+    press("ArrowRight", "Trust, but verify")
+    press("ArrowRight", "Trust, but verify")  # the last one stays
+    press("ArrowLeft", "Digits")
+    # What uses the keys keeps them.
+    page.locator(".st-key-digit-momentum input[type=range]").focus()
+    press("ArrowRight", "Digits")
+    page.locator("h1").first.click()
+    page.keyboard.press("Shift")
+    assert page.locator("main:focus-visible").count() == 1
+    assert page.evaluate(FRAME)["top"] == "0px"  # around the whole page
 
 
 def test_a_scene_whose_knobs_are_in_the_link_leads_to_a_photo(page, address):
@@ -138,6 +165,20 @@ def test_a_drawing_opens_from_a_link(page, address):
     expect(other.locator(".digits-row.maps figcaption").first).to_contain_text("read as 1", timeout=LONG)
     assert other.locator(".digits-row.maps img").first.get_attribute("src") == shown
     other.close()
+
+    # On to a photo and back again: by the browser's button, and by the sidebar.
+    page.get_by_role("button", name="Try it on a photo").click()
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible(timeout=LONG)
+    expect(read_as).to_contain_text("read as 1", timeout=LONG)
+    assert digit.get_attribute("src") == shown
+    expect(page).to_have_url(re.compile("digit=draw.*ink="), timeout=LONG)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
+    expect(page.get_by_role("button", name="Start the lesson")).to_be_visible(timeout=LONG)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Learn").click()
+    expect(read_as).to_contain_text("read as 1", timeout=LONG)
+    assert digit.get_attribute("src") == shown
 
 
 # Everything that moves by itself, in the shadow trees of the app's own components as well.

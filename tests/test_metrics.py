@@ -22,6 +22,7 @@ from samp_core.metrics import (
     ScoreTable,
     Subject,
     box_mask,
+    cancellation,
     cascade,
     diffid,
     energy_inside,
@@ -101,6 +102,32 @@ def test_concentration_at_its_ends():
         assert measure(none).isnan().all()
     with pytest.raises(ValueError, match="fraction"):
         top_share(one, 0)
+
+
+def test_cancellation_by_hand():
+    """Of the pixel map, channels summed: opposite signs within a pixel do not count, between pixels they do."""
+    same, both = torch.full((1, 4, 4), -0.5), torch.tensor([[[3.0, -2.0], [0.0, 1.0]]])
+    assert cancellation(same).item() == 1
+    assert cancellation(both).item() == pytest.approx(6 / 2)
+    assert cancellation(1e-6 * both).item() == pytest.approx(3)
+    channels = torch.tensor([[[[2.0, 1.0]], [[-1.0, 1.0]]]])  # pixels 1 and 2
+    image = torch.zeros(1, 2, 1, 2)
+    (measured,) = METRICS["cancellation"].compute(subject_of(nn.Identity(), image, channels))
+    assert measured.values.item() == 1
+    assert measured.note == ""
+    assert COLUMNS["cancellation"].better == "down"
+
+
+def test_cancellation_of_a_sum_of_zero_says_so():
+    even, none = torch.tensor([[[1.0, -1.0]]]), torch.zeros(1, 1, 2)
+    assert cancellation(even).isinf().all()
+    assert cancellation(none).isnan().all()
+    for maps in (even, none):
+        (measured,) = METRICS["cancellation"].compute(
+            subject_of(nn.Identity(), torch.zeros(1, 1, 1, 2), maps.unsqueeze(1))
+        )
+        assert not measured.values.isfinite().any()
+        assert "sum is zero" in measured.note
 
 
 # Localisation.

@@ -21,6 +21,7 @@ from samp_core.render import (
     colour_limit,
     encode,
     figure,
+    format_cancellation,
     format_gap,
     gap_in_words,
     map_in_words,
@@ -195,6 +196,11 @@ def test_figure_of_a_path_without_length_or_change(smooth):
     ones = torch.ones_like(explanation.completeness.sums)
     undefined = replace(explanation, completeness=Completeness(ones, 0 * ones))
     assert drawn(undefined)[0][-1].count("completeness gap undefined") == 2
+
+
+def test_cancellation_as_people_read_it():
+    assert [format_cancellation(v) for v in (1.0, 1.014, 68.2, 1234.5)] == ["1", "1.01", "68.2", "1.23e+03"]
+    assert {format_cancellation(v) for v in (math.inf, math.nan, None)} == {"none: the sum is 0"}
 
 
 def test_a_map_in_words():

@@ -131,6 +131,8 @@ def test_record_says_what_was_asked_of_what_and_what_came_out(method, toy, photo
         of = result["completeness"][direction]
         assert of["sum"] - of["score_change"] == pytest.approx(explanation.completeness.gap[d, 0].item(), abs=1e-6)
     assert result["variance"] == pytest.approx(explanation.maps.var(unbiased=False).item())
+    whole = explanation.maps.double()
+    assert result["cancellation"] == pytest.approx(float(whole.abs().sum() / whole.sum().abs()))
 
 
 def test_degenerate_results_are_strict_json(toy, photo):
@@ -142,6 +144,7 @@ def test_degenerate_results_are_strict_json(toy, photo):
     assert len(result["notes"]) == 2
     assert "equals its baseline" in result["notes"][0]
     assert result["variance"] == 0
+    assert result["cancellation"] is None
     ones = torch.ones_like(explanation.completeness.sums)
     unchanged = replace(explanation, completeness=Completeness(ones, 0 * ones))  # a map, but no change of the score
     result = written(toy, black, settings, unchanged)["result"]

@@ -27,6 +27,9 @@ _STYLE = """
   [data-testid="stSidebarUserContent"] { padding-top: 0.5rem; }
   [data-testid="stSidebarHeader"] { height: 2.6rem; margin-bottom: 0; }
   [data-testid="stHeader"] { background: transparent; }
+  /* The frame of the page in focus leaves room for a header that is not there, and cuts through the title. */
+  [data-testid="stMain"]:focus-visible::before { top: 0 !important; height: 100vh !important;
+    margin-bottom: -100vh !important; }
   .st-key-method [data-testid="stButtonGroup"] button { padding: 0.2rem 0.55rem; font-size: 0.9rem; }
   /* The theme's own values are too faint: WCAG AA wants a contrast of 4.5. */
   [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }

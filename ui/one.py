@@ -17,7 +17,7 @@ from ui.queue import Measuring
 from ui.sidebar import Question
 from ui.words import plain
 
-DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "concentration")
+DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "cancellation", "concentration")
 ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 _GRID = 24  # invisible points along each side, so that Plotly has something to select
 

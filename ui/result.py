@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from samp_core.metrics import variance
-from samp_core.render import format_gap, gap_in_words
+from samp_core.metrics import cancellation, variance
+from samp_core.render import format_cancellation, format_gap, gap_in_words
 from samp_core.runs import describe, figure_png, maps_npz, record
 from ui.stage.lanes import LaneRun
 from ui.words import plain
@@ -51,6 +51,14 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
             f"{float(variance(maps)[0]):.3g}",
             f"Variance over the map's {maps[0].numel():,} pixels, squared units of the score. Comparable only between "
             "maps of the same sum.",
+        )
+    )
+    facts.append(
+        _fact(
+            "Cancellation",
+            format_cancellation(float(cancellation(maps)[0])),
+            "Sum of |a| over |sum of a|, pixel by pixel: 1 if every pixel has the same sign. Says nothing about "
+            "whether the sum is right.",
         )
     )
     cost = explanation.cost

@@ -96,7 +96,7 @@ _ENTRIES = (
         "samp",
         "SAMP",
         PATHS,
-        "Greedy search for the path that concentrates attribution on few pixels; momentum and constraint off.",
+        "Greedy search: each move takes the pixels that promise to change the score most; momentum and constraint off.",
         _PAPER,
         True,
         Settings("samp", momentum=0.0, ic_tolerance=None),

@@ -10,7 +10,7 @@ from samp_core.metrics.base import (
     ScoreTable,
     Subject,
 )
-from samp_core.metrics.concentration import entropy, gini, top_share, variance
+from samp_core.metrics.concentration import cancellation, entropy, gini, top_share, variance
 from samp_core.metrics.curves import Curve, deletion, insertion, state_at
 from samp_core.metrics.faithfulness import diffid, infidelity, mu_fidelity, sensitivity_n
 from samp_core.metrics.localisation import box_mask, energy_inside, pointing_game
@@ -30,6 +30,7 @@ __all__ = [
     "ScoreTable",
     "Subject",
     "box_mask",
+    "cancellation",
     "cascade",
     "deletion",
     "diffid",

@@ -1,4 +1,4 @@
-"""How concentrated an attribution map is."""
+"""How concentrated an attribution map is, and whether its credit has one sign and the right sum."""
 
 from __future__ import annotations
 
@@ -57,6 +57,17 @@ def top_share(maps: Float[Tensor, "n h w"], fraction: float) -> Float[Tensor, " 
     return magnitude.topk(count, dim=1).values.sum(1) / magnitude.sum(1)
 
 
+def cancellation(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
+    """Return sum |a| / |sum a| of each pixel map: how many times over it credits and debits its own sum.
+
+    1 if all pixels have the same sign, 10 if ten units change hands for each that stays, infinite if credit and debit
+    are equal, NaN for a map of zeros. Unlike the variance it does not depend on the map's scale. Channels are to be
+    summed before: it is the pixels that a reader sees.
+    """
+    values = maps.flatten(1).double()  # the sum is a small difference of large amounts
+    return (values.abs().sum(1) / values.sum(1).abs()).to(maps.dtype)
+
+
 def _measure(subject: Subject) -> tuple[Measurement, ...]:
     maps = subject.maps
     empty = "" if bool((maps.abs().flatten(1).sum(1) > 0).all()) else "A map of zeros concentrates nothing."
@@ -90,7 +101,7 @@ def _measure(subject: Subject) -> tuple[Measurement, ...]:
 CONCENTRATION = Metric(
     "concentration",
     "Concentration",
-    "On how few pixels the map puts its weight. Says nothing about whether they are the right ones.",
+    "On how few pixels the map puts its weight, right or wrong; the variance grows with cancellation as well.",
     "Zhang et al. (SAMP), ICLR 2024; Chalasani et al., ICML 2020; Bhatt et al., IJCAI 2020",
     (
         Column("variance", "Var(a)"),
@@ -99,6 +110,29 @@ CONCENTRATION = Metric(
         *(Column(f"top-{100 * share:.0f}", f"Top {100 * share:.0f} %") for share in SHARES),
     ),
     _measure,
+)
+
+
+def _cancellation(subject: Subject) -> tuple[Measurement, ...]:
+    values = cancellation(subject.maps)
+    note = "" if bool(values.isfinite().all()) else "The map's sum is zero: it credits nothing, or debits as much."
+    protocol = Protocol(
+        "sum |a| / |sum a| over the pixels: 1 if all have the same sign",
+        sign="signed, channels summed",
+        normalisation="the map's own sum",
+    )
+    return (Measurement("cancellation", values, protocol, note=note),)
+
+
+CANCELLATION = Metric(
+    "cancellation",
+    "Cancellation",
+    "How many times over the map credits and debits its own sum: 1 if every pixel has the same sign. Whether that sum "
+    "is right says the completeness gap.",
+    "This project. In numerical analysis, the condition number of a sum: Higham, Accuracy and Stability of Numerical "
+    "Algorithms, SIAM 2002, chapter 4",
+    (Column("cancellation", "Cancellation", "down"),),
+    _cancellation,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from samp_core.metrics.base import Column, Metric
-from samp_core.metrics.concentration import CONCENTRATION, GAP
+from samp_core.metrics.concentration import CANCELLATION, CONCENTRATION, GAP
 from samp_core.metrics.curves import PAPER_CURVES, RISE_CURVES
 from samp_core.metrics.faithfulness import DIFFID, INFIDELITY, MU_FIDELITY, SENSITIVITY_N
 from samp_core.metrics.localisation import LOCALISATION
@@ -13,7 +13,7 @@ from samp_core.metrics.stability import MAX_SENSITIVITY, ROUNDING, STABILITY, ST
 METRICS: dict[str, Metric] = {
     m.name: m
     for m in (
-        *(PAPER_CURVES, RISE_CURVES, DIFFID, SENSITIVITY_N, MU_FIDELITY, INFIDELITY, GAP, CONCENTRATION),
+        *(PAPER_CURVES, RISE_CURVES, DIFFID, SENSITIVITY_N, MU_FIDELITY, INFIDELITY, GAP, CANCELLATION, CONCENTRATION),
         *(STABILITY, STABILITY_COARSE, ROUNDING, MAX_SENSITIVITY, SANITY, LOCALISATION),
     )
 }

@@ -1,4 +1,4 @@
-"""SAMP: the greedy search for the path that concentrates attribution on few pixels."""
+"""SAMP: the greedy search, whose every move takes the pixels that promise to change the score most."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from samp_core.compare import SCALES, table
 from samp_core.methods import METHODS, Settings
-from samp_core.render import format_gap, palette
+from samp_core.render import format_cancellation, format_gap, palette
 from ui.component import component
 from ui.queue import Item
 
@@ -45,7 +45,13 @@ def card(item: Item) -> dict[str, Any]:
         return {**shown, "words": WORDS.get(item.status, item.status)}
     row = table([item.entry])[0]
     gap = "has none" if row["gap"] is None else format_gap(row["gap"])
-    figures = {k: row[k] for k in ("seconds", "gradients", "gap", "top_share", "deletion", "insertion", "difference")}
+    figures = {
+        k: row[k]
+        for k in (
+            *("seconds", "gradients", "gap", "cancellation", "top_share"),
+            *("deletion", "insertion", "difference"),
+        )
+    }
     return {
         **shown,
         "seen": item.entry.in_words,
@@ -55,6 +61,7 @@ def card(item: Item) -> dict[str, Any]:
             ["time", f"{row['seconds']:.1f} s"],
             ["gradients", f"{row['gradients']:,}" + (f" + {row['forwards']:,} forward" if row["forwards"] else "")],
             ["completeness gap", gap],
+            ["cancellation", format_cancellation(row["cancellation"])],
             ["top 5 % of pixels hold", f"{100 * (row['top_share'] or 0):.0f} % of |a|"],
             ["insertion - deletion", "-" if row["difference"] is None else f"{row['difference']:.2f}"],
         ],

@@ -6,6 +6,7 @@ const ORDERS = [
   ["insertion", "insertion", -1],
   ["deletion", "deletion", 1],
   ["gap", "completeness gap", 1],
+  ["cancellation", "cancellation", 1],
   ["top_share", "concentration", -1],
   ["seconds", "time", 1],
   ["gradients", "gradient evaluations", 1],

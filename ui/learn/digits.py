@@ -16,7 +16,8 @@ from samp_core.classifiers import Classifier
 from samp_core.digits import SIDE, centre, samples, training_facts
 from samp_core.integrate import RULES
 from samp_core.methods import SAMP, Explanation, IntegratedGradients
-from samp_core.render import colour, colour_limit, format_gap, gap_in_words, map_in_words
+from samp_core.metrics import cancellation
+from samp_core.render import colour, colour_limit, format_cancellation, format_gap, gap_in_words, map_in_words
 from samp_core.scores import Contrast, Logit, Score
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
@@ -121,7 +122,7 @@ def _map(explanation: Explanation) -> NDArray[np.float64]:
 
 
 def _figures(explanation: Explanation) -> str:
-    """Return cost and completeness gap of a map, one direction after the other."""
+    """Return completeness gap, one direction after the other, cancellation and cost of a map."""
     gaps = explanation.completeness.relative[:, 0].tolist()
     gap = (
         format_gap(gaps[0])
@@ -129,7 +130,11 @@ def _figures(explanation: Explanation) -> str:
         else ", ".join(f"{d} {format_gap(g)}" for d, g in zip(explanation.directions, gaps, strict=True))
     )
     gap = gap.replace(" %", "&nbsp;%")
-    return f"completeness gap: {gap}<br>{explanation.cost.gradients} gradient evaluations, {explanation.seconds:.2f} s"
+    cancelled = format_cancellation(float(cancellation(explanation.maps)[0]))
+    return (
+        f"completeness gap: {gap}<br>cancellation: {cancelled}<br>{explanation.cost.gradients} gradient evaluations, "
+        f"{explanation.seconds:.2f} s"
+    )
 
 
 def _choose() -> Image.Image | None:
@@ -239,8 +244,8 @@ def _curve(found: Found, words: str) -> go.Figure:
 
 def _trajectory(found: Found) -> None:
     starts = {
-        "deletion": "from the digit to an empty sheet, lowering the score",
-        "insertion": "from the blurred digit to the digit, raising the score",
+        "deletion": "from the digit to an empty sheet, each move meant to lower the score",
+        "insertion": "from the blurred digit to the digit, each move meant to raise the score",
     }
     for direction, states in found.states.items():
         st.markdown(f"**{direction.capitalize()}**: {starts[direction]}.")
@@ -312,7 +317,8 @@ def scene() -> None:
         st.caption(
             f"Both maps explain the {words}, on one colour scale that saturates at {limit:.2f}: orange pixels speak "
             "for it, blue against. The search adds up two directions, Integrated Gradients has one: 50 moves along a "
-            "straight line from an empty sheet."
+            "straight line from an empty sheet. Cancellation is the sum of |a| over |sum of a|: 1 if every pixel has "
+            "the same sign."
         )
         _seen(found, knobs.title, words)
     st.markdown("#### The way there")

@@ -46,8 +46,8 @@ def why_greedy() -> None:
     """Draw the scene: simulated bridges, their straight mean, and real paths laid over them."""
     st.markdown(
         "Insert pixels in random order and the score wanders, but it has to end at the image's own: the paper "
-        "models it as a random walk with a fixed end. On average that is a straight line; a greedy path leaves it "
-        "as early as it can."
+        "models it as a random walk with a fixed end. In that model it is a straight line on average; a greedy "
+        "path tries to leave it at once."
     )
     left, middle, right = st.columns(3)
     sigma = left.slider(
@@ -99,7 +99,8 @@ def why_greedy() -> None:
             r"\mathrm{Var} = \sigma^2\, t\,(1-t)"
         )
         st.markdown(
-            "Under this model no look ahead is worth more than the next move's own gain, which is why the search takes "
-            "the pixels with the largest predicted gain at every step."
+            "From this model the paper concludes that no look ahead is worth more than the next move's own gain: the "
+            "search takes the pixels with the largest predicted gain at every step. That it is a model, the product of "
+            "the second scene shows."
         )
     st.caption("In the paper: assumption 1 (Brownian motion) and the greedy choice that follows from it.")

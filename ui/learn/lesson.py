@@ -18,6 +18,7 @@ _PRESENT = """<style>
   [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] {
     display: none !important; }
   .block-container { max-width: 1900px; padding-top: 1rem; }
+  [data-testid="stMain"]:focus-visible::before { box-shadow: none !important; }  /* arrow keys would frame the page */
 </style>"""
 
 
@@ -33,8 +34,8 @@ class Scene:
 
 
 SCENES = (
-    Scene("paths", "One function, many paths", two.one_function, "samp", two.settings),
-    Scene("prefer", "Which path should we prefer?", two.concentration, "samp", two.settings),
+    Scene("paths", "One function, many paths", two.one_function, "samp", two.FUNCTION.settings),
+    Scene("prefer", "Which path should we prefer?", two.concentration, "samp", two.PRINCIPLE.settings),
     Scene("greedy", "Why greedy", greedy.why_greedy, "samp", greedy.settings),
     Scene("digits", "Digits", digits.scene, "samp++", digits.settings),
     Scene("trust", "Trust, but verify", trust.verify, "samp++", trust.settings),
@@ -46,16 +47,29 @@ def _turn(by: int) -> None:
     st.session_state["scene"] = slugs[(slugs.index(st.session_state["scene"]) + by) % len(slugs)]
 
 
+def _come_back() -> None:
+    """Forget that the browser's Back led here, if its link says nothing of the lesson.
+
+    Streamlit leaves a page by a link without what is bound to it, and sets what is bound to the link to its default when Back meets that:
+    knobs and drawings would be lost. An ordinary run finds them as they were.
+    """
+    if "scene" in st.query_params or not st.session_state.get("lesson-left"):
+        st.session_state["lesson-left"] = True
+    else:
+        st.session_state["lesson-left"] = False  # or such a link would be met for ever
+        st.rerun()
+
+
 def lesson() -> None:
     """Show the chosen scene with its title, the way to the others, and the link into Explain."""
+    _come_back()
     titles = {s.slug: f"{n}. {s.title}" for n, s in enumerate(SCENES, start=1)}
-    if st.session_state.get("scene") not in titles:
-        linked = st.query_params.get("scene")
-        st.session_state["scene"] = linked if linked in titles else SCENES[0].slug
+    linked = str(st.query_params.get("scene"))
     with st.container(horizontal=True, vertical_alignment="center"):
         slug = st.segmented_control(
-            "Scene", list(titles), default=SCENES[0].slug, format_func=titles.__getitem__, key="scene", required=True,
-            label_visibility="collapsed", wrap=True, persist_state="session",
+            "Scene", list(titles), format_func=titles.__getitem__, key="scene", required=True,
+            default=linked if linked in titles else SCENES[0].slug, label_visibility="collapsed", wrap=True,
+            persist_state="session",
         )  # fmt: skip
         st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
         presenting = st.toggle(

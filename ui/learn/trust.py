@@ -9,7 +9,7 @@ import streamlit as st
 
 from samp_core.digits import SIDE, samples
 from samp_core.learn import Trial, trials
-from samp_core.render import colour, colour_limit, format_gap, map_in_words
+from samp_core.render import colour, colour_limit, format_cancellation, format_gap, map_in_words
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
 from ui.pictures import data_uri
@@ -74,6 +74,8 @@ def verify() -> None:
     parts = []
     for trial in found:
         gap = "promises no sum" if trial.gap is None else f"gap {format_gap(trial.gap)}"
+        if trial.gap is not None:
+            gap += f"<br>cancellation {format_cancellation(trial.cancellation)}"
         shown = 2 * trial.map - 1 if trial.gap is None else trial.map  # an order runs from 0 to 1
         picture = data_uri(colour(shown, limit=colour_limit(shown)), "PNG")
         words = (
@@ -87,7 +89,8 @@ def verify() -> None:
     st.caption(
         f"All explain the logit of {label}; each map on its own colour scale, orange for, blue against (order: orange "
         f"early, blue late). Curves: the paper's protocol, {CURVE_PIXELS} pixels a step, on the true network and the "
-        "clean digit. Agreement: Spearman's correlation with the first map."
+        "clean digit. Cancellation: sum of |a| over |sum of a|, 1 if every pixel has the same sign. Agreement: "
+        "Spearman's correlation with the first map."
     )
     plot = go.Figure()
     titles = [t.title for t in found]
@@ -123,6 +126,10 @@ def verify() -> None:
         f"{format_gap(paper.gap or 0)}, {format_gap(line.gap or 0)} and {format_gap(isotonic.gap or 0)}, while "
         f"insertion minus deletion is {difference[paper.title]:.2f}, {difference[line.title]:.2f} and "
         f"{difference[isotonic.title]:.2f}. The best ranking of the first four here: {best.title}.\n"
+        "- **One sign or two.** The credit on all pixels is "
+        f"{', '.join(format_cancellation(t.cancellation) for t in (paper, line))} and "
+        f"{format_cancellation(isotonic.cancellation)} times its sum: what is more than 1 was credited to one pixel "
+        "and debited from another. On photos the three differ far more.\n"
         f"- **The order alone ranks, too**: {difference[order.title]:.2f}, without a single amount.\n"
         f"- **Noise of {sigma} of the ink** leaves a map that agrees {noisy.agreement:.2f} with the first. 1 would be "
         "the same ranking.\n"

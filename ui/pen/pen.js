@@ -18,9 +18,12 @@ class View {
     this.cursor = null; // where the keyboard is, while it is used
     this.sheet.addEventListener("pointerdown", (event) => this.down(event));
     this.sheet.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) this.sheet.addEventListener(name, (event) => this.up(event));
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      this.sheet.addEventListener(name, (event) => { if (event.pointerId === this.pointer) this.end(); });
+    }
+    this.away = () => this.end(); // of a window that lost the focus no pointer is heard to lift
     this.sheet.addEventListener("keydown", (event) => this.key(event));
-    this.sheet.addEventListener("blur", () => { this.lift(); this.cursor = null; this.paint(); });
+    this.sheet.addEventListener("blur", () => { this.end(); this.cursor = null; this.paint(); });
     this.undo.addEventListener("click", () => { this.strokes.pop(); this.report(); });
     this.clear.addEventListener("click", () => { this.strokes = []; this.report(); });
     this.paint();
@@ -37,21 +40,26 @@ class View {
     this.lift();
     this.cursor = null;
     this.pointer = event.pointerId;
+    window.addEventListener("blur", this.away);
     this.sheet.setPointerCapture(event.pointerId);
     this.start(this.point(event));
   }
 
   move(event) {
     if (event.pointerId !== this.pointer) return;
+    if (!event.buttons) { // it was lifted where nobody heard of it
+      this.end();
+      return;
+    }
     // A fast pen makes several events a frame.
     const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
     for (const one of events.length ? events : [event]) this.current.push(this.point(one));
     this.paint();
   }
 
-  up(event) {
-    if (event.pointerId !== this.pointer) return;
+  end() {
     this.pointer = undefined;
+    window.removeEventListener("blur", this.away);
     this.lift();
   }
 

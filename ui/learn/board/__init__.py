@@ -26,7 +26,7 @@ def board(
     Args:
         key: identity of the board on its page.
         background: picture of the score as a data URI, second pixel upwards.
-        lines: paths with ``points``, ``colour`` and ``dash``.
+        lines: paths with ``points``, ``colour``, ``dash``, and whether it is ``wide``.
         points: what was drawn before.
         colour: of the reader's own path.
         words: the picture in words.

@@ -76,11 +76,15 @@ class View {
   }
 
   paint() {
-    const lines = this.data.lines.flatMap(({ colour, dash, points }) => [
-      make("polyline", { points: corners(points), class: "halo" }),
-      make("polyline", { points: corners(points), stroke: colour, "stroke-dasharray": dash }),
-    ]);
-    this.root.querySelector(".lines").replaceChildren(...lines);
+    // Halos lie below all, and dashes above what is solid: so paths that share a way are all seen.
+    const solidFirst = [...this.data.lines].sort((a, b) => (a.dash ? 1 : 0) - (b.dash ? 1 : 0));
+    const wide = (line) => (line.wide ? " wide" : "");
+    this.root.querySelector(".lines").replaceChildren(
+      ...solidFirst.map((line) => make("polyline", { points: corners(line.points), class: `halo${wide(line)}` })),
+      ...solidFirst.map((line) => make("polyline", {
+        points: corners(line.points), class: wide(line), stroke: line.colour, "stroke-dasharray": line.dash,
+      })),
+    );
     const own = [];
     if (this.points.length) {
       const path = corners([[0, 0], ...this.points, [1, 1]]);

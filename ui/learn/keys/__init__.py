@@ -10,5 +10,5 @@ _FOLDER = Path(__file__).parent
 
 
 def arrow_keys() -> None:
-    """Let the left and right arrow keys press the buttons Back and Next."""
+    """Let the left and right arrow keys (or PageUp and PageDown) turn the scenes."""
     component(_FOLDER)(key="learn-keys")

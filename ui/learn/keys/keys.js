@@ -1,16 +1,23 @@
 // Arrow keys turn the scenes, unless something that uses them has the focus.
 
-const USES = "input, textarea, select, [role=slider], [role=radio], [role=application], [role=combobox], [role=listbox]";
+const USES = "input:not([role=switch]), textarea, select, [role=slider], [role=radio], [role=application], [role=combobox], [role=listbox]";
+const BY = { ArrowLeft: -1, PageUp: -1, ArrowRight: 1, PageDown: 1 };
 
 export default function () {
   const turn = (event) => {
-    const name = { ArrowLeft: "learn-back", PageUp: "learn-back", ArrowRight: "learn-next", PageDown: "learn-next" }[event.key];
-    const path = event.composedPath();
-    if (!name || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (path.some((element) => element.matches && element.matches(USES))) return;
-    const button = document.querySelector(`.st-key-${name} button:not(:disabled)`);
-    if (button) { event.preventDefault(); button.click(); }
+    const by = BY[event.key];
+    if (!by || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const tabs = [...document.querySelectorAll(".st-key-scene [role=radio]")];
+    const focused = event.composedPath().some((element) => tabs.includes(element));
+    if (!focused && event.composedPath().some((element) => element.matches && element.matches(USES))) return;
+    const next = tabs[tabs.findIndex((tab) => tab.getAttribute("aria-checked") === "true") + by];
+    if (!next) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (focused) next.focus();
+    next.click();
   };
-  document.addEventListener("keydown", turn);
-  return () => document.removeEventListener("keydown", turn);
+  // Before the tabs themselves: there an arrow would only move the focus.
+  document.addEventListener("keydown", turn, true);
+  return () => document.removeEventListener("keydown", turn, true);
 }
