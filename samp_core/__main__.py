@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--insertion-baseline", choices=BASELINES, help="where insertion starts (default: blur; ig: zero)")
     how.add_argument("--tie-band", type=float, metavar="B", help="1e-6 reproduces the authors' selection")
     how.add_argument("--max-steps", type=_positive, metavar="N", help="refuse or stop a longer search (default: 2000)")
-    how.add_argument("--seed", type=_seed, metavar="S", help="seed of the noise baseline (default: 0)")
+    how.add_argument("--seed", type=_seed, metavar="S", help="seed of everything random (default: 0)")
     how.add_argument(
         "--option",
         action="append",

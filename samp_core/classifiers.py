@@ -74,9 +74,8 @@ class Classifier:
     fingerprint: str
 
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Return the logits of normalised images, evaluated in eval mode."""
-        with preserved(self.network):
-            return cast(Tensor, self.network(x))
+        """Return the logits of normalised images, evaluated in eval mode; the images are left as they are."""
+        return cast(Tensor, ask(self.network, x))
 
     def predict(self, x: Float[Tensor, "n c h w"], k: int = 5) -> list[Prediction]:
         """Return the ``k`` likeliest classes (all, if there are fewer) of one normalised image, best first.
@@ -157,15 +156,12 @@ class Classifier:
         channels-last memory: flatten them with ``flatten`` or ``reshape``, not ``view``.
 
         Raises:
-            ClassifierError: the network cannot be copied or does not evaluate.
+            ClassifierError: the network cannot be copied or changed, or does not evaluate.
         """
         try:
-            plain = copy.deepcopy(self.network)
-        except (RuntimeError, TypeError) as error:
-            raise ClassifierError(
-                f"{self.name} cannot be copied: {error}. It probably keeps activations or an open resource "
-                "in an attribute. Clear it, or use the classifier without prepare()."
-            ) from error
+            plain = duplicate(self.network)
+        except ClassifierError as error:
+            raise ClassifierError(f"{error} Or use the classifier without prepare().") from error
         plain.eval().requires_grad_(False)
         # Once its batch norm is gone, an in-place activation would overwrite the convolution's output, which
         # hooks on that layer may have kept.
@@ -250,30 +246,74 @@ def load_classifier(
         labels = labels or weights.meta["categories"]
         preprocessing = preprocessing or _torchvision_preprocessing(weights)
 
-    with preserved(network):
-        count = _evaluate(network, _probe(network, preprocessing), name).shape[1]
+    count = _evaluate(network, _probe(network, preprocessing), name).shape[1]
     names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
 
 
+# Networks that somebody is evaluating: how many are, and which submodules were in train mode before the first.
+_EVALUATED: dict[nn.Module, tuple[int, list[nn.Module]]] = {}
+_MODES = threading.Lock()
+
+
 @contextmanager
 def preserved(module: object) -> Iterator[None]:
     """Put ``module`` in eval mode inside this context and restore the mode of every submodule afterwards.
 
-    Nothing is written when all are in eval mode already, because networks are shared between threads.
-    Anything but an ``nn.Module`` is left alone.
+    Networks are shared between threads: nothing is written when all are in eval mode already, and whoever leaves last
+    restores. Anything but an ``nn.Module`` is left alone.
     """
-    training = [m for m in module.modules() if m.training] if isinstance(module, nn.Module) else []
-    # Flags are set one by one: train() would recurse, and networks override it.
-    for submodule in training:
-        submodule.training = False
+    if not isinstance(module, nn.Module):
+        yield
+        return
+    with _MODES:
+        users, training = _EVALUATED.pop(module, (0, []))
+        if not users:
+            training = [m for m in module.modules() if m.training]
+        # Flags are set one by one: train() would recurse, and networks override it.
+        for submodule in training:
+            submodule.training = False
+        if training:
+            _EVALUATED[module] = users + 1, training
     try:
         yield
     finally:
-        for submodule in training:
-            submodule.training = True
+        if training:
+            with _MODES:
+                users, _ = _EVALUATED.pop(module)
+                if users > 1:
+                    _EVALUATED[module] = users - 1, training
+                else:
+                    for submodule in training:
+                        submodule.training = True
+
+
+def ask(network: Callable[..., Any], images: Float[Tensor, "n c h w"], *further: Any) -> Any:
+    """Return whatever the network gives, in eval mode, for a copy of the images: it may write into its input."""
+    with preserved(network):
+        return network(images.clone(), *further)
+
+
+def duplicate(network: nn.Module) -> nn.Module:
+    """Return a deep copy of a network.
+
+    Raises:
+        ClassifierError: it cannot be copied, or is TorchScript, whose modules can be neither hooked nor replaced.
+    """
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+        raise ClassifierError(
+            f"{type(network).__name__} is compiled by TorchScript, so its layers cannot be looked into or replaced. "
+            "Use the module that it was compiled from."
+        )
+    try:
+        return copy.deepcopy(network)
+    except (RuntimeError, TypeError) as error:
+        raise ClassifierError(
+            f"{type(network).__name__} cannot be copied: {error}. It probably keeps activations or an open resource "
+            "in an attribute. Clear it."
+        ) from error
 
 
 def _load_bundled() -> nn.Module:
@@ -364,7 +404,7 @@ def _probe(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
 def _evaluate(network: nn.Module, probe: Tensor, name: str) -> Tensor:
     try:
         with torch.no_grad():
-            logits = network(probe)
+            logits = ask(network, probe)
     except Exception as error:  # the network is anybody's code
         raise ClassifierError(
             f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's "
@@ -402,7 +442,7 @@ def _rebuild(
             network.set_submodule(norm, nn.Identity().eval())
         network.to(memory_format=layout)
         with torch.no_grad():
-            error = (network(probe) - expected).abs().max()
+            error = (ask(network, probe) - expected).abs().max()
     except Exception:  # the forward may rely on what was changed; the caller has a next best
         return None
     return network if error <= _TOLERANCE * expected.abs().max().clamp(min=1) else None

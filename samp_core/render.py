@@ -187,7 +187,7 @@ def figure(
 def _curves(axes: Axes, explanation: Explanation, score: str) -> None:
     if not explanation.directions:
         axes.axis("off")
-        axes.text(0, 0.95, "This method walks no path: it has no score curve and no completeness gap.", va="top")
+        axes.text(0, 0.95, "This method walks no path, so there is no score along it.", va="top")
         return
     for d, direction in enumerate(explanation.directions):
         values = explanation.scores[:, d, 0].double().cpu().numpy()
@@ -209,9 +209,12 @@ def _facts(axes: Axes, explanation: Explanation, pixel_map: NDArray[np.float64])
     axes.axis("off")
     lines = [] if explanation.finished else ["UNFINISHED: the map covers part of the way", ""]
     completeness = explanation.completeness
-    for d, direction in enumerate(explanation.directions):
+    if not explanation.promises:
+        lines.append("The method promises no sum.")
+    for d, name in enumerate(explanation.promises):
+        words = "score change" if explanation.directions else "promised"
         lines += [
-            f"{direction}: sum {completeness.sums[d, 0]:+.3f}, score change {completeness.targets[d, 0]:+.3f}",
+            f"{name}: sum {completeness.sums[d, 0]:+.3f}, {words} {completeness.targets[d, 0]:+.3f}",
             f"    completeness gap {format_gap(float(completeness.relative[d, 0]))}",
         ]
     lines += [

@@ -102,7 +102,7 @@ def record(
                     "score_change": float(completeness.targets[d, 0]),
                     "relative_gap": _number(float(completeness.relative[d, 0])),
                 }
-                for d, direction in enumerate(explanation.directions)
+                for d, direction in enumerate(explanation.promises)
             },
             "variance": float(variance(explanation.maps)[0]),
             "cancellation": _number(float(cancellation(explanation.maps)[0])),

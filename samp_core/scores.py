@@ -7,7 +7,8 @@ or a picture that mixes scores compares nothing, so the score travels with every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,11 +17,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from samp_core.checkpoints import checkpoint
-from samp_core.classifiers import preserved
+from samp_core.classifiers import ask
 
 
 class PathError(RuntimeError):
-    """A path that cannot be walked or finished; the message says why and what to change."""
+    """A path that cannot be walked, or a map that cannot be finished; the message says why and what to change."""
 
 
 @runtime_checkable
@@ -164,7 +165,7 @@ class ScoreFunction:
             parts = [self._score(s, i) for s, i in self._chunks(states, images)]
         self.cost.forwards += len(states)
         values = torch.cat(parts)
-        _require_finite(values, "score")
+        require_finite(values, "score")
         return values
 
     def gradients(
@@ -180,20 +181,12 @@ class ScoreFunction:
             for state, image in self._chunks(states, images):
                 leaf = state.detach().requires_grad_()
                 value = self._score(leaf, image)
-                # Without a graph there is nothing to ask; with one, of the parameters alone, the answer is None.
-                known = torch.autograd.grad(value.sum(), leaf, allow_unused=True) if value.requires_grad else (None,)
-                gradient = known[0]
-                if gradient is None:
-                    raise PathError(
-                        "The score has no gradient with respect to the image, so no path can be searched. "
-                        "forward_func probably detaches its input or runs under torch.no_grad(); remove that."
-                    )
+                gradients.append(gradient_of(value, leaf))
                 values.append(value.detach())
-                gradients.append(gradient)
         self.cost.gradients += len(states)
         value, gradient = torch.cat(values), torch.cat(gradients)
-        _require_finite(value, "score")
-        _require_finite(gradient, "gradient")
+        require_finite(value, "score")
+        require_finite(gradient, "gradient")
         return value, gradient
 
     def _chunks(self, states: Tensor, images: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -204,33 +197,110 @@ class ScoreFunction:
     def _score(self, states: Tensor, images: Tensor) -> Tensor:
         extra = (a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra)
         checkpoint()
-        with preserved(self.forward_func):
-            output = self.forward_func(states, *extra)
+        with differentiable():
+            output = ask(self.forward_func, states, *extra)
         self.cost.batches += 1
-        if self.target is None:
-            if output.numel() != len(states):
-                raise ValueError(
-                    f"The network gives {tuple(output.shape)} outputs for {len(states)} images, so a target class is "
-                    "needed. Pass target=."
-                )
-            return output.reshape(-1)
-        if output.ndim != 2:
+        return explained(self.score, output, None if self.target is None else self.target[images], len(states))
+
+
+def explained(score: Score, output: object, target: Int[Tensor, " m"] | None, count: int) -> Float[Tensor, " m"]:
+    """Return the score of each of ``count`` images from what a network gave for them.
+
+    Args:
+        score: what of the logits is explained; not used without a target.
+        output: logits (M, K), or one number an image, (M,) or (M, 1), if there is no target.
+        target: explained class of each.
+        count: number of images M.
+
+    Raises:
+        ValueError: the output is something else, or has no such class.
+    """
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"The network returns a {type(output).__name__}, not a tensor. Wrap it so that it returns logits "
+            "(images, classes)."
+        )
+    if target is None:
+        if output.numel() != count:
             raise ValueError(
-                f"The network's output has shape {tuple(output.shape)}; with a target class it must be "
-                "(images, classes). Wrap the network so that it returns logits."
+                f"The network gives {tuple(output.shape)} outputs for {count} images, so a target class is needed. "
+                "Pass target=."
             )
-        target = self.target[images]
-        _require_class(int(target.min()), output.shape[1])
-        _require_class(int(target.max()), output.shape[1])
-        return self.score(output, target)
+        return output.reshape(-1)
+    if output.ndim != 2 or len(output) != count:
+        raise ValueError(
+            f"The network's output for {count} images has shape {tuple(output.shape)}; with a target class it must be "
+            "(images, classes). Wrap the network so that it returns logits."
+        )
+    _require_class(int(target.min()), output.shape[1])
+    _require_class(int(target.max()), output.shape[1])
+    return score(output, target)
 
 
-def _require_finite(values: Tensor, what: str) -> None:
-    # One reduction is enough: any NaN or infinity makes the sum of magnitudes non-finite.
-    if not torch.isfinite(values.abs().sum()):
+NO_GRADIENT = (
+    "The score has no gradient with respect to the image, and this method needs one. The network probably detaches "
+    "its input, or runs under torch.no_grad() or torch.inference_mode(): remove that, or choose a method that only "
+    "asks for scores, such as Occlusion or RISE."
+)
+
+
+def gradient_of(
+    value: Float[Tensor, "*m"], leaf: Float[Tensor, "m c h w"], weight: Float[Tensor, "*m"] | None = None
+) -> Float[Tensor, "m c h w"]:
+    """Return the gradient of a network's output, summed with these weights, with respect to each image.
+
+    Raises:
+        PathError: the score does not depend on the image, as far as autograd knows.
+    """
+    # Without a graph there is nothing to ask; with one, of the parameters alone, the answer is None.
+    gradient = None
+    if value.requires_grad:
+        with differentiable():
+            total = value.sum() if weight is None else (weight * value).sum()
+            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+    if gradient is None:
+        raise PathError(NO_GRADIENT)
+    return gradient
+
+
+@contextmanager
+def differentiable() -> Iterator[None]:
+    """Say in words why a network cannot be differentiated, where autograd's own error tells users nothing.
+
+    Raises:
+        PathError: it computes with tensors of inference mode, or overwrites what the backward pass needs.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "nference tensor" in str(error):
+            raise PathError(
+                "The network computes with tensors that were made under torch.inference_mode(), which have no "
+                "gradients. Load it, or make its inputs, outside of that mode."
+            ) from error
+        if "modified by an inplace operation" in str(error):
+            raise PathError(
+                "The network overwrites a value that its gradient needs (an operation in place). Let it write into a "
+                "new tensor, or choose a method that only asks for scores, such as Occlusion or RISE."
+            ) from error
+        raise
+
+
+def is_finite(values: Tensor) -> bool:
+    """Return whether every value is a finite number. NaN and infinity show in the extremes; one pass, no copy."""
+    return not values.numel() or all(bool(extreme.isfinite()) for extreme in values.aminmax())
+
+
+def require_finite(values: Tensor, what: str) -> None:
+    """Refuse values of a network that are not finite.
+
+    Raises:
+        PathError: one is NaN or infinite.
+    """
+    if not is_finite(values):
         raise PathError(
-            f"The network returned a {what} that is not a finite number (NaN or infinity) on the path, so it cannot be "
-            "followed. Likely causes: overflow in half precision, a division by zero or a logarithm of zero in the "
+            f"The network returned a {what} that is not a finite number (NaN or infinity), so there is nothing to go "
+            "by. Likely causes: overflow in half precision, a division by zero or a logarithm of zero in the "
             "network. Run it in float32 or choose another baseline."
         )
 

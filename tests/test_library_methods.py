@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -173,17 +174,54 @@ def test_stop_gives_an_unfinished_empty_map(name, toy, images):
     assert_same_state(before, toy.network)
 
 
-@every_method
-def test_unknown_and_impossible_options_are_refused(name, toy):
-    with pytest.raises(ValueError, match="has no option nonsense"):
-        make_method(toy, tiny(name, options={"nonsense": 1.0}))
+@pytest.mark.parametrize("name", METHODS)
+def test_unknown_missing_and_impossible_options_are_refused(name, toy):
+    def refused(options: dict[str, Any], words: str) -> None:
+        with pytest.raises(ValueError, match=words) as caught:
+            make_method(toy, default_settings(name, options=options))
+        assert str(caught.value).startswith(METHODS[name].title)
+        assert str(caught.value).endswith(".")
+
+    known = dict(METHODS[name].defaults.options)
+    refused({**known, "nonsense": 1.0}, "has no option nonsense")
     for option in METHODS[name].options:
+        rest = {key: value for key, value in known.items() if key != option.name}
+        refused(rest, f"missing: {option.name}")
+        refused({**rest, f"{option.name}x": option.default}, f"no option {option.name}x")  # misspelt
+        if isinstance(option.default, str):
+            values: list[Any] = ["nonsense"] * bool(option.choices)
+        else:
+            values = [option.high + 1, option.low - 1, 1e9, math.inf, -math.inf, math.nan, "1", True]
+            values += [option.low + 0.5] * isinstance(option.default, int)
+        for value in values:
+            refused({**rest, option.name: value}, f"{option.name} must be (from|one of)")
         if not isinstance(option.default, str):
-            with pytest.raises(ValueError, match=f"{option.name} must be from"):
-                make_method(toy, tiny(name, options={option.name: option.high + 1}))
-        elif option.choices:
-            with pytest.raises(ValueError, match=f"{option.name} must be one of"):
-                make_method(toy, tiny(name, options={option.name: "nonsense"}))
+            for value in (option.low, option.high, option.default):
+                make_method(toy, default_settings(name, options={**rest, option.name: value}))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (20, 37)])
+@every_method
+def test_estimate_is_the_cost(name, size, toy):
+    """What was estimated is what the network was asked, at any size and with any options."""
+    photo = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    for options in ({}, {"window": 7, "stride": 3, "samples": 10, "masks": 5, "channels": 3, "segments": 4}):
+        known = {o.name for o in METHODS[name].options}
+        settings = tiny(name, options={key: value for key, value in options.items() if key in known})
+        method = make_method(toy, settings)
+        run = method.start(photo, 1)
+        for _ in run:
+            pass
+        estimate = method.estimate(*size)
+        assert estimate.gradients == math.ceil(run.cost.gradients + run.cost.forwards / 3 - 1e-9)
+        assert estimate.gradient_bound >= estimate.gradients
+
+
+def test_estimate_of_occlusion_knows_the_photo():
+    options = {"window": 1, "stride": 1, "fill": "zero"}
+    made = make_method(classifier(conv_net()), default_settings("occlusion", options=options))
+    assert made.estimate(224, 224).gradients == math.ceil((1 + 224**2) / 3)
+    assert made.estimate(28, 28).gradients == math.ceil((1 + 28**2) / 3)
 
 
 @every_method
@@ -294,13 +332,6 @@ def test_deeplift_adds_up_with_shared_and_clipped_activations(images):
     with torch.no_grad():
         rise = (network(pictures) - network(0 * pictures))[range(2), TARGET]
     torch.testing.assert_close(result.sum((1, 2, 3)), rise, rtol=1e-4, atol=1e-4)
-
-
-def test_deeplift_refuses_a_block_that_is_used_twice(images):
-    block = Add(nn.ReLU())
-    network = nn.Sequential(nn.Conv2d(3, 6, 3), block, nn.Conv2d(6, 6, 3), block, nn.Flatten(), nn.Linear(6 * 784, 5))
-    with pytest.raises(UnsupportedError, match="one block in several places"):
-        maps(classifier(network), "deeplift", images)
 
 
 def test_lrp_conserves_the_score_without_biases(images):
@@ -426,7 +457,10 @@ def test_edges_know_nothing_of_the_class_and_random_nothing_of_the_image(toy, im
     torch.testing.assert_close(maps(toy, "edges", images, 0), maps(toy, "edges", images, 3))
     flat = maps(toy, "edges", 0 * images + 1)
     assert flat.abs().max() < 1e-6
-    torch.testing.assert_close(maps(toy, "random", images), maps(toy, "random", 0 * images))
+    other = classifier(conv_net(nn.Tanh))
+    torch.testing.assert_close(maps(toy, "random", images, 0), maps(other, "random", images, 3), rtol=0, atol=0)
+    noise = maps(toy, "random", images).sum(1)
+    assert abs(np.corrcoef(noise[0].flatten(), images[0].sum(0).flatten())[0, 1]) < 0.1  # 0.03 is its standard error
 
 
 # What cannot be served says so

@@ -85,6 +85,8 @@ def test_idgi_deals_each_change_by_squared_gradient(linear, toys):
     "make",
     [
         lambda f: BlurIG(f, max_sigma=0.0),
+        lambda f: BlurIG(f, max_sigma=1e9),
+        lambda f: BlurIG(f, max_sigma=float("nan")),
         lambda f: BlurIG(f, steps=0),
         lambda f: GuidedIG(f, fraction=0.0),
         lambda f: GuidedIG(f, max_dist=1.5),

@@ -18,7 +18,7 @@ from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import Preprocessing, load_sample, sha256
 from samp_core.integrate import Completeness
 from samp_core.methods import METHODS, Explanation, Settings, default_settings
-from samp_core.methods.direct import DirectMethod
+from samp_core.methods.direct import Decomposition, DirectMethod
 from samp_core.runs import begin, describe, figure_png, maps_npz, record, save
 from samp_core.scores import Logit
 
@@ -169,8 +169,11 @@ def test_a_method_without_a_path_is_recorded_without_directions(toy, photo):
         yield 0.5
         return task.score.gradients(task.inputs, torch.tensor([0]))[1]
 
-    run = DirectMethod(toy.network, work, score=Logit(), options={}, evaluations=1).start(toy.preprocessing(photo), 1)
-    halfway = DirectMethod(toy.network, work, score=Logit(), options={}, evaluations=1).start(run._task.inputs, 1)
+    def made(work):
+        return DirectMethod(toy.network, work, score=Logit(), options={}, evaluations=lambda height, width: 1)
+
+    run = made(work).start(toy.preprocessing(photo), 1)
+    halfway = made(work).start(run._task.inputs, 1)
     assert list(run) == [0.5]
     next(iter(halfway))
     for explanation, finished in ((run.result(), True), (halfway.result(), False)):
@@ -181,6 +184,16 @@ def test_a_method_without_a_path_is_recorded_without_directions(toy, photo):
         assert figure_png(toy, photo, QUICK, explanation).startswith(b"\x89PNG")
         with np.load(io.BytesIO(maps_npz(toy, photo, explanation))) as saved:
             np.testing.assert_array_equal(saved["map"], explanation.maps[0].numpy())
+
+    def promising(task):
+        attributions = yield from work(task)
+        return Decomposition(attributions, 2 * attributions.sum((1, 2, 3)))
+
+    run = made(promising).start(run._task.inputs, 1)
+    list(run)
+    found = written(toy, photo, QUICK, run.result())["result"]["completeness"]["map"]
+    assert found["score_change"] == pytest.approx(2 * found["sum"])
+    assert found["relative_gap"] == pytest.approx(0.5)
 
 
 def test_a_target_that_the_network_has_not_is_refused(toy, photo):

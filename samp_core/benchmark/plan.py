@@ -82,7 +82,7 @@ class Configuration:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) of everything that decides the numbers; batch size decides only speed."""
+        """SHA-256 (hexadecimal) of what decides the numbers, but for what decides only rounding, such as batch size."""
         settings = self.settings.to_dict()
         del settings["batch_size"], settings["target"]
         text = json.dumps([settings, self.network, self.weights, self.versions], sort_keys=True)

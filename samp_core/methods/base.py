@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from samp_core.integrate import MOST_NODES, RULES, Completeness, Rule, make_rule, rule_gradients
 from samp_core.paths import Endpoints, Path, Step
-from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
+from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target, is_finite
 
 Target = int | Sequence[int] | Tensor | None
 
@@ -29,7 +30,8 @@ class Estimate:
 
     Attributes:
         steps: expected number of moves, and ``step_bound`` the largest possible.
-        gradients: expected number of images sent forward and backward, over all directions.
+        gradients: expected number of images sent forward and backward, over all directions; an image that a method
+            without a path sends forward only counts as a third.
         gradient_bound: the largest possible number of those.
     """
 
@@ -49,7 +51,8 @@ class Explanation:
         directions: names of the D directions.
         order: how early a pixel moved, 1 first to 0 last, mean of the directions, (N, H, W); 0.5 if it never moved.
         scores: score at each state, (K + 1, D, N); NaN once a path has arrived, its last score is its last number.
-        completeness: sums, targets and gaps of each direction, (D, N).
+        completeness: sums, targets and gaps, (D, N); of a method without directions that promises a sum, (1, N). Its
+            rows are named by :attr:`promises`.
         finished: whether every path arrived; if not, the maps cover the way walked so far.
         notes: what a reader has to know about this result, in sentences.
         steps: number of moves of each path, (D, N).
@@ -69,10 +72,47 @@ class Explanation:
     cost: Cost
     seconds: float
 
+    def __post_init__(self) -> None:
+        if not is_finite(self.attributions):
+            raise PathError(
+                "The map holds values that are not finite numbers (NaN or infinity), so there is nothing to show. "
+                "Likely causes: overflow in half precision, or activations that are not finite. Run the network in "
+                "float32, or choose another method or baseline."
+            )
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """Names of the sums that the map promises, the rows of :attr:`completeness`: its directions, or ``map``."""
+        return self.directions or ("map",) * len(self.completeness.sums)
+
     @property
     def maps(self) -> Float[Tensor, "n h w"]:
         """The attribution of each pixel: the sum over channels."""
         return self.attributions.sum(1)
+
+
+def explainable(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return images as a run may use them: no part of a graph, and ordinary tensors even in inference mode.
+
+    Raises:
+        ValueError: these are no images.
+        PathError: an image is not finite.
+    """
+    if inputs.ndim != 4 or not inputs.is_floating_point():
+        raise ValueError(
+            f"inputs must be floating point images (N, C, H, W), not {inputs.dtype} of shape {tuple(inputs.shape)}."
+        )
+    if not inputs.numel():
+        raise ValueError(f"There is nothing to explain: inputs has shape {tuple(inputs.shape)}.")
+    if not is_finite(inputs):
+        raise PathError("The image holds values that are not finite numbers (NaN or infinity); clean it first.")
+    with ordinary():
+        return inputs.clone() if inputs.is_inference() else inputs.detach()
+
+
+def ordinary() -> AbstractContextManager[None]:
+    """Leave the inference mode that a caller may be in: its tensors could not be differentiated."""
+    return torch.inference_mode(False)
 
 
 class PathRun:
@@ -132,10 +172,11 @@ class PathRun:
         walk = self.path.walk(self.gradients, self.ends)
         while not self._stopped:
             began = time.perf_counter()
-            step = next(walk, None)
-            if step is None:
-                return
-            self._take(step)
+            with ordinary():
+                step = next(walk, None)
+                if step is None:
+                    return
+                self._take(step)
             self.seconds += time.perf_counter() - began
             yield step
 
@@ -181,7 +222,8 @@ class PathRun:
         if self._result is None:
             self._stopped = True
             began = time.perf_counter()
-            self._result = self._conclude(began)
+            with ordinary():
+                self._result = self._conclude(began)
         return self._result
 
     def _conclude(self, began: float) -> Explanation:
@@ -305,33 +347,24 @@ class PathAttribution(GradientAttribution):  # type: ignore[misc]  # captum ship
             ValueError: inputs, targets or settings do not fit together.
             PathError: an input is not finite.
         """
-        if inputs.ndim != 4 or not inputs.is_floating_point():
-            raise ValueError(
-                f"inputs must be floating point images (N, C, H, W), not {inputs.dtype} of shape {tuple(inputs.shape)}."
-            )
-        if not len(inputs):
-            raise ValueError("There are no images to explain: inputs has 0 rows.")
-        if not torch.isfinite(inputs).all():
-            raise PathError("The image holds values that are not finite numbers (NaN or infinity); clean it first.")
-        inputs = inputs.detach()
+        inputs = explainable(inputs)
         extra = additional_forward_args if isinstance(additional_forward_args, tuple) else (additional_forward_args,)
-        score = ScoreFunction(
-            self.forward_func,
-            as_target(target, len(inputs), inputs.device),
-            self.score,
-            () if additional_forward_args is None else extra,
-            len(inputs),
-            self.batch_size,
-        )
-        with torch.no_grad():
-            ends = self.endpoints(inputs)
-        return PathRun(
-            self.path,
-            lambda ends, gradient_of: make_rule(self.accumulation, ends, gradient_of, self.gauss_nodes),
-            score,
-            ends,
-            self.directions,
-        )
+        with ordinary(), torch.no_grad():
+            score = ScoreFunction(
+                self.forward_func,
+                as_target(target, len(inputs), inputs.device),
+                self.score,
+                () if additional_forward_args is None else extra,
+                len(inputs),
+                self.batch_size,
+            )
+            return PathRun(
+                self.path,
+                lambda ends, gradient_of: make_rule(self.accumulation, ends, gradient_of, self.gauss_nodes),
+                score,
+                self.endpoints(inputs),
+                self.directions,
+            )
 
     def walk(
         self, inputs: Float[Tensor, "n c h w"], target: Target = None, additional_forward_args: Any = None

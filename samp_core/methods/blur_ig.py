@@ -22,7 +22,7 @@ class BlurIG(PathAttribution):
     Args:
         forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
         steps: number of moves.
-        max_sigma: standard deviation of the first blur, in pixels; 50 in the paper.
+        max_sigma: standard deviation of the first blur, in pixels, at most 1000; 50 in the paper.
         even_scale: space the moves evenly in sigma squared instead of in sigma.
         accumulation: ``paper``, ``trapezoid``, ``gauss``, ``isotonic`` or ``idgi``.
         gauss_nodes: nodes inside each move for ``gauss``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from samp_core.integrate import Completeness
-from samp_core.methods.base import Estimate, Explanation, Target
-from samp_core.scores import Cost, Score, ScoreFunction, as_target
+from samp_core.methods.base import Estimate, Explanation, Target, explainable, ordinary
+from samp_core.scores import Cost, Score, ScoreFunction, as_target, differentiable, explained, require_finite
 
 
 class UnsupportedError(ValueError):
@@ -62,12 +63,30 @@ class ScoredNetwork(nn.Module):
         self.network, self.score = network, score
 
     def forward(self, images: Tensor, target: Tensor) -> Tensor:
-        """Return the score of each image; a batch that repeats the images repeats their targets."""
-        return self.score(self.network(images), target.repeat_interleave(len(images) // len(target)))
+        """Return the score of each image.
+
+        Raises:
+            ValueError: the network's output is not logits with these classes.
+            PathError: a score is not finite, or the network cannot be differentiated.
+        """
+        with differentiable():
+            output = self.network(images)
+        scores = explained(self.score, output, target, len(images))
+        require_finite(scores, "score")
+        return scores
 
 
-Work = Callable[..., Generator[float, None, Tensor]]
-"""``work(task, **options)`` yields the fraction done after each piece and returns attributions (N, C or 1, H, W)."""
+@dataclass(frozen=True)
+class Decomposition:
+    """Attributions (N, C or 1, H, W) that promise to add up to ``total`` (N,), in units of the score."""
+
+    attributions: Tensor
+    total: Float[Tensor, " n"]
+
+
+Work = Callable[..., Generator[float, None, Tensor | Decomposition]]
+"""``work(task, **options)`` yields the fraction done after each piece and returns attributions (N, C or 1, H, W), as a
+:class:`Decomposition` if they promise a sum."""
 
 
 class DirectRun:
@@ -75,10 +94,11 @@ class DirectRun:
 
     directions: tuple[str, ...] = ()
 
-    def __init__(self, work: Generator[float, None, Tensor], task: Task) -> None:
+    def __init__(self, work: Generator[float, None, Tensor | Decomposition], task: Task) -> None:
         self._work, self._task = work, task
         self._stopped = False
         self._attributions: Tensor | None = None
+        self._total: Tensor | None = None
         self._iterator = self._iterate()
         self.progress = 0.0
         self.seconds = 0.0
@@ -95,34 +115,47 @@ class DirectRun:
         while not self._stopped:
             began = time.perf_counter()
             try:
-                self.progress = next(self._work)
+                with ordinary():
+                    self.progress = next(self._work)
             except StopIteration as end:
-                self._attributions, self.progress = end.value.detach(), 1.0
+                self._keep(end.value)
                 return
             finally:
                 self.seconds += time.perf_counter() - began
             yield self.progress
         self._work.close()  # lets the method take its hooks off
 
+    def _keep(self, made: Tensor | Decomposition) -> None:
+        if isinstance(made, Decomposition):
+            self._total, made = made.total.detach(), made.attributions
+        inputs, attributions = self._task.inputs, made.detach()
+        if attributions.shape != inputs.shape:  # one map for all channels: each carries an equal part of it
+            attributions = attributions.expand_as(inputs) / inputs.shape[1]
+        self._attributions, self.progress = attributions, 1.0
+
     def stop(self) -> None:
         """End the work after the piece in hand. Safe to call from another thread."""
         self._stopped = True
 
     def result(self) -> Explanation:
-        """Return the explanation; of a stopped run an empty map that says so, since half the work is no map."""
+        """Return the explanation; of a stopped run an empty map that says so, since half the work is no map.
+
+        Raises:
+            PathError: the map is not finite.
+        """
         inputs = self._task.inputs
         finished = self._attributions is not None
         attributions = torch.zeros_like(inputs) if self._attributions is None else self._attributions
-        if attributions.shape != inputs.shape:  # one map for all channels: each carries an equal part of it
-            attributions = attributions.expand_as(inputs) / inputs.shape[1]
         n = len(inputs)
+        targets = inputs.new_zeros((0, n)) if self._total is None else self._total.unsqueeze(0)
+        sums = attributions.sum((1, 2, 3)).expand(len(targets), -1).to(targets)
         return Explanation(
             attributions=attributions,
             by_direction=inputs.new_zeros((0, *inputs.shape)),
             directions=(),
             order=inputs.new_full((n, *inputs.shape[2:]), 0.5),
             scores=inputs.new_zeros((0, 0, n)),
-            completeness=Completeness(inputs.new_zeros((0, n)), inputs.new_zeros((0, n))),
+            completeness=Completeness(sums, targets),
             finished=finished,
             notes=() if finished else ("Stopped before there was a map.",),
             steps=torch.zeros((0, n), dtype=torch.long),
@@ -139,9 +172,13 @@ class DirectMethod:
         work: the method itself.
         score: what of the logits is explained.
         options: the method's own settings.
-        evaluations: expected gradient evaluations an image, for estimates; forward passes count a third.
+        evaluations: expected gradient evaluations of one image of a height and a width, for estimates; forward passes
+            count a third.
         batch_size: most images sent through the network at once.
         seed: seed of everything random.
+
+    Raises:
+        ValueError: ``batch_size`` is not positive.
     """
 
     def __init__(
@@ -151,29 +188,33 @@ class DirectMethod:
         *,
         score: Score,
         options: Mapping[str, Any],
-        evaluations: float,
+        evaluations: Callable[[int, int], float],
         batch_size: int = 16,
         seed: int = 0,
     ) -> None:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}.")
         self.network, self.work, self.score = network, work, score
         self.options, self.evaluations = dict(options), evaluations
         self.batch_size, self.seed = batch_size, seed
 
     def estimate(self, height: int, width: int) -> Estimate:
-        """Return what a run on one image will ask of the network."""
-        count = max(1, round(self.evaluations))
+        """Return what a run on one image of this size will ask of the network."""
+        count = math.ceil(self.evaluations(height, width) - 1e-9)  # thirds add up to wholes
         return Estimate(1, 1, count, count)
 
     def start(self, inputs: Float[Tensor, "n c h w"], target: Target = None) -> DirectRun:
         """Prepare a run; nothing is computed until somebody iterates over it.
 
         Raises:
-            ValueError: there is no target.
+            ValueError: these are no images, or there is no target.
+            PathError: an image is not finite.
         """
-        targets = as_target(target, len(inputs), inputs.device)
+        inputs = explainable(inputs)
+        with ordinary():
+            targets = as_target(target, len(inputs), inputs.device)
         if targets is None:
             raise ValueError("This method needs a class to explain: pass target=.")
-        inputs = inputs.detach()
         score = ScoreFunction(self.network, targets, self.score, (), len(inputs), self.batch_size)
         task = Task(inputs, targets, score, self.network, self.batch_size, self.seed)
         return DirectRun(self.work(task, **self.options), task)

@@ -183,8 +183,10 @@ def make_method(classifier: Classifier, settings: Settings) -> PathAttribution |
     """Build the method that ``settings`` describe, for this classifier.
 
     Raises:
-        ValueError: a name is unknown or a value out of its range.
+        ValueError: a name is unknown, an option missing, or a value out of its range.
     """
     if settings.method not in METHODS:
         raise ValueError(f"There is no method {settings.method!r}. Choose one of: {', '.join(METHODS)}.")
-    return METHODS[settings.method].builder(classifier.network, classifier.preprocessing, settings)
+    method = METHODS[settings.method]
+    settled = replace(settings, options=method.settle(settings.options))
+    return method.builder(classifier.network, classifier.preprocessing, settled)

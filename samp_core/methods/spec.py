@@ -38,9 +38,12 @@ class Settings:
         score: name in :data:`SCORES`; not used with a contrast.
         target: explained class index; None until one is chosen.
         contrast: class index to contrast the target with, or None.
-        seed: seed of everything random (the noise baseline; the search itself is deterministic).
+        seed: seed of everything random: the noise baseline, and what a method draws for a photo. A search draws
+            nothing, but it amplifies rounding, so it gives the same map again only for the same threads, batch and
+            device.
         options: what only this method has; see its :attr:`Method.options`.
-        batch_size: most images sent through the network at once; decides memory and speed, not the result.
+        batch_size: most images sent through the network at once. Decides memory and speed, and how the network rounds:
+            a search's map depends on that, others to rounding only.
     """
 
     method: str = "samp++"
@@ -127,6 +130,24 @@ class Option:
     step: float = 1.0
     choices: tuple[str, ...] = ()
 
+    def settle(self, value: object) -> float | str:
+        """Return a value as the method takes it: a text, a number or a whole number.
+
+        Raises:
+            ValueError: it is of another kind, or out of range.
+        """
+        if isinstance(self.default, str):
+            if self.choices and str(value) not in self.choices:
+                raise ValueError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+            return str(value)
+        whole = isinstance(self.default, int)
+        words = f"{self.name} must be from {self.low:g} to {self.high:g}{', a whole number' * whole}, not {value!r}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(words)
+        if not self.low <= value <= self.high or (whole and value != int(value)):  # NaN is in no range
+            raise ValueError(words)
+        return int(value) if whole else float(value)
+
 
 @dataclass(frozen=True)
 class Method:
@@ -162,3 +183,19 @@ class Method:
     def has_path(self) -> bool:
         """Whether it walks a path, so that there are states, score curves and a completeness gap."""
         return self.family == PATHS
+
+    def settle(self, given: Mapping[str, object]) -> dict[str, float | str]:
+        """Return the method's options as it takes them.
+
+        Raises:
+            ValueError: an option is unknown or missing, or its value is of another kind or out of range.
+        """
+        names = [option.name for option in self.options]
+        if unknown := sorted(set(given) - set(names)):
+            raise ValueError(f"{self.title} has no option {', '.join(unknown)}. It has: {', '.join(names) or 'none'}.")
+        if missing := [f"{o.name} (published: {o.default!r})" for o in self.options if o.name not in given]:
+            raise ValueError(f"{self.title} needs every option, and these are missing: {', '.join(missing)}.")
+        try:
+            return {option.name: option.settle(given[option.name]) for option in self.options}
+        except ValueError as error:
+            raise ValueError(f"{self.title}: {error}.") from None

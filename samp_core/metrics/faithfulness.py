@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from captum.metrics import infidelity as captum_infidelity
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from samp_core.baselines import Baseline, Zero
@@ -26,6 +27,18 @@ from samp_core.scores import Logit, Score, as_target
 
 KEPT = tuple(k / 10 for k in range(1, 10))
 SIZES = (0.05, 0.2, 0.5)
+
+
+@dataclass(frozen=True)
+class _First:
+    """1 where the target has the largest logit, 0 where it has not; NaN if a logit is no number."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        hit = (logits.argmax(1) == target).to(logits.dtype)
+        return torch.where(logits.isnan().any(1), torch.nan, hit)
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        return f"whether {label(target)} comes first"
 
 
 def diffid(
@@ -62,15 +75,10 @@ def diffid(
     if wanted is None:
         raise ValueError("DiffID asks whether a class comes first, so it needs that class: pass target=.")
     place, blank = ranks(inputs, maps), fill(inputs)
-    count = inputs[0, 0].numel()
-
-    def first(states: Tensor) -> Tensor:
-        with torch.no_grad():
-            parts = [forward_func(states[k : k + batch_size]).argmax(1) for k in range(0, len(states), batch_size)]
-        return torch.cat(parts) == wanted
-
+    count, everyone = inputs[0, 0].numel(), torch.arange(len(inputs), device=inputs.device)
+    first = score_of(forward_func, wanted, _First(), len(inputs), batch_size)
     hits = [
-        torch.stack([first(mix(*ends, place, round(fraction * count))) for fraction in fractions], 1)
+        torch.stack([first(mix(*ends, place, round(fraction * count)), everyone) for fraction in fractions], 1)
         for ends in ((blank, inputs), (inputs, blank))
     ]
     found = torch.stack(hits, 1).to(inputs.dtype)
@@ -215,21 +223,18 @@ def infidelity(
         forward_func, inputs, target, baseline, score, batch_size, seed: see :func:`sensitivity_n`.
         attributions: maps before channels are summed.
         side: side of the squares as a share of the image's, 0 to 1.
-        samples: squares an image.
+        samples: squares an image; the same for all images.
     """
     inputs = inputs.detach()
     height, width = inputs.shape[2:]
     wanted = as_target(target, len(inputs), inputs.device)
-    explained = score or Logit()
     fill = Zero() if baseline is None else baseline
     generator = torch.Generator().manual_seed(seed)
+    values = score_of(forward_func, wanted, score or Logit(), len(inputs), batch_size)
+    everyone = torch.arange(len(inputs), device=inputs.device)
 
     def asked(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            logits = forward_func(images)
-            if wanted is None:
-                return logits.reshape(-1)
-            return explained(logits, wanted.repeat_interleave(len(images) // len(wanted)))
+        return values(images, everyone.repeat_interleave(len(images) // len(everyone)))
 
     def without_squares(images: Tensor) -> tuple[Tensor, Tensor]:
         # The same squares for every image, drawn sample by sample, so that no batch size changes them.

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samp_core.classifiers import duplicate
 from samp_core.metrics.agreement import similarity, spearman
 from samp_core.metrics.base import Column, Explain, Measurement, Metric, Protocol, Subject
 
@@ -31,11 +32,11 @@ def cascade(network: nn.Module, stages: int = STAGES, seed: int = 0) -> Iterator
         The name of the lowest randomised layer, and the copy.
 
     Raises:
-        ValueError: there are no parameters, or less than one stage.
+        ValueError: there are no parameters, or less than one stage, or the network cannot be copied.
     """
     if stages < 1:
         raise ValueError(f"At least one stage is needed, not {stages}.")
-    changed = copy.deepcopy(network)
+    changed = duplicate(network)
     layers = [(name, m) for name, m in changed.named_modules() if list(m.parameters(recurse=False))][::-1]
     if not layers:
         raise ValueError("The network has no parameters, so nothing can be randomised.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 
 import torch
@@ -10,6 +9,7 @@ from captum.metrics import sensitivity_max
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samp_core.classifiers import duplicate
 from samp_core.metrics.agreement import spearman
 from samp_core.metrics.base import Column, Explain, Measurement, Metric, Protocol, Subject
 
@@ -26,6 +26,8 @@ def noise_stability(
     seed: int = 0,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n h w"]]:
     """Return the rank correlation of each map with that of the image under Gaussian noise, -1 to 1, and those maps.
+
+    The noisy image is another photo: what a method draws at random, it draws anew for it, and that counts.
 
     Args:
         explain: the method.
@@ -51,11 +53,14 @@ def layout_stability(
 
     Another layout adds up the same products in another order: the function is the same but for its last bits. A copy
     of the network is used.
+
+    Raises:
+        ValueError: the network cannot be copied.
     """
     weights = [p for p in network.parameters() if p.ndim == 4]
     last = any(p.is_contiguous(memory_format=torch.channels_last) and not p.is_contiguous() for p in weights)
     layout = torch.contiguous_format if last else torch.channels_last
-    other = copy.deepcopy(network).to(memory_format=layout)
+    other = duplicate(network).to(memory_format=layout)
     maps = explain(other, inputs).sum(1)
     return spearman(attributions.sum(1), maps), maps
 
@@ -113,7 +118,10 @@ def _stability(subject: Subject, name: str, sigma: float) -> tuple[Measurement, 
     values, maps = noise_stability(
         explain, subject.network, subject.inputs, subject.attributions, sigma=sigma, seed=subject.seed
     )
-    definition = f"Spearman correlation of the maps with and without Gaussian noise of {sigma:g} normalised units"
+    definition = (
+        f"Spearman correlation of the maps with and without Gaussian noise of {sigma:g} normalised units; what a "
+        "method draws is drawn anew"
+    )
     return (Measurement(name, values, _protocol(definition, subject, 1), {"maps": maps}, _note(values)),)
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, walk_known
 
+WIDEST = 1000
+"""Widest blur of a path, in pixels: it leaves nothing of any photo, and its window still fits into memory."""
+
 
 def gaussian(images: Float[Tensor, "n c h w"], sigma: float) -> Float[Tensor, "n c h w"]:
     """Return the images blurred by a Gaussian of ``sigma`` pixels, with zeros beyond their edges.
@@ -38,7 +41,7 @@ class BlurPath:
 
     Attributes:
         steps: number of moves.
-        max_sigma: standard deviation of the first blur, in pixels.
+        max_sigma: standard deviation of the first blur, in pixels, at most :data:`WIDEST`.
         even_scale: space the moves evenly in sigma squared (the scale of scale-space theory) instead of in sigma.
         chunk: states whose gradients are taken in one call.
 
@@ -52,10 +55,10 @@ class BlurPath:
     chunk: int = 4
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.chunk < 1 or not self.max_sigma > 0:
+        if self.steps < 1 or self.chunk < 1 or not 0 < self.max_sigma <= WIDEST:
             raise ValueError(
-                f"steps and chunk must be at least 1 and max_sigma positive, not {self.steps}, {self.chunk} and "
-                f"{self.max_sigma}."
+                f"steps and chunk must be at least 1, and max_sigma above 0 and at most {WIDEST}, not {self.steps}, "
+                f"{self.chunk} and {self.max_sigma}."
             )
 
     def estimate(self, height: int, width: int) -> StepEstimate:

@@ -50,8 +50,8 @@ def _turn(by: int) -> None:
 def _come_back() -> None:
     """Forget that the browser's Back led here, if its link says nothing of the lesson.
 
-    Streamlit leaves a page by a link without what is bound to it, and sets what is bound to the link to its default when Back meets that:
-    knobs and drawings would be lost. An ordinary run finds them as they were.
+    Streamlit leaves a page by a link without what is bound to it, and sets that to its default when Back meets such a
+    link: knobs and drawings would be lost. An ordinary run finds them as they were.
     """
     if "scene" in st.query_params or not st.session_state.get("lesson-left"):
         st.session_state["lesson-left"] = True

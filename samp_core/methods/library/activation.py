@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torchcam.methods import CAM, GradCAM, GradCAMpp, LayerCAM
 
 from samp_core.methods.direct import Task, UnsupportedError, Work
-from samp_core.methods.library.common import FORWARD, entry, every_image, pieces, private, require_linear_score
+from samp_core.methods.library.common import FORWARD, Asked, entry, every_image, pieces, private, require_linear_score
 from samp_core.methods.spec import Option
+from samp_core.scores import differentiable, explained, require_finite
 
 FAMILY = "Class activation"
 
@@ -28,11 +29,13 @@ class _Layer:
     logits: Tensor
 
 
-def _find_layer(network: nn.Module, images: Tensor, wanted: str) -> _Layer:
-    """Find the layer to look at by watching one image go through.
+def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
+    """Find the layer to look at by watching the first image go through.
 
     Raises:
         UnsupportedError: the network has no feature maps, or ``wanted`` is not a layer that has them.
+        ValueError: the network's output is not logits with the explained class.
+        PathError: the feature maps are not finite.
     """
     names = {module: name for name, module in network.named_modules()}
     if wanted and wanted not in names.values():
@@ -46,10 +49,11 @@ def _find_layer(network: nn.Module, images: Tensor, wanted: str) -> _Layer:
     handles = [module.register_forward_hook(watch) for module in network.modules() if module is not network]
     try:
         with torch.no_grad():
-            logits = network(images[:1])
+            logits = network(task.inputs[:1])
     finally:
         for handle in handles:
             handle.remove()
+    explained(task.score.score, logits, task.target[:1], 1)  # refuses what are no logits
     maps = [k for k, (name, output) in enumerate(seen) if _is_map(output) and wanted in ("", name)]
     if wanted and not maps:
         raise UnsupportedError(f"The layer {wanted!r} gives no feature maps. Choose a convolution, or leave it empty.")
@@ -64,7 +68,16 @@ def _find_layer(network: nn.Module, images: Tensor, wanted: str) -> _Layer:
             "feature maps into tokens (a transformer). Choose a gradient or perturbation method, or name a layer."
         )
     name, features = seen[maps[-1]]
+    require_finite(features, "feature map")
     return _Layer(name, features, logits)
+
+
+def _feature_maps(asked: Asked) -> int:
+    """Return how many feature maps the layer probably has: those of the last convolution in it or before it."""
+    layer, modules = asked.options["layer"], list(asked.network.named_modules())
+    inside = [k for k, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{layer}.")]
+    known = modules[: inside[-1] + 1] if layer and inside else modules
+    return next((module.out_channels for _, module in reversed(known) if isinstance(module, nn.Conv2d)), 1)
 
 
 def _is_map(output: Tensor) -> bool:
@@ -78,16 +91,15 @@ def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
 def _by_gradient(kind: type[Any]) -> Work:
     def work(task: Task, layer: str = "") -> Generator[float, None, Tensor]:
         network = private(task)
-        found = _find_layer(network, task.inputs, layer)
+        found = _find_layer(network, task, layer)
         yield 0.1
         scored, parts = task.scored(network), []
         with kind(network, found.name) as extractor:
             for piece in pieces(len(task.inputs), task.batch_size):
                 with torch.enable_grad():
-                    leaf = task.inputs[piece].clone().requires_grad_()
-                    # torchcam explains one column of the output: here the score is the only one.
-                    scores = scored(leaf, task.target[piece]).unsqueeze(1)
-                    (maps,) = extractor(0, scores, normalized=False)
+                    leaf = task.inputs[piece].detach().requires_grad_()
+                    scores = scored(leaf, task.target[piece])
+                    maps = _extract(extractor, found.name, scores)
                 parts.append(_enlarge(maps, task.inputs).detach())
                 yield piece.stop / len(task.inputs)
         return torch.cat(parts)
@@ -95,11 +107,37 @@ def _by_gradient(kind: type[Any]) -> Work:
     return work
 
 
+def _extract(extractor: Any, layer: str, scores: Tensor) -> Tensor:
+    """Return torchcam's maps of the scores.
+
+    Raises:
+        UnsupportedError: the scores do not depend on the layer, as far as autograd knows.
+        PathError: feature maps or their gradients are not finite, which torchcam would take for zeros.
+    """
+    unconnected = UnsupportedError(
+        f"The score has no gradient with respect to the feature maps of {layer!r}: the network probably detaches them, "
+        "or runs under torch.no_grad() or torch.inference_mode(). Remove that, or choose another layer or Score-CAM."
+    )
+    if not scores.requires_grad:
+        raise unconnected
+    try:
+        with differentiable():
+            (maps,) = extractor(0, scores.unsqueeze(1), normalized=False)  # it explains one column: here the only one
+    except RuntimeError as error:
+        if "not connected" in str(error):
+            raise unconnected from error
+        raise
+    for values, what in ((extractor.hook_a, "feature map"), (extractor.hook_g, "gradient")):
+        for value in values:
+            require_finite(value, what)
+    return cast(Tensor, maps)
+
+
 def cam(task: Task) -> Generator[float, None, Tensor]:
     """Return CAM: feature maps weighted by the dense layer's weights."""
     require_linear_score(task, "CAM")
     network = private(task)
-    found = _find_layer(network, task.inputs, "")
+    found = _find_layer(network, task, "")
     dense = [(name, m) for name, m in network.named_modules() if isinstance(m, nn.Linear)]
     fits = False
     if len(dense) == 1 and dense[0][1].in_features == found.features.shape[1]:
@@ -112,14 +150,14 @@ def cam(task: Task) -> Generator[float, None, Tensor]:
         )
     yield 0.1
     # How much of each class is in the score: 1 for a logit; 1 and -1 for a contrast.
-    logits = found.logits.expand(len(task.inputs), -1).detach().requires_grad_()
+    logits = found.logits.clone().expand(len(task.inputs), -1).requires_grad_()  # even if of inference mode
     with torch.enable_grad():
         shares = torch.autograd.grad(task.score.score(logits, task.target).sum(), logits)[0]
     parts = []
     with CAM(network, found.name, dense[0][0]) as extractor:
         for piece in pieces(len(task.inputs), task.batch_size):
             with torch.no_grad():
-                network(task.inputs[piece])
+                task.scored(network)(task.inputs[piece], task.target[piece])
             total = torch.zeros(0)
             classes = shares[piece].any(0).nonzero().squeeze(1).tolist()
             for k in classes:
@@ -134,7 +172,7 @@ def cam(task: Task) -> Generator[float, None, Tensor]:
 def score_cam(task: Task, channels: int = 256, layer: str = "") -> Generator[float, None, Tensor]:
     """Return Score-CAM over the ``channels`` feature maps that vary most; as many as there are is the published one."""
     network = private(task)
-    found = _find_layer(network, task.inputs, layer)
+    found = _find_layer(network, task, layer)
     module, kept = network.get_submodule(found.name), []
     handle = module.register_forward_hook(lambda module, args, output: kept.append(output))
     try:
@@ -173,7 +211,7 @@ ENTRIES = (
         "Zhou, Khosla, Lapedriza, Oliva and Torralba. Learning Deep Features for Discriminative Localization. "
         "CVPR 2016. arXiv:1512.04150",
         cam,
-        lambda values: 2 * FORWARD,
+        lambda asked: 2 * FORWARD,
         limits="Only for networks that end in a global mean and one dense layer, and only for logits.",
     ),
     entry(
@@ -183,7 +221,7 @@ ENTRIES = (
         "The last feature maps, weighted by the mean gradient of the score; only what speaks for the class.",
         "Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra. Grad-CAM. ICCV 2017. arXiv:1610.02391",
         grad_cam,
-        lambda values: 1 + FORWARD,
+        lambda asked: 1 + FORWARD,
         (_LAYER,),
         _COARSE,
     ),
@@ -194,7 +232,7 @@ ENTRIES = (
         "Grad-CAM that gives several objects of one class their due.",
         "Chattopadhyay, Sarkar, Howlader and Balasubramanian. Grad-CAM++. WACV 2018. arXiv:1710.11063",
         grad_cam_plus_plus,
-        lambda values: 1 + FORWARD,
+        lambda asked: 1 + FORWARD,
         (_LAYER,),
         _COARSE,
     ),
@@ -205,7 +243,7 @@ ENTRIES = (
         "Feature maps weighted by the gradient place by place, so that earlier, finer layers make sense too.",
         "Jiang, Zhang, Hou, Cheng and Wei. LayerCAM. IEEE Transactions on Image Processing 2021",
         layer_cam,
-        lambda values: 1 + FORWARD,
+        lambda asked: 1 + FORWARD,
         (_LAYER,),
         _COARSE,
     ),
@@ -216,7 +254,7 @@ ENTRIES = (
         "Feature maps weighted by how much of the score remains when only their places are shown; no gradients.",
         "Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu. Score-CAM. CVPR workshop 2020. arXiv:1910.01279",
         score_cam,
-        lambda values: (values["channels"] + 2) * FORWARD,
+        lambda asked: FORWARD * (2 + min(asked.options["channels"], _feature_maps(asked))),
         (
             Option("channels", "Feature maps", "How many feature maps, those that vary most first.", 256, 1, 4096, 1),
             _LAYER,

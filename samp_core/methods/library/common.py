@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from samp_core.baselines import BASELINES, make_baseline
 from samp_core.checkpoints import checkpoint
+from samp_core.classifiers import ClassifierError, duplicate
 from samp_core.images import Preprocessing
 from samp_core.methods.direct import DirectMethod, Task, UnsupportedError, Work
 from samp_core.methods.spec import Method, Option, Settings
@@ -28,6 +31,16 @@ def fill_option(default: str = "zero") -> Option:
                   choices=tuple(BASELINES))  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What decides the cost of a method without a path: the network, the image's size and the method's options."""
+
+    network: nn.Module
+    height: int
+    width: int
+    options: Values
+
+
 def entry(
     name: str,
     title: str,
@@ -35,28 +48,28 @@ def entry(
     summary: str,
     citation: str,
     work: Work,
-    evaluations: Callable[[Values], float],
+    evaluations: Callable[[Asked], float],
     options: tuple[Option, ...] = (),
     limits: str = "",
     extras: Callable[[Preprocessing], Values] = lambda preprocessing: {},
 ) -> Method:
     """Return a registry entry; the names of its options are keywords of ``work``.
 
+    ``evaluations`` gives the cost of one image in gradient evaluations, forward passes counting :data:`FORWARD`.
     ``extras`` gives further keywords that follow from the preprocessing. An option ``fill`` names a baseline, and
     the work receives the baseline itself.
     """
 
     def build(network: nn.Module, preprocessing: Preprocessing, s: Settings) -> DirectMethod:
-        values = _settle(title, options, s.options)
-        count = evaluations(values)
+        values: dict[str, Any] = {**s.options, **extras(preprocessing)}
         if "fill" in values:
             values["fill"] = make_baseline(values["fill"], preprocessing, s.seed)
         return DirectMethod(
             network,
             work,
             score=s.make_score(),
-            options={**values, **extras(preprocessing)},
-            evaluations=count,
+            options=values,
+            evaluations=lambda height, width: evaluations(Asked(network, height, width, s.options)),
             batch_size=s.batch_size,
             seed=s.seed,
         )
@@ -65,33 +78,21 @@ def entry(
     return Method(name, title, family, summary, citation, False, defaults, build, options, limits)
 
 
-def _settle(title: str, options: tuple[Option, ...], given: Mapping[str, float | str]) -> dict[str, Any]:
-    known = {option.name: option for option in options}
-    if unknown := sorted(set(given) - set(known)):
-        raise ValueError(f"{title} has no option {', '.join(unknown)}. It has: {', '.join(known) or 'none'}.")
-    values: dict[str, Any] = {}
-    for name, option in known.items():
-        value = given.get(name, option.default)
-        if isinstance(option.default, str):
-            value = str(value)
-            if option.choices and value not in option.choices:
-                choices = ", ".join(option.choices)
-                raise ValueError(f"{title}: {name} must be one of {choices}, not {value!r}.")
-        else:
-            value = float(value)
-            if not option.low <= value <= option.high:
-                raise ValueError(f"{title}: {name} must be from {option.low:g} to {option.high:g}, not {value:g}.")
-            value = int(value) if isinstance(option.default, int) else value
-        values[name] = value
-    return values
-
-
 def private(task: Task) -> nn.Module:
     """Return a copy of the network that may be hooked: eval mode, nothing in place, no gradients of parameters.
 
-    What goes through the copy is counted as the task's cost.
+    What goes through the copy is counted as the task's cost, and its input is a copy, too.
+
+    Raises:
+        UnsupportedError: the network cannot be copied.
     """
-    network = copy.deepcopy(task.network)
+    try:
+        network = duplicate(task.network)
+    except ClassifierError as error:
+        raise UnsupportedError(
+            f"This method looks into a copy of the network. {error} Or choose a method that leaves the network as it "
+            "is, such as SAMP or Occlusion."
+        ) from error
     for module in network.modules():
         module.training = False
         if getattr(module, "inplace", None) is True:
@@ -104,19 +105,50 @@ def private(task: Task) -> nn.Module:
 
 
 class _Counter:
-    """A forward pre-hook that counts images and calls."""
+    """A forward pre-hook that counts images and calls, and gives the network images that it may write into."""
 
     def __init__(self, cost: Cost) -> None:
         self._cost = cost
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         checkpoint()
-        images = args[0]
+        images, *rest = args
         if torch.is_grad_enabled() and images.requires_grad:
             self._cost.gradients += len(images)
         else:
             self._cost.forwards += len(images)
         self._cost.batches += 1
+        return images.clone(), *rest
+
+
+def photo_seeds(task: Task) -> list[int]:
+    """Return a seed for each photo, from the task's seed and the photo's own values.
+
+    So a photo gets the same draws whichever others it is explained with, and no two photos share theirs.
+    """
+    # In single precision, so that the network's precision does not matter; adding 0 takes the sign off a zero.
+    values = (task.inputs.detach().float() + 0.0).cpu().contiguous().numpy()
+    digests = (hashlib.sha256(f"{task.seed} {photo.shape} ".encode() + photo.tobytes()).digest() for photo in values)
+    return [int.from_bytes(digest[:7]) for digest in digests]
+
+
+class PhotoStreams:
+    """Random numbers for each photo from a stream of its own, the same on every device and in every precision."""
+
+    def __init__(self, task: Task) -> None:
+        self._like = task.inputs
+        self._streams = [torch.Generator().manual_seed(seed) for seed in photo_seeds(task)]
+
+    def normal(self, *shape: int) -> Float[Tensor, "n ..."]:
+        """Return standard normal numbers of this shape for each photo, (N, *shape)."""
+        return self._draw(torch.randn, shape)
+
+    def uniform(self, *shape: int) -> Float[Tensor, "n ..."]:
+        """Return uniform numbers from 0 to 1 of this shape for each photo, (N, *shape)."""
+        return self._draw(torch.rand, shape)
+
+    def _draw(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        return torch.stack([draw(shape, generator=s, dtype=torch.float32) for s in self._streams]).to(self._like)
 
 
 def pieces(count: int, size: int) -> Iterator[slice]:

@@ -10,7 +10,7 @@ from skimage.filters import sobel
 from torch import Tensor
 
 from samp_core.methods.direct import Task
-from samp_core.methods.library.common import entry
+from samp_core.methods.library.common import PhotoStreams, entry
 
 FAMILY = "Controls"
 
@@ -19,11 +19,9 @@ _LUMINANCE = (0.2126, 0.7152, 0.0722)
 
 
 def random(task: Task) -> Generator[float, None, Tensor]:
-    """Return noise, independent of image and network."""
-    shape = (len(task.inputs), 1, *task.inputs.shape[2:])
+    """Return noise, the same for one photo and seed, and otherwise independent of image and network."""
     yield 0.5
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(task.seed), dtype=task.inputs.dtype)
-    return noise.to(task.inputs.device)
+    return PhotoStreams(task).normal(1, *task.inputs.shape[2:])
 
 
 def edges(task: Task, std: tuple[float, ...]) -> Generator[float, None, Tensor]:
@@ -48,7 +46,7 @@ ENTRIES = (
         "A control as in Hooker, Erhan, Kindermans and Kim. A Benchmark for Interpretability Methods in Deep Neural "
         "Networks. NeurIPS 2019. arXiv:1806.10758",
         random,
-        lambda values: 0,
+        lambda asked: 0,
         limits="Explains nothing, on purpose.",
     ),
     entry(
@@ -59,7 +57,7 @@ ENTRIES = (
         "A control as in Adebayo, Gilmer, Muelly, Goodfellow, Hardt and Kim. Sanity Checks for Saliency Maps. "
         "NeurIPS 2018. arXiv:1810.03292",
         edges,
-        lambda values: 0,
+        lambda asked: 0,
         limits="Explains nothing, on purpose: it is the same for every class.",
         extras=lambda preprocessing: {"std": tuple(preprocessing.std)},
     ),

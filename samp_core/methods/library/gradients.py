@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from samp_core.baselines import GaussianBlur
-from samp_core.methods.direct import Task
-from samp_core.methods.library.common import entry, every_image, pieces
+from samp_core.methods.direct import Decomposition, Task
+from samp_core.methods.library.common import FORWARD, PhotoStreams, entry, every_image, pieces
 from samp_core.methods.spec import Option
 
 FAMILY = "Gradients"
@@ -33,43 +33,51 @@ def input_x_gradient(task: Task) -> Generator[float, None, Tensor]:
 def smoothgrad(task: Task, samples: int = 25, noise: float = 0.15) -> Generator[float, None, Tensor]:
     """Return the mean gradient of noisy copies; ``noise`` is a fraction of each image's range of values."""
     inputs, n = task.inputs, len(task.inputs)
-    random = torch.Generator().manual_seed(task.seed)
+    random = PhotoStreams(task)
     spread = noise * (inputs.amax((1, 2, 3), keepdim=True) - inputs.amin((1, 2, 3), keepdim=True))
     total = torch.zeros_like(inputs)
     for piece in pieces(samples, task.batch_size // n):
-        noisy = [inputs + spread * _normal(inputs, random) for _ in range(piece.start, piece.stop)]
+        noisy = [inputs + spread * random.normal(*inputs.shape[1:]) for _ in range(piece.start, piece.stop)]
         slopes = task.score.gradients(torch.cat(noisy), every_image(task).repeat(len(noisy)))[1]
         total += slopes.view(len(noisy), *inputs.shape).sum(0)
         yield piece.stop / samples
     return total / samples
 
 
-def expected_gradients(task: Task, samples: int = 48) -> Generator[float, None, Tensor]:
-    """Return expected gradients over three kinds of baseline: zero, blurred image, noise of the image's spread."""
-    inputs, n = task.inputs, len(task.inputs)
-    random = torch.Generator().manual_seed(task.seed)
+def expected_gradients(task: Task, samples: int = 48) -> Generator[float, None, Decomposition]:
+    """Return expected gradients over three kinds of baseline: zero, blurred image, noise of the image's spread.
+
+    They promise the mean over all samples of the score's rise from the baseline drawn to the image.
+    """
+    inputs, n, images = task.inputs, len(task.inputs), every_image(task)
+    random = PhotoStreams(task)
     small = max(inputs.shape[2:]) <= 64
-    blurred = GaussianBlur(11 if small else 31, 5.0)(inputs)
+    fixed = (torch.zeros_like(inputs), GaussianBlur(11 if small else 31, 5.0)(inputs))
     deviation = inputs.std((1, 2, 3), keepdim=True)
-    total = torch.zeros_like(inputs)
+    whole = task.score.values(inputs, images)
+    falls = [whole - task.score.values(baseline, images) for baseline in fixed]
+    total, change = torch.zeros_like(inputs), torch.zeros_like(whole)
     for piece in pieces(samples, task.batch_size // n):
-        states, ways = [], []
+        states, ways, noises = [], [], []
         for sample in range(piece.start, piece.stop):
-            kinds = (torch.zeros_like(inputs), blurred, deviation * _normal(inputs, random))
-            way = inputs - kinds[sample % 3]
+            kind = sample % 3
+            baseline = fixed[kind] if kind < 2 else deviation * random.normal(*inputs.shape[1:])
+            if kind < 2:
+                change += falls[kind]
+            else:
+                noises.append(baseline)
+            way = inputs - baseline
             # Where on the line: one place in each of as many strata as there are samples of this kind.
-            of_kind = len(range(sample % 3, samples, 3))
-            place = torch.rand((n, 1, 1, 1), generator=random, dtype=inputs.dtype).to(inputs.device)
-            states.append(inputs - way * (1 - (sample // 3 + place) / of_kind))
+            of_kind = len(range(kind, samples, 3))
+            states.append(inputs - way * (1 - (sample // 3 + random.uniform(1, 1, 1)) / of_kind))
             ways.append(way)
-        slopes = task.score.gradients(torch.cat(states), every_image(task).repeat(len(states)))[1]
+        slopes = task.score.gradients(torch.cat(states), images.repeat(len(states)))[1]
         total += (torch.cat(ways) * slopes).view(len(states), *inputs.shape).sum(0)
+        if noises:
+            before = task.score.values(torch.cat(noises), images.repeat(len(noises)))
+            change += (whole - before.view(-1, n)).sum(0)
         yield piece.stop / samples
-    return total / samples
-
-
-def _normal(like: Tensor, random: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=random, dtype=like.dtype).to(like.device)
+    return Decomposition(total / samples, change / samples)
 
 
 ENTRIES = (
@@ -80,7 +88,7 @@ ENTRIES = (
         "How much the score changes when a pixel changes a little.",
         "Simonyan, Vedaldi and Zisserman. Deep Inside Convolutional Networks. ICLR workshop 2014. arXiv:1312.6034",
         gradient,
-        lambda values: 1,
+        lambda asked: 1,
         limits="Says how sensitive the score is, not what it is made of; where the score saturates, it is near zero.",
     ),
     entry(
@@ -90,7 +98,7 @@ ENTRIES = (
         "The gradient times the pixel's value: what a linear network would owe to each pixel.",
         "Shrikumar, Greenside, Shcherbina and Kundaje. Not Just a Black Box. 2016. arXiv:1605.01713",
         input_x_gradient,
-        lambda values: 1,
+        lambda asked: 1,
         limits="Pixels of the training data's mean colour get nothing, because their normalised value is zero.",
     ),
     entry(
@@ -101,7 +109,7 @@ ENTRIES = (
         "Smilkov, Thorat, Kim, Viégas and Wattenberg. SmoothGrad: removing noise by adding noise. 2017. "
         "arXiv:1706.03825",
         smoothgrad,
-        lambda values: float(values["samples"]),
+        lambda asked: asked.options["samples"],
         (
             Option("samples", "Samples", "Number of noisy copies.", 25, 1, 500, 1),
             Option("noise", "Noise", "Standard deviation as a fraction of the image's range.", 0.15, 0.0, 1.0, 0.01),
@@ -116,7 +124,7 @@ ENTRIES = (
         "Erion, Janizek, Sturmfels, Lundberg and Lee. Improving performance of deep learning models with axiomatic "
         "attribution priors and expected gradients. Nature Machine Intelligence 2021. arXiv:1906.10670",
         expected_gradients,
-        lambda values: float(values["samples"]),
+        lambda asked: asked.options["samples"] + FORWARD * (3 + asked.options["samples"] // 3),
         (Option("samples", "Samples", "Random points on lines from a random baseline.", 48, 3, 1000, 1),),
         limits="Adds up to the score's rise above the mean of its baselines, up to sampling noise.",
     ),

@@ -11,8 +11,8 @@ from skimage.segmentation import slic
 from sklearn.linear_model import LinearRegression, Ridge  # type: ignore[import-untyped]
 from torch import Tensor
 
-from samp_core.methods.direct import Task, Work
-from samp_core.methods.library.common import FORWARD, as_picture, entry, fill_option, pieces
+from samp_core.methods.direct import Decomposition, Task, Work
+from samp_core.methods.library.common import FORWARD, as_picture, entry, fill_option, photo_seeds, pieces
 from samp_core.methods.spec import Option
 
 FAMILY = "Perturbation"
@@ -63,19 +63,23 @@ def _fit_shap(shown: Floats, scores: Floats) -> Floats:
 
 
 def _surrogate(
-    draw: Callable[[int, int, np.random.Generator], Floats], fit: Callable[[Floats, Floats], Floats]
+    draw: Callable[[int, int, np.random.Generator], Floats],
+    fit: Callable[[Floats, Floats], Floats],
+    complete: bool = False,
 ) -> Work:
+    """Return a method. If ``complete``, its first two samples show all and nothing, and it promises the difference."""
+
     def work(
         task: Task, fill: Callable[[Tensor], Tensor], samples: int = 300, segments: int = 50
-    ) -> Generator[float, None, Tensor]:
-        n = len(task.inputs)
-        hidden, maps = fill(task.inputs), []
+    ) -> Generator[float, None, Tensor | Decomposition]:
+        n, seeds = len(task.inputs), photo_seeds(task)
+        hidden, maps, totals = fill(task.inputs), [], []
         for index in range(n):
             image, other = task.inputs[index : index + 1], hidden[index : index + 1]
             found = slic(as_picture(image[0]).numpy(), n_segments=segments, start_label=0, channel_axis=-1)
             labels = torch.from_numpy(np.unique(found, return_inverse=True)[1].reshape(found.shape))
             parts = int(labels.max()) + 1
-            shown = draw(samples, parts, np.random.default_rng([task.seed, index]))
+            shown = draw(samples, parts, np.random.default_rng(seeds[index]))
             masks, scores = torch.from_numpy(shown).to(image), []
             where = labels.to(image.device)
             for piece in pieces(samples, task.batch_size):
@@ -84,16 +88,19 @@ def _surrogate(
                 images = torch.full((len(states),), index, device=image.device)
                 scores.append(task.score.values(states, images))
                 yield (index + piece.stop / samples) / n
-            weights = fit(shown, torch.cat(scores).double().cpu().numpy())
+            measured = torch.cat(scores)
+            weights = fit(shown, measured.double().cpu().numpy())
             # A superpixel's weight is shared out evenly, so that the map adds up to the weights.
             shares = torch.from_numpy(weights) / torch.bincount(labels.flatten())
             maps.append(shares[labels])
-        return torch.stack(maps).unsqueeze(1).to(task.inputs)
+            totals.append(measured[0] - measured[1])
+        made = torch.stack(maps).unsqueeze(1).to(task.inputs)
+        return Decomposition(made, torch.stack(totals)) if complete else made
 
     return work
 
 
-lime, kernel_shap = _surrogate(_draw_lime, _fit_lime), _surrogate(_draw_shap, _fit_shap)
+lime, kernel_shap = _surrogate(_draw_lime, _fit_lime), _surrogate(_draw_shap, _fit_shap, complete=True)
 
 _OPTIONS = (
     Option("samples", "Samples", "Number of images with random superpixels hidden.", 300, 10, 10000, 2),
@@ -110,7 +117,7 @@ ENTRIES = (
         "Ribeiro, Singh and Guestrin. Why Should I Trust You? Explaining the Predictions of Any Classifier. KDD 2016. "
         "arXiv:1602.04938",
         lime,
-        lambda values: FORWARD * values["samples"],
+        lambda asked: FORWARD * asked.options["samples"],
         _OPTIONS,
         "Sees nothing smaller than a superpixel, and depends on how the image was cut.",
     ),
@@ -121,7 +128,7 @@ ENTRIES = (
         "Hides random superpixels and fits their Shapley values, which add up to the score.",
         "Lundberg and Lee. A Unified Approach to Interpreting Model Predictions. NeurIPS 2017. arXiv:1705.07874",
         kernel_shap,
-        lambda values: FORWARD * values["samples"],
+        lambda asked: FORWARD * asked.options["samples"],
         _OPTIONS,
         "Sees nothing smaller than a superpixel; exact only with many more samples than superpixels.",
     ),

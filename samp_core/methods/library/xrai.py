@@ -92,7 +92,7 @@ ENTRIES = (
         "Kapishnikov, Bolukbasi, Viégas and Terry. XRAI: Better Attributions Through Regions. ICCV 2019. "
         "arXiv:1906.02825",
         xrai,
-        lambda values: 2 * values["steps"],
+        lambda asked: 2 * asked.options["steps"],
         (Option("steps", "Steps", "Moves along the line from each baseline.", 20, 2, 500, 1),),
         "Depends on how the photo was cut into regions; sums channels, where the authors take the largest.",
         extras=lambda preprocessing: {
