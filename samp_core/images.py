@@ -221,6 +221,11 @@ def _decode(request: dict[str, Any], data: bytes = b"") -> Image.Image:
             f"Decoding the image was given up after {MAX_SECONDS:.3g} s. The file is probably made to take long, or "
             "this machine is very busy: try again, or open it in an image editor and save it as PNG or JPEG."
         ) from error
+    except OSError as error:
+        raise ImageError(
+            f"The decoder could not be started ({error.strerror}): {sys.executable!r} has to be a Python that can "
+            "be run, and the machine to have memory for it."
+        ) from error
     except EOFError as error:
         raise ImageError(
             "The image brought its decoder down. The file is probably damaged: download it again, or open it in an "

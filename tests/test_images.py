@@ -647,6 +647,14 @@ def test_a_decoder_that_breaks_down_is_replaced(decoder_program, monkeypatch):
     assert_same(load_image(encoded(noise(), "PNG")), noise())
 
 
+def test_a_decoder_that_cannot_be_started_is_said(decoder_program, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(sys, "executable", "/no/such/python")
+        with pytest.raises(ImageError, match=r"could not be started .*'/no/such/python' has to be"):
+            load_image(encoded(noise(), "PNG"))
+    assert_same(load_image(encoded(noise(), "PNG")), noise())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to this limit")
 def test_a_picture_that_takes_too_much_memory_is_refused(decoder_program):
     text = Path(decoding.__file__).read_text()
