@@ -52,6 +52,9 @@ def test_five_scenes_played_with(page, address):
     expect(page.get_by_role("heading", name="Which path should we prefer?")).to_be_visible(timeout=LONG)
     words = changes(page, words)
     assert "Your path has" in words  # it came along
+    page.get_by_role("button", name="It turns too early").click()
+    words = changes(page, words)
+    assert "turns as soon as" in words
     board.focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
