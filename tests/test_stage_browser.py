@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -101,10 +102,10 @@ def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, a
 
     # The clock moves all lanes, whatever it runs by.
     words = {"way": "% of the way", "pixels": "% of the pixels", "evaluations": "gradients", "seconds": " s"}
-    for measure in words:
+    for measure, said in words.items():
         page.locator("select.measure").select_option(measure)
         set_clock(page, 0.4)
-        expect(page.locator(".where")).to_contain_text(words[measure])
+        expect(page.locator(".where")).to_contain_text(said)
         page.wait_for_timeout(150)
         assert picture(page, 0) != at_end[0], measure
         set_clock(page, 1)
