@@ -53,7 +53,7 @@ from samp_core.methods import (
 )
 from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
-from samp_core.runs import begin, describe, save
+from samp_core.runs import as_settled, begin, describe, save
 from samp_core.scores import PathError
 
 _BAR = "{percentage:3.0f}% {bar} {elapsed} gone, {remaining} left"
@@ -396,7 +396,8 @@ def _compare(arguments: argparse.Namespace) -> int:
             interrupted = not _walk(run, arguments.quiet, f"{METHODS[name].title:22}")
             if interrupted:
                 break
-            entries.append(measure(classifier, image, Entry(settings, run.result())))
+            explanation = run.result()
+            entries.append(measure(classifier, image, Entry(as_settled(settings, explanation), explanation)))
         except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
             print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
     if not entries:

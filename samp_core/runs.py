@@ -41,7 +41,7 @@ def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tup
 def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     """Return the method with its settings, and the explained score, both in words."""
     method = METHODS[settings.method]
-    options = [f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items()]
+    options = [f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items() if value != ""]
     if not method.has_path:
         words = f"{method.title}: {', '.join(options)}" if options else method.title
         return words, _score_words(classifier, settings)
@@ -61,6 +61,21 @@ def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     return f"{method.title}: {', '.join(parts)}", _score_words(classifier, settings)
 
 
+def as_settled(settings: Settings, explanation: Explanation) -> Settings:
+    """Return the settings with every option that was left to the method as the run settled it, such as the layer."""
+    return replace(settings, options={**settings.options, **explanation.settled})
+
+
+def ends_in_words(settings: Settings) -> str:
+    """Return where each path starts and ends, ``photo → zero + blur → photo``; empty for a method without a path."""
+    method = METHODS[settings.method]
+    if not method.has_path:
+        return ""
+    start = method.start.format(**settings.options) or settings.insertion_baseline
+    ways = {"deletion": f"photo → {settings.deletion_baseline}", "insertion": f"{start} → photo"}
+    return " + ".join(ways[direction] for direction in settings.directions)
+
+
 def _score_words(classifier: Classifier, settings: Settings) -> str:
     if settings.target is None:
         return "score of the network's first choice"
@@ -71,6 +86,7 @@ def record(
     classifier: Classifier, image: Image.Image, name: str, settings: Settings, explanation: Explanation
 ) -> dict[str, Any]:
     """Return everything that is needed to repeat a run and to read its result, in values that JSON can hold."""
+    settings = as_settled(settings, explanation)
     title, score = describe(classifier, settings)
     completeness = explanation.completeness
     return {
@@ -157,7 +173,7 @@ def figure_png(
     opacity: float = 0.6,
 ) -> bytes:
     """Return the figure of the first image as the bytes of a png file."""
-    title, score = describe(classifier, settings)
+    title, score = describe(classifier, as_settled(settings, explanation))
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     buffer = io.BytesIO()
     figure(photo, explanation, title=title, score=score, mode=mode, opacity=opacity).savefig(buffer, dpi=160)

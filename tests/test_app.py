@@ -14,9 +14,10 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
-from samp_core.methods import METHODS, default_settings
+from samp_core.methods import METHODS, SAMP, default_settings
 from ui import state
-from ui.grid import card
+from ui.comparison import progress_in_words
+from ui.grid import card, placeholder
 from ui.queue import Item, Queue
 from ui.stage.lanes import LaneRun
 from ui.state import Photo
@@ -482,15 +483,109 @@ def test_a_failing_method_does_not_hold_up_the_queue(bundled):
     items = [Item("a", default_settings("gradient", target=1)), Item("b", default_settings("edges", target=1))]
     queue = Queue(replace(bundled, network=Broken()), image, "cup", items, Turns(1)).start()
     queue.wait(30)
-    assert [i.status for i in items] == ["failed", "failed"]  # the map of edges is there, its curves cannot be
+    assert [i.status for i in items] == ["failed", "failed"]
     assert all("no memory left" in i.error for i in items)
+    assert card(items[0])["lines"][0] == ["time", "-"]
+    # The map of edges is there and is shown, its curves cannot be.
+    assert items[0].entry is None
+    assert card(items[1])["values"]
+    assert "no memory left" in card(items[1])["error"]
+    assert dict(card(items[1])["lines"])["insertion - deletion"] == "-"
+
+
+def test_maps_without_curves_are_shown_beside_those_with(compare):
+    choose(compare, "gradient", "edges")
+    queue = compare_to_the_end(compare)
+    for k in (0, 1):
+        queue.items[k].entry = replace(queue.items[k].entry, deletion=None, insertion=None)
+        compare.run()
+        assert_fine(compare)
+    assert "No curve was measured" in text(compare)
+
+
+def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(compare):
+    assert placeholder(default_settings("ig"))["place"] == "zero → photo"
+    assert placeholder(default_settings("samp"))["place"] == "photo → zero + blur → photo"
+    assert placeholder(default_settings("edges"))["place"] == "no path"
+    choose(compare, "grad-cam")
+    queue = compare_to_the_end(compare)
+    layer = queue.items[0].entry.settings.options["layer"]
+    assert layer in dict(queue.classifier.network.named_modules())
+    assert card(queue.items[0])["place"] == f"layer {layer}"
+
+
+def test_a_method_without_a_path_shows_the_gap_of_its_sum(compare):
+    choose(compare, "ig", "gradient")
+    compare.slider(key="compare-ig-steps").set_value(4).run()
+    queue = compare_to_the_end(compare)
+    ig, gradient = (i.entry.explanation for i in queue.items)
+    promise = replace(gradient, completeness=ig.completeness)
+    queue.items[1].entry = replace(queue.items[1].entry, explanation=promise)
+    compare.run()
+    assert_fine(compare)
+    shown = [dict(card(i)["lines"])["completeness gap"] for i in queue.items]
+    assert shown[0] == shown[1] != "has none"
+    assert compare.dataframe[0].value.iloc[1]["largest relative completeness gap"] == shown[0]
+
+
+def test_the_estimate_covers_all_that_is_chosen_and_not_what_is_remembered(compare, monkeypatch):
+    monkeypatch.setattr("ui.state.seconds_per_gradient", lambda name: 1.0)
+    choose(compare, "ig")
+    compare.slider(key="compare-ig-steps").set_value(4).run()
+    # Five gradients of the trapezoid rule and 58 forward passes of the curves.
+    assert "about **31 s** for 1 method" in text(compare)
+    path = SAMP(nn.Identity(), ic_tolerance=0.1).estimate(224, 224)
+    assert path.gradient_bound > path.gradients
+    choose(compare, "samp++", "ig")
+    compare.selectbox(key="compare-which").set_value("samp++").run()
+    compare.select_slider(key="compare-samp++-ic_tolerance").set_value(0.1).run()
+    known = re.search(r"about \*\*(.+) min\*\*, at most \*\*(.+) min\*\* for 2 methods", text(compare))
+    expected, most = (60 * float(n) for n in known.groups())
+    assert expected == pytest.approx(path.gradients + 5 + 2 * 26.1, abs=4)
+    assert most == pytest.approx(path.gradient_bound + 5 + 2 * 26.1, abs=4)
+    choose(compare, "ig")
+    compare_to_the_end(compare)
+    assert "nothing to wait for: 1 method, all of them remembered" in text(compare)
+    compare.selectbox(key="compare-which").set_value("ig").run()
+    compare.slider(key="compare-ig-steps").set_value(5).run()
+    assert "about **32 s** for 1 method" in text(compare)
+
+
+def test_progress_is_by_work_and_of_what_is_left_to_do(bundled):
+    names = ("ig", "edges", "random")
+    items = [Item(name, default_settings(name, target=1)) for name in names]
+    items[2].status, items[2].progress = "cached", 1.0
+    queue = Queue(bundled, load_sample("coffee"), "cup", items, Turns(1))
+    assert queue.progress == 0
+    items[0].status, items[0].progress = "running", 0.5
+    ig, edges = (w.map + w.rest for w in queue.work[:2])
+    assert ig > edges > 0
+    assert queue.progress == pytest.approx(0.5 * ig / (ig + edges))
+    queue.cancel_item("edges")  # what is taken off is no longer waited for
+    assert queue.progress == pytest.approx(0.5)
+    items[0].status, items[0].progress = "done", 1.0
+    assert queue.progress == 1
+
+
+def test_a_comparison_says_how_long_it_will_take(bundled):
+    items = [Item(name, default_settings(name, target=1)) for name in ("gradient", "edges")]
+    queue = Queue(bundled, load_sample("coffee"), "cup", items, Turns(1))
+    assert progress_in_words(queue) == "0 of 2 done, waiting for its turn"
+    items[0].status = "running"
+    assert progress_in_words(queue) == "0 of 2 done, Gradient: map"
+    queue.pace.note(0.1)
+    time.sleep(0.01)
+    queue.pace.note(0.2)
+    assert re.fullmatch(r"0 of 2 done, Gradient: map, about .+ left", progress_in_words(queue))
+    items[0].status = "measuring"
+    assert "Gradient: curves" in progress_in_words(queue)
 
 
 def test_one_or_all_can_be_cancelled(compare):
     choose(compare, "samp++", "rise", "edges")
     compare.button(key="run-all").click().run()
     queue = compare.session_state["queue"]
-    next(b for b in compare.button if b.label == "Cancel RISE").click().run()
+    queue.cancel_item(queue.items[1].key)
     while queue.items[0].status == "waiting":
         time.sleep(0.02)
     queue.items[0].cancel()

@@ -111,6 +111,19 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
+def at_rest(page: Page) -> None:
+    """Wait until the script is done and what it drew is there."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+    page.wait_for_timeout(300)
+
+
+def places(page: Page) -> list[float]:
+    """Return where every card of the grid begins, down from the top of the window."""
+    page.wait_for_timeout(300)
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
+    return [card.bounding_box()["y"] for card in page.locator(".cards .card").all()]
+
+
 def download(page: Page, name: str) -> bytes:
     with page.expect_download() as waiting:
         page.get_by_role("button", name=name).click()
@@ -229,16 +242,65 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible(timeout=LONG)
 
 
+def choose_from(page: Page, key: str, *names: str) -> None:
+    """Add names to the choice in a multiselect."""
+    field = page.locator(f".st-key-{key} input").first
+    for name in names:
+        field.fill(name)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1500)
+    page.keyboard.press("Escape")
+    at_rest(page)
+
+
+def test_the_column_just_asked_for_is_in_sight(page, address):
+    page.goto(f"{address}/Metrics")
+    page.get_by_role("radio", name="My choice").or_(page.get_by_role("button", name="My choice")).first.click()
+    page.locator(".st-key-compare-mine").get_by_role("button", name=re.compile("clear", re.I)).click()
+    expect(page.get_by_text("Choose at least one method.")).to_be_visible(timeout=LONG)
+    choose_from(page, "compare-mine", "Edges")
+    measure, numbers = page.get_by_role("button", name="Measure", exact=True), "Numbers with protocols (csv)"
+    measure.click()
+    expect(page.get_by_role("button", name=numbers)).to_be_visible(timeout=LONG)
+    table = page.get_by_test_id("stDataFrame").first
+    before = table.bounding_box()["y"]
+    choose_from(page, "metrics-names", "Deletion and insertion, RISE")
+    expect(page.get_by_text("Shown is the last measuring")).to_be_visible(timeout=LONG)
+    assert table.bounding_box()["y"] == before
+    measure.click()
+    expect(page.get_by_text("of 1 done")).to_be_visible(timeout=LONG)
+    assert table.bounding_box()["y"] == before
+    expect(page.get_by_role("button", name=numbers)).to_be_visible(timeout=LONG)
+    assert table.bounding_box()["y"] == before
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        headings = table.locator("canvas th")  # of the columns that are in sight
+        expect(headings.nth(1)).to_have_text("Deletion (RISE) ↓", timeout=LONG)
+        expect(headings.first).to_have_text("Method")
+        assert headings.count() < 16, "all columns fit, so none could have been hidden"
+    assert "insertion minus deletion" in download(page, numbers).decode()
+
+
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
+    cards = page.locator(".cards .card")
+    expect(cards.filter(has_text="Integrated Gradients")).to_contain_text("zero → photo", timeout=LONG)
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
     expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
-    page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
-    cards = page.locator(".cards .card")
     expect(cards).to_have_count(5)
+
+    # Neither a run nor a banner moves what is looked at.
+    before = places(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("of 4 done")).to_be_visible(timeout=LONG)
+    assert places(page) == before
+    expect(page.get_by_text(re.compile("of 4 done, .*, about .* left"))).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
     expect(page.locator(".cards canvas")).to_have_count(4)
-    expect(cards.filter(has=page.get_by_role("heading", name="Grad-CAM", exact=True))).to_contain_text("has none")
+    assert places(page) == before
+    grad_cam = cards.filter(has=page.get_by_role("heading", name="Grad-CAM", exact=True))
+    expect(grad_cam.locator(".place")).to_have_text(re.compile(r"^layer \S+$"))
+    expect(grad_cam).to_contain_text("has none")
     expect(cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))).not_to_contain_text("has none")
 
     assert not barriers(page)
@@ -266,6 +328,33 @@ def test_compare_side_by_side(page, address):
     assert len(table.splitlines()) == 5
     assert b"data:image/png;base64," in download(page, "Report (html)")
     assert download(page, "Figure (pdf)").startswith(b"%PDF")
+
+
+def test_nothing_jumps_in_compare_on_a_telephone(page, address):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{address}/Compare")
+    cards = page.locator(".cards .card")
+    expect(cards).to_have_count(7, timeout=LONG)
+    expect(page.get_by_text("for 6 methods")).to_be_visible(timeout=LONG)
+    before = places(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("of 6 done")).to_be_visible(timeout=LONG)
+    assert places(page) == before
+
+    # One method can be taken off; the others go on until they are, too.
+    page.get_by_role("button", name="Cancel Guided IG").click()
+    guided = cards.filter(has=page.get_by_role("heading", name="Guided IG", exact=True))
+    expect(guided).to_contain_text("cancelled", timeout=LONG)
+    expect(page.get_by_role("button", name="Cancel Blur IG")).to_be_visible()
+    page.get_by_role("button", name="Cancel all").click()
+    expect(page.get_by_text("of 6 maps are here")).to_be_visible(timeout=LONG)
+    assert places(page) == before
+
+    # Another choice than the one shown is said where nothing moves for it.
+    page.locator(".st-key-score input").fill("Log-probability")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("differs from it")).to_be_visible(timeout=LONG)
+    assert places(page) == before
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

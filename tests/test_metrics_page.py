@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from samp_core.benchmark import Store, find_photos
 from samp_core.images import load_sample
 from samp_core.metrics import METRICS
-from tests.test_app import ROOT, assert_fine, choose
+from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
 from tests.toy_benchmark import toy_classifier, toy_plan
 from ui.many import Bench
-from ui.one import scores
+from ui.one import newest_first, scores, to_csv
 from ui.queue import Measuring
+
+
+@pytest.fixture
+def app() -> AppTest:
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
 
 
 @pytest.fixture
@@ -75,6 +84,66 @@ def test_what_is_known_is_not_measured_again(metrics):
     assert [i.entry for i in second.items] == entries
     assert second.items[0].measured["concentration"] is first.items[0].measured["concentration"]
     assert set(second.items[0].measured) == {"concentration", "gap"}
+
+
+def cheap(page: AppTest) -> AppTest:
+    choose(page, "ig", "edges")
+    return page.slider(key="compare-ig-steps").set_value(4).run()
+
+
+def test_a_map_is_made_once_for_metrics_and_compare(metrics, app):
+    measured = measure(cheap(metrics), "concentration")
+    maps = [i.entry.explanation for i in measured.items]
+    app.session_state["measuring"] = measured
+    compare = cheap(app.switch_page("pages/2_Compare.py").run())
+    first = compare_to_the_end(compare)
+    assert [i.status for i in first.items] == ["done", "done"]  # their curves were missing
+    assert all(i.entry.explanation is known for i, known in zip(first.items, maps, strict=True))
+    # The measuring, which has no curves, must not take those of the comparison away.
+    choose(compare, "random")
+    compare_to_the_end(compare)
+    choose(compare, "ig", "edges")
+    assert "all of them remembered" in text(compare)
+    assert [i.status for i in compare_to_the_end(compare).items] == ["cached", "cached"]
+
+
+def test_metrics_take_the_maps_of_compare(metrics, app):
+    queue = compare_to_the_end(cheap(app.switch_page("pages/2_Compare.py").run()))
+    metrics.session_state["queue"] = queue
+    measured = measure(cheap(metrics), "concentration")
+    assert all(a.entry is b.entry for a, b in zip(queue.items, measured.items, strict=True))
+
+
+def test_what_was_just_asked_for_stands_first(metrics):
+    assert newest_first(["a", "b", "c"], []) == ["a", "b", "c"]
+    assert newest_first(["a", "c", "d", "e"], ["b", "c", "a"]) == ["d", "e", "c", "a"]
+    choose(metrics, "edges")
+    measure(metrics, "concentration")
+    measure(metrics, "concentration", "gap")
+    assert metrics.dataframe[0].value.columns[0] == "Completeness gap ↓"
+    assert "differs" not in words(metrics)
+
+
+def test_the_table_can_be_taken_home_with_protocols_and_settings(metrics):
+    choose(metrics, "grad-cam", "edges")
+    run = measure(metrics, "gap", "concentration")
+    run.items[1].measured.clear()
+    run.items[1].missing["gap"] = "It promises nothing."
+    lines = list(csv.DictReader(io.StringIO(to_csv(run))))
+    assert len(lines) == 2 * (1 + 6)
+    cam = {line["number"]: line for line in lines if line["method"] == "Grad-CAM"}
+    measured = scores(run).rows["Grad-CAM"]
+    assert float(cam["Gini"]["value"]) == pytest.approx(float(measured["gini"].values[0]))
+    assert cam["Gini"]["protocol"] == str(measured["gini"].protocol)
+    assert cam["Completeness gap"]["value"] == ""
+    assert "promises no sum" in cam["Completeness gap"]["note"]
+    settings = json.loads(cam["Gini"]["settings"])
+    assert settings["method"] == "grad-cam"
+    assert settings["options"]["layer"]  # the one that was found
+    assert cam["Gini"]["photo sha256"] == run.photo_key
+    assert cam["Gini"]["weights sha256"] == run.classifier.fingerprint
+    assert next(line for line in lines if line["method"] == "Edges")["note"] == "It promises nothing."
+    assert metrics.get("download_button")[0].label == "Numbers with protocols (csv)"
 
 
 def test_the_pointing_game_wants_a_box(metrics):

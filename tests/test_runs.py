@@ -19,7 +19,7 @@ from samp_core.images import Preprocessing, load_sample, sha256
 from samp_core.integrate import Completeness
 from samp_core.methods import METHODS, Explanation, Settings, default_settings
 from samp_core.methods.direct import Decomposition, DirectMethod
-from samp_core.runs import begin, describe, figure_png, maps_npz, record, save
+from samp_core.runs import as_settled, begin, describe, ends_in_words, figure_png, maps_npz, record, save
 from samp_core.scores import Logit
 
 PATH_METHODS = [name for name, method in METHODS.items() if method.has_path]
@@ -102,6 +102,49 @@ def test_begin_refuses_what_does_not_fit(changes, says, toy, photo):
 )
 def test_describe(settings, title, score, toy):
     assert describe(toy, replace(settings, target=1)) == (title, score)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (QUICK, "photo → zero + blur → photo"),
+        (replace(QUICK, directions=("insertion",), insertion_baseline="noise"), "noise → photo"),
+        (default_settings("ig"), "zero → photo"),
+        (default_settings("blur-ig", options={"max_sigma": 20.0}), "blur, sigma 20 → photo"),
+        (default_settings("gradient"), ""),
+    ],
+    ids=lambda value: getattr(value, "method", ""),
+)
+def test_where_paths_start_and_end(settings, words):
+    assert ends_in_words(settings) == words
+
+
+@pytest.mark.parametrize("method", PATH_METHODS)
+def test_paths_start_and_end_where_the_words_say(method, toy, photo):
+    """The photo stands in the words on the side on which the path has it."""
+    _, run = begin(toy, photo, default_settings(method, target=1, steps=2))
+    ways = ends_in_words(default_settings(method)).split(" + ")
+    assert len(ways) == run.paths
+    x = toy.preprocessing(photo)[0]
+    for way, start, end in zip(ways, run.ends.start, run.ends.end, strict=True):
+        from_photo, to_photo = torch.equal(start, x), torch.equal(end, x)
+        assert (way.startswith("photo →"), way.endswith("→ photo")) == (from_photo, to_photo)
+        assert from_photo != to_photo
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "score-cam"])
+def test_a_layer_that_was_found_is_named(method, toy, photo):
+    settings, explanation = explained(toy, photo, default_settings(method, target=1))
+    assert describe(toy, settings)[0].endswith(("Grad-CAM", "channels 256"))
+    settled = as_settled(settings, explanation)
+    assert settled.options == {**settings.options, "layer": "2"}
+    assert describe(toy, settled)[0].endswith("layer 2")
+    run = written(toy, photo, settings, explanation)
+    assert run["title"].endswith("layer 2")
+    assert run["settings"]["options"]["layer"] == "2"
+    # It is the layer that was used, and a file can be run again.
+    _, again = explained(toy, photo, Settings.from_dict(run["settings"]))
+    assert torch.equal(again.maps, explanation.maps)
 
 
 @pytest.mark.parametrize("method", PATH_METHODS)

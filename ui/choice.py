@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from samp_core.baselines import BASELINES
-from samp_core.methods import METHODS, Method, Settings, make_method
+from samp_core.methods import METHODS, Method, Settings
 from ui import kept, state
 from ui.controls import OFF, TOLERANCES, changes, choose_rule, rule_choice, tolerance_words
+from ui.cost import Work
 from ui.sidebar import Question
 from ui.words import seconds_in_words
 
@@ -169,13 +171,27 @@ def starts(wanted: list[Settings]) -> list[str]:
     ]
 
 
-def estimate(question: Question, wanted: list[Settings], explanations: int = 1, forwards: int = 58) -> str:
-    """Say what explaining and measuring will cost, before it begins; without more said, both curves are measured."""
-    count = sum(
-        make_method(question.classifier, s).estimate(*question.classifier.preprocessing.crop).gradients for s in wanted
-    )
-    # A forward pass takes a little less than half a gradient evaluation.
-    count = count * explanations + round(0.45 * forwards * len(wanted))
-    return (
-        f"about **{seconds_in_words(count * state.seconds_per_gradient(question.network))}** for {len(wanted)} methods"
-    )
+def estimate(question: Question, wanted: list[Settings], metrics: Sequence[str] | None = None) -> str:
+    """Say how long explaining and measuring will take, before it begins; maps that are remembered cost nothing.
+
+    Args:
+        question: photo, network and score.
+        wanted: the methods.
+        metrics: what is measured; without it, both curves, and those that are remembered cost nothing either.
+    """
+    remembered = state.entries()
+    expected = bound = 0.0
+    there = 0
+    for settings in wanted:
+        entry = remembered.get(state.run_key(question.network, question.photo, settings))
+        if entry is None or entry.deletion is None or metrics is not None:
+            work = Work.of(question.classifier, settings, metrics, has_map=entry is not None)
+            expected, bound = expected + work.map + work.rest, bound + work.map_bound + work.rest_bound
+        there += entry is not None
+    count = f"{len(wanted)} method{'s' * (len(wanted) != 1)}"
+    memory = f", {there if there < len(wanted) else 'all'} of them remembered" if there else ""
+    if not expected:
+        return f"nothing to wait for: {count}{memory}"
+    second = state.seconds_per_gradient(question.network)
+    most = f", at most **{seconds_in_words(bound * second)}**" if bound > 1.1 * expected else ""
+    return f"about **{seconds_in_words(expected * second)}**{most} for {count}{memory}"

@@ -1,4 +1,4 @@
-"""What stands below the grid of maps: curves, agreement, figures, files."""
+"""What stands around the grid of maps: what is explained, how far it is; curves, agreement, figures, files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,69 @@ from samp_core.compare import (
     table,
     to_csv,
 )
+from samp_core.methods import Settings
 from samp_core.metrics import rank_correlation, state_at
 from samp_core.render import format_gap, overlay
+from samp_core.runs import describe
 from ui.queue import Queue
-from ui.words import plain
+from ui.room import room
+from ui.sidebar import Question
+from ui.words import plain, seconds_in_words
 
 # Ten colours that stay apart for colour-blind readers, then the same dashed.
 COLOURS = ("#6366f1", "#d97706", "#14a08f", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
 PLAIN = {"displayModeBar": False}
+
+
+def explained(queue: Queue | None, question: Question, wanted: Sequence[Settings]) -> None:
+    """Say what all maps explain: those shown, or those that are asked for."""
+    if queue is not None:
+        st.markdown(f"All explain the **{plain(queue.score)}** of {plain(queue.classifier.name)}.")
+    elif wanted:
+        score = describe(question.classifier, wanted[0])[1]
+        st.markdown(f"All explain the **{plain(score)}** of {plain(question.classifier.name)}.")
+
+
+def status(queue: Queue | None, stale: bool) -> None:
+    """Say how far a comparison is, or that what is shown is not what is asked for."""
+    with room("status"):
+        if queue is None:
+            st.caption("Each method's map appears as soon as it is finished, with its time, cost and completeness gap.")
+        elif queue.active:
+            st.progress(queue.progress, text=progress_in_words(queue))
+        elif stale:
+            st.info("Shown is the last comparison. The choice differs from it: press Run.")
+        else:
+            there = sum(item.entry is not None for item in queue.items)
+            rest = "." if there == len(queue.items) else "; where one is missing, its place says why."
+            st.caption(f"{there} of {len(queue.items)} maps are here{rest} Curves, agreement and files are below them.")
+
+
+def progress_in_words(queue: Queue, doing: str = "curves") -> str:
+    """Return how far a queue is and how long it will take by the pace so far; ``doing`` is what follows a map."""
+    words = f"{sum(item.final for item in queue.items)} of {len(queue.items)} done"
+    now = next((item for item in queue.items if item.status in ("running", "measuring")), None)
+    if now is None:
+        return f"{words}, waiting for its turn"
+    words += f", {now.title}: {'map' if now.status == 'running' else doing}"
+    left = queue.pace.left()
+    return words if left is None else f"{words}, about {seconds_in_words(left)} left"
+
+
+def below(queue: Queue, display: dict[str, Any]) -> None:
+    """Show what a finished comparison has beside its maps; ``display`` is what the grid gave."""
+    entries = [item.entry for item in queue.items if item.entry is not None]
+    if not entries:
+        return
+    tabs = st.tabs(["Deletion and insertion", "Agreement", "Figures", "Export"])
+    with tabs[0]:
+        curves(queue, entries)
+    with tabs[1]:
+        agreement(queue, entries)
+    with tabs[2]:
+        figures(entries)
+    with tabs[3]:
+        exports(queue, entries, display)
 
 
 def _pair(entries: Sequence[Entry], key: str) -> tuple[Entry, Entry]:
@@ -71,7 +126,11 @@ def _plot(entries: Sequence[Entry], direction: str, title: str, below: str) -> g
 
 
 def curves(queue: Queue, entries: Sequence[Entry]) -> None:
-    """Show all methods' curves, and the photo at one point of two of them."""
+    """Show the curves of all methods that have them, and the photo at one point of two of them."""
+    entries = [e for e in entries if e.deletion is not None]
+    if not entries:
+        st.info("No curve was measured: the comparison was cancelled or failed before.")
+        return
     left, right = st.columns(2)
     falling = _plot(entries, "deletion", "Deletion, paper's protocol (lower is better)", "pixels replaced, %")
     rising = _plot(entries, "insertion", "Insertion, paper's protocol (higher is better)", "pixels put back, %")
@@ -130,11 +189,11 @@ def figures(entries: Sequence[Entry]) -> None:
         {COLUMNS[k]: (format_gap(v) if k == "gap" and v is not None else v) for k, v in row.items()} for row in rows
     ]
     st.dataframe(shown, hide_index=True, width="stretch")
-    if entries[0].deletion is not None:
-        st.caption(
-            f"Curves: {plain(entries[0].deletion.protocol)}. A method without a path has no completeness gap. Times "
-            "were taken while the app was running, one method after the other."
-        )
+    protocol = next((f"Curves: {plain(e.deletion.protocol)}. " for e in entries if e.deletion is not None), "")
+    st.caption(
+        f"{protocol}A method that promises no sum has no completeness gap. Times were taken while the app was running, "
+        "one method after the other."
+    )
 
 
 def exports(queue: Queue, entries: Sequence[Entry], display: dict[str, Any]) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,9 +17,10 @@ from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
 from ui import kept, state
 from ui.choice import choice, estimate
-from ui.comparison import COLOURS, PLAIN
+from ui.comparison import COLOURS, PLAIN, progress_in_words
 from ui.evidence import evidence
 from ui.queue import Measuring
+from ui.room import room
 from ui.sidebar import Question
 from ui.words import plain
 
@@ -37,31 +44,49 @@ def one_photo(question: Question) -> None:
     problem = "Choose at least one method." if not wanted else "Choose at least one metric." if not names else None
     if problem is None and "localisation" in names and box is None:
         problem = "Draw a box on the photo: drag over it, or use the sliders beside it."
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with room("run", horizontal=True, vertical_alignment="center"):
         if polling and run is not None:
             st.button("Cancel", on_click=run.cancel, key="cancel-measuring")
         elif st.button("Measure", type="primary", key="measure", disabled=problem is not None):
-            state.start_measuring(question.classifier, question.photo, question.network, wanted, names, box)
+            order = newest_first(names, DEFAULT if run is None else run.metrics)
+            state.start_measuring(question.classifier, question.photo, question.network, wanted, order, box)
             st.rerun()
         st.markdown(problem or _estimate(question, wanted, names))
-    if run is None or (not polling and run.photo_key != question.photo.fingerprint):
-        st.caption("Nothing has been measured on this photo yet. Each number will come with the evidence behind it.")
-        return
+    if run is not None and not polling and run.photo_key != question.photo.fingerprint:
+        run = None  # another photo: its numbers would be about something else
     asked = [state.run_key(question.network, question.photo, s) for s in wanted]
-    if not polling and ([i.key for i in run.items] != asked or run.metrics != names or run.box != box):
-        st.info("Shown is the last measuring. The choice above differs from it; press Measure to add what is missing.")
-    st.fragment(_stage, run_every=0.6 if polling else None)(run, polling)
-    if not polling:
+    stale = run is not None and (
+        [i.key for i in run.items] != asked or set(run.metrics) != set(names) or run.box != box
+    )
+    st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
+    if run is not None and not polling:
         _profile(run)
         evidence(run)
 
 
+def newest_first(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the metrics in the order of their columns: what was just asked for stands where it is seen."""
+    return [n for n in names if n not in known] + [n for n in known if n in names]
+
+
 def _estimate(question: Question, wanted: list[Settings], names: list[str]) -> str:
     again = sum(METRICS[n].explanations for n in names)
-    forwards = sum(METRICS[n].forwards for n in names)
-    words = estimate(question, wanted, explanations=1 + again, forwards=forwards)
     more = f"; each map is made {again + 1} times" if again else ""
-    return f"{words}, {len(names)} metrics{more}"
+    return f"{estimate(question, wanted, names)}, {len(names)} metrics{more}"
+
+
+def _status(run: Measuring | None, stale: bool) -> None:
+    with room("status"):
+        if run is None:
+            st.caption(
+                "Nothing has been measured on this photo yet. Each number will come with the evidence behind it."
+            )
+        elif run.active:
+            st.progress(run.progress, text=progress_in_words(run, METRICS[run.now].title if run.now else "metrics"))
+        elif stale:
+            st.info("Shown is the last measuring. The choice differs from it: press Measure.")
+        else:
+            st.caption(f"Explained: the **{plain(run.score)}** of {plain(run.classifier.name)}.")
 
 
 def _box(question: Question) -> tuple[float, float, float, float] | None:
@@ -122,15 +147,38 @@ def number(measurement: Measurement | None) -> float | None:
     return float(measurement.values[0])
 
 
-def _stage(run: Measuring, polling: bool) -> None:
-    if polling:
-        now = next((i for i in run.items if i.status in ("running", "measuring")), None)
-        done = sum(item.final for item in run.items)
-        words = f"{done} of {len(run.items)} methods done"
-        if now is not None:
-            words += f", {now.title}: " + ("map" if now.status == "running" else METRICS[run.now].title.lower())
-        part = 0.0 if now is None else (0.3 if now.status == "measuring" else 0.0) + 0.7 * now.progress
-        st.progress(min((done + min(part, 1.0)) / len(run.items), 1.0), text=words)
+def to_csv(run: Measuring) -> str:
+    """Return every number of a measuring as csv, a line each, with the protocol and all settings it came from."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(
+        [
+            *("method", "number", "value", "better", "protocol", "note", "explained score", "settings"),
+            *("box", "photo", "photo sha256", "network", "weights sha256"),
+        ]
+    )
+    box = "" if run.box is None else " ".join(f"{side:g}" for side in run.box)
+    end = [box, run.name, run.photo_key, run.classifier.name, run.classifier.fingerprint]
+    for item in run.items:
+        settings = item.settings if item.entry is None else item.entry.settings
+        rest = [run.score, json.dumps(settings.to_dict()), *end]
+        for name in run.metrics:
+            measured = {m.name: m for m in item.measured.get(name, ())}
+            for column in METRICS[name].columns:
+                found = measured.get(column.name)
+                value = number(found)
+                note = found.note if found is not None else item.missing.get(name) or item.error or item.status
+                protocol = "" if found is None else str(found.protocol)
+                writer.writerow(
+                    [item.title, column.title, "" if value is None else value, column.better, protocol, note, *rest]
+                )
+    return buffer.getvalue()
+
+
+def _stage(run: Measuring | None, polling: bool, stale: bool) -> None:
+    _status(run, stale)
+    if run is None:
+        return
     columns = [c for name in run.metrics for c in METRICS[name].columns]
     found = scores(run)
     frame = pd.DataFrame(
@@ -142,10 +190,18 @@ def _stage(run: Measuring, polling: bool) -> None:
     st.dataframe(
         frame, key="metrics-table", on_select=lambda: _select(run), selection_mode="single-cell",
         placeholder="-", column_config={
+            # Narrow and always in sight: even a telephone shows a number beside it.
+            "_index": st.column_config.TextColumn(width=150, pinned=True),
+        } | {
             c: st.column_config.NumberColumn(format="%.1e" if c.startswith("Var") else "%.3g") for c in frame.columns
         },
     )  # fmt: skip
     st.caption("↑ more is better, ↓ less is better. Click a number to see how it was made. A dash has no number.")
+    if not polling:
+        st.download_button(
+            "Numbers with protocols (csv)", lambda: to_csv(run), f"{Path(run.name).stem}-metrics.csv", "text/csv",
+            on_click="ignore", key="metrics-csv",
+        )  # fmt: skip
     for item in run.items:
         if item.error:
             st.warning(f"{item.title}: {plain(item.error)}")

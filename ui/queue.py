@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -15,10 +16,11 @@ from samp_core.classifiers import Classifier
 from samp_core.compare import Entry, measure
 from samp_core.methods import METHODS, DirectRun, PathRun, Settings, UnsupportedError, make_method
 from samp_core.metrics import METRICS, Measurement, Subject
-from samp_core.runs import begin, describe
+from samp_core.runs import as_settled, begin, describe
 from samp_core.scores import PathError
+from ui.cost import Work
 from ui.work.turns import Turns
-from ui.work.worker import Abandoned, Worker
+from ui.work.worker import Abandoned, Pace, Worker
 
 Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", "cancelled"]
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
@@ -68,6 +70,11 @@ class Item:
             self.status = "cancelled"
 
 
+def missing(metrics: Sequence[str], measured: Container[str]) -> list[str]:
+    """Return the metrics that are still to be measured."""
+    return [name for name in metrics if name not in measured]
+
+
 class Queue(Worker):
     """Works through its items; a failed or cancelled one does not hold up the others."""
 
@@ -81,17 +88,35 @@ class Queue(Worker):
         items: list[Item],
         turns: Turns,
         photo_key: str = "",
+        metrics: list[str] | None = None,
     ) -> None:
         super().__init__(turns, f"{len(items)} methods", self.kind)
         self.classifier, self.image, self.name, self.items = classifier, image, name, items
         self.photo_key = photo_key
         self.score = describe(classifier, items[0].settings)[1]
+        self.work = [
+            Work.of(
+                classifier,
+                item.settings,
+                None if metrics is None else missing(metrics, item.measured),
+                has_map=item.entry is not None,
+            )
+            for item in items
+        ]
+        self._fresh = [not i.final for i in items]
 
     def cancel(self) -> None:
         """Cancel everything that is not done."""
         super().cancel()
         for item in self.items:
             item.cancel()
+
+    def cancel_item(self, key: str) -> None:
+        """Cancel the item with this key, if there is one that is not done."""
+        for item in self.items:
+            if item.key == key:
+                item.cancel()
+        self.pace = Pace()  # less to do is no faster pace
 
     @property
     def active(self) -> bool:
@@ -100,8 +125,13 @@ class Queue(Worker):
 
     @property
     def progress(self) -> float:
-        """Fraction done, 0 to 1; every item counts the same."""
-        return sum(1.0 if item.final else 0.9 * item.progress for item in self.items) / len(self.items)
+        """Fraction of the expected work that is done, 0 to 1; what was remembered is no work."""
+        done = left = 0.0  # in gradient evaluations
+        for item, work, fresh in zip(self.items, self.work, self._fresh, strict=True):
+            if fresh:
+                done += item.progress * (work.map + work.rest)
+                left += 0.0 if item.final else (1 - item.progress) * (work.map + work.rest)
+        return done / (done + left) if done + left else 1.0
 
     @property
     def version(self) -> tuple[Status, ...]:
@@ -131,19 +161,21 @@ class Queue(Worker):
                 return
             item.status = "running"
         if item.entry is None:
-            _, run = begin(self.classifier, self.image, item.settings)
-            self._walk(item, run)
-            entry = Entry(item.settings, run.result())
-        else:
-            entry = item.entry
+            settings, run = begin(self.classifier, self.image, item.settings)
+            self._walk(item, run, self._share(item))
+            explanation = run.result()
+            item.entry = Entry(as_settled(settings, explanation), explanation)
         if not item.final:
             item.status = "measuring"
-            self._measure(item, entry)
+            self._measure(item, item.entry)
         if not item.final:
             item.progress, item.status = 1.0, "done"
 
-    def _walk(self, item: Item, run: PathRun | DirectRun, part: float = 1.0) -> None:
-        """Carry a run out, turn by turn.
+    def _share(self, item: Item) -> float:
+        return self.work[self.items.index(item)].map_share
+
+    def _walk(self, item: Item, run: PathRun | DirectRun, part: float) -> None:
+        """Carry a run out, turn by turn; it is this part of the item's work, 0 to 1.
 
         Raises:
             Cancelled: somebody took the item off the queue.
@@ -181,22 +213,21 @@ class Measuring(Queue):
         metrics: list[str],
         box: tuple[float, float, float, float] | None = None,
     ) -> None:
-        super().__init__(classifier, image, name, items, turns, photo_key)
+        super().__init__(classifier, image, name, items, turns, photo_key, metrics)
         self.metrics, self.box = metrics, box
         self.now = ""
 
     def _measure(self, item: Item, entry: Entry) -> None:
-        item.entry = entry
         explanation, inputs = entry.explanation, self.classifier.preprocessing(self.image)
         relative = explanation.completeness.relative
-        item.progress = 0.0
-        wanted = [name for name in self.metrics if name not in item.measured]
+        wanted = missing(self.metrics, item.measured)
+        begun = item.progress
 
         def explain(network: nn.Module, images: Tensor) -> Tensor:
             method = make_method(replace(self.classifier, network=network), item.settings)
             target = torch.tensor([item.settings.target]).expand(len(images))
             again = method.start(images, target)
-            part = 1 / len(wanted) / max(1, METRICS[self.now].explanations)
+            part = (1 - begun) / len(wanted) / max(1, METRICS[self.now].explanations)
             self._walk(item, again, part)
             return again.result().attributions
 
@@ -215,7 +246,8 @@ class Measuring(Queue):
         for k, name in enumerate(wanted):
             if item.final:
                 raise Cancelled
-            self.now, item.progress = name, k / len(wanted)
+            self.pace.note(self.progress)
+            self.now, item.progress = name, begun + (1 - begun) * k / len(wanted)
             try:
                 # What explains again takes its turns step by step, so that other tabs move meanwhile.
                 with nullcontext() if METRICS[name].needs == "explain" else self.turn():

@@ -144,27 +144,32 @@ def queue() -> Queue | None:
 
 
 def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]) -> Queue:
-    """Start a comparison; results that the session remembers are taken as they are."""
+    """Start a comparison; maps and curves that the session remembers are taken as they are."""
     if (old := queue()) is not None:
         old.cancel()
-    remembered = _entries()
+    remembered = entries()
     items = []
     for settings in wanted:
-        item = Item(run_key(network_name, of, settings), settings)
-        if item.key in remembered and remembered[item.key].deletion is not None:
-            item.entry, item.status, item.progress = remembered[item.key], "cached", 1.0
+        key = run_key(network_name, of, settings)
+        item = Item(key, settings, entry=remembered.get(key))
+        if item.entry is not None and item.entry.deletion is not None:
+            item.status, item.progress = "cached", 1.0
         items.append(item)
     new = Queue(classifier, of.image, of.name, items, turns(), of.fingerprint)
     st.session_state["queue"] = new
     return new.start()
 
 
-def _entries() -> OrderedDict[str, Entry]:
+def entries() -> OrderedDict[str, Entry]:
     """Return the maps that the session remembers, those of the newest comparison and measuring included."""
     remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
-    for known in (measuring(), queue()):
-        if known is not None:
-            remembered.update({item.key: item.entry for item in known.items if item.entry is not None})
+    for worker in (measuring(), queue()):
+        for item in worker.items if worker is not None else ():
+            known = remembered.get(item.key)
+            # A measuring draws no curves: it must not put a map without them in the place of one that has them.
+            if item.entry is not None and (known is None or item.entry.deletion is not None):
+                remembered[item.key] = item.entry
+                remembered.move_to_end(item.key)
     while len(remembered) > KEPT_ENTRIES:
         remembered.popitem(last=False)
     return remembered
@@ -187,7 +192,7 @@ def start_measuring(
     old = measuring()
     if old is not None:
         old.cancel()
-    remembered = _entries()
+    remembered = entries()
     items = []
     for settings in wanted:
         key = run_key(network_name, of, settings)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
 import torch
@@ -58,6 +58,7 @@ class Explanation:
         steps: number of moves of each path, (D, N).
         cost: what was asked of the network.
         seconds: wall time, not counting time in which nobody asked for the next step.
+        settled: options that were left to the method, by name, with the value that it chose.
     """
 
     attributions: Float[Tensor, "n c h w"]
@@ -71,6 +72,7 @@ class Explanation:
     steps: Tensor
     cost: Cost
     seconds: float
+    settled: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not is_finite(self.attributions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ class Task:
         network: the user's own module, shared between threads: never hook it, copy it first.
         batch_size: most images sent through the network at once.
         seed: seed of everything random.
+        settled: options that are left to the method, by name; it fills in what it chose.
     """
 
     inputs: Float[Tensor, "n c h w"]
@@ -40,6 +41,7 @@ class Task:
     network: nn.Module
     batch_size: int
     seed: int
+    settled: dict[str, str] = field(default_factory=dict)
 
     @property
     def cost(self) -> Cost:
@@ -161,6 +163,7 @@ class DirectRun:
             steps=torch.zeros((0, n), dtype=torch.long),
             cost=self.cost,
             seconds=self.seconds,
+            settled=self._task.settled,
         )
 
 

@@ -143,7 +143,7 @@ _ENTRIES = (
         _line_settings("blur-ig", "trapezoid", max_sigma=50.0),
         _build_blur_ig,
         (Option("max_sigma", "First blur", "Standard deviation of the first blur, in pixels.", 50.0, 5.0, 100.0, 5.0),),
-        has_baseline=False,
+        start="blur, sigma {max_sigma:g}",
     ),
     Method(
         "guided-ig",

@@ -164,7 +164,7 @@ class Method:
         builder: makes the method.
         options: settings that only this method has.
         limits: what it cannot do, in a sentence; empty if nothing is known.
-        has_baseline: whether the insertion baseline means something to it.
+        start: where its path starts if the insertion baseline means nothing to it, as a format of its options.
     """
 
     name: str
@@ -177,12 +177,17 @@ class Method:
     builder: Builder
     options: tuple[Option, ...] = ()
     limits: str = ""
-    has_baseline: bool = True
+    start: str = ""
 
     @property
     def has_path(self) -> bool:
         """Whether it walks a path, so that there are states, score curves and a completeness gap."""
         return self.family == PATHS
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether the insertion baseline means something to it."""
+        return not self.start
 
     def settle(self, given: Mapping[str, object]) -> dict[str, float | str]:
         """Return the method's options as it takes them.

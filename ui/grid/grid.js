@@ -27,8 +27,11 @@ function decode(card) {
   for (let i = 0; i < values.length; i += 1) values[i] = view.getInt16(2 * i, true) * card.unit;
   const sorted = Float32Array.from(values, Math.abs).sort();
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] || sorted[sorted.length - 1] || 1;
-  return { values, sorted, p99: at(0.99), p95: at(0.95), ranks: null };
+  return { source: card.values, values, sorted, p99: at(0.99), p95: at(0.95), ranks: null };
 }
+
+// All of a card but its map, as one text.
+const described = ({ values, ...rest }) => JSON.stringify(rest);
 
 function rankOf(sorted, value) {
   let low = 0, high = sorted.length;
@@ -44,6 +47,7 @@ class View {
     this.root = root.querySelector(".grid-root");
     this.display = { scale: "map", mode: "signed", opacity: 0.75 };
     this.maps = new Map();
+    this.drawn = new Map();
     this.zoom = { factor: 1, x: 0, y: 0 };
     const find = (name) => this.root.querySelector(`.${name}`);
     this.cards = find("cards");
@@ -61,15 +65,19 @@ class View {
     this.inputs.zoom.addEventListener("input", () => this.zoomTo(Number(this.inputs.zoom.value)));
   }
 
-  update(data, report) {
+  update(data, report, trigger) {
     this.report = report;
+    this.trigger = trigger;
     this.data = data;
     if (!this.inputs.scale.options.length) {
       for (const name of Object.keys(data.scales)) this.inputs.scale.append(new Option(name === "map" ? "per map" : name, name));
       for (const name of ["scale", "mode", "opacity"]) this.inputs[name].value = this.display[name];
     }
     this.root.style.setProperty("--ratio", `${data.width} / ${data.height}`);
-    for (const card of data.cards) if (card.values && !this.maps.has(card.key)) this.maps.set(card.key, decode(card));
+    for (const card of data.cards) {
+      const known = this.maps.get(card.key);
+      if (card.values && (!known || known.source !== card.values)) this.maps.set(card.key, decode(card));
+    }
     const wanted = new Set(data.cards.map((card) => card.key));
     for (const key of this.maps.keys()) if (!wanted.has(key)) this.maps.delete(key);
     if (this.source !== data.photo) {
@@ -87,7 +95,10 @@ class View {
       };
       photo.src = data.photo;
     }
-    this.layout();
+    // While a comparison goes on the same news arrive again and again: what has not changed is left alone.
+    const news = [data.photo, data.height, data.width, ...data.cards.flatMap((card) => [card.values, described(card)])];
+    if (!this.news || news.length !== this.news.length || news.some((part, k) => part !== this.news[k])) this.layout();
+    this.news = news;
   }
 
   layout() {
@@ -96,32 +107,60 @@ class View {
     const cards = [...this.data.cards];
     const value = (card) => (card.figures && card.figures[key] !== null && card.figures[key] !== undefined ? sign * card.figures[key] : Infinity);
     if (key) cards.sort((a, b) => value(a) - value(b));
-    const photo = make("div", "card");
-    photo.append(make("h4", "", "Photo"), this.stage(Object.assign(make("img"), { src: this.data.photo, alt: "the photo as the network saw it" })));
-    this.canvases = new Map();
-    this.cards.replaceChildren(photo, ...cards.map((card) => this.card(card)));
+    const drawn = new Map();
+    for (const card of [{ key: "", photo: this.data.photo }, ...cards]) {
+      const known = this.drawn.get(card.key);
+      const words = `${this.data.width} x ${this.data.height} ${described(card)}`;
+      drawn.set(card.key, known && known.words === words ? known : { words, ...(card.photo ? this.photo() : this.card(card)) });
+    }
+    const focused = [...this.drawn].find(([, { box }]) => box.matches(":focus-within"));
+    this.drawn = drawn;
+    this.cards.replaceChildren(...[...drawn.values()].map(({ box }) => box));
+    this.cards.style.setProperty("--count", drawn.size);
+    // What is put anew loses the focus, though it may be the same button.
+    const button = focused && drawn.has(focused[0]) && drawn.get(focused[0]).box.querySelector(".cancel");
+    if (button) button.focus();
     this.paint();
+  }
+
+  photo() {
+    const box = make("div", "card");
+    const picture = Object.assign(make("img"), { src: this.data.photo, alt: "the photo as the network saw it" });
+    box.append(make("h4", "", "Photo"), make("p", "place", "as the network saw it"), this.stage(picture));
+    return { box };
   }
 
   card(card) {
     const box = make("div", `card ${card.status}`);
     const title = make("h4", "", card.title);
-    if (card.words && card.values) title.append(make("small", "", card.words));
-    box.append(title);
-    if (!card.values) {
-      const stage = this.stage(make("div", "state", card.error || card.words));
-      box.append(stage);
-      return box;
+    const place = make("p", "place", card.place);
+    place.title = card.place;
+    box.append(title, place);
+    let canvas = null;
+    if (card.values) {
+      title.append(make("small", "", card.words));
+      canvas = make("canvas");
+      canvas.width = this.data.width; canvas.height = this.data.height;
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `attribution map of ${card.title}: ${card.seen}`);
     }
-    const canvas = make("canvas");
-    canvas.width = this.data.width; canvas.height = this.data.height;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `attribution map of ${card.title}: ${card.seen}`);
-    this.canvases.set(card.key, canvas);
+    const stage = this.stage(canvas || make("div", "state", card.error || card.words));
+    if (canvas && card.error) stage.append(make("p", "fault", card.error));
+    if (card.can_cancel) stage.append(this.cancel(card));
     const list = make("dl");
     for (const [term, words] of card.lines) list.append(make("dt", "", term), make("dd", "", words));
-    box.append(this.stage(canvas), list);
-    return box;
+    box.append(stage, list);
+    return { box, canvas };
+  }
+
+  cancel(card) {
+    const button = make("button", "cancel", "\u00d7");
+    button.type = "button";
+    button.title = `Cancel ${card.title}`;
+    button.setAttribute("aria-label", button.title);
+    button.addEventListener("pointerdown", (event) => event.stopPropagation()); // a zoomed picture is dragged
+    button.addEventListener("click", () => { button.disabled = true; this.trigger("cancel", card.key); });
+    return button;
   }
 
   stage(content) {
@@ -161,7 +200,8 @@ class View {
     this.words.textContent = `Colours ${this.data.scales[scale]}; ${signs}. Zoom in and drag any picture: all move together.`;
     const shared = Math.max(...[...this.maps.values()].map((m) => m.p99), 1e-30);
     const palette = this.data.palettes[mode];
-    for (const [key, canvas] of this.canvases) {
+    for (const [key, { canvas }] of this.drawn) {
+      if (!canvas) continue;
       const map = this.maps.get(key);
       const context = canvas.getContext("2d");
       const image = context.createImageData(canvas.width, canvas.height);
@@ -183,7 +223,7 @@ class View {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   if (!data) return;
   const root = parentElement.querySelector(".grid-root");
   let view = views.get(parentElement);
@@ -191,5 +231,5 @@ export default function ({ data, parentElement, setStateValue }) {
     view = new View(parentElement);
     views.set(parentElement, view);
   }
-  view.update(data, setStateValue);
+  view.update(data, setStateValue, setTriggerValue);
 }

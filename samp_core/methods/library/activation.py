@@ -92,6 +92,7 @@ def _by_gradient(kind: type[Any]) -> Work:
     def work(task: Task, layer: str = "") -> Generator[float, None, Tensor]:
         network = private(task)
         found = _find_layer(network, task, layer)
+        task.settled["layer"] = found.name
         yield 0.1
         scored, parts = task.scored(network), []
         with kind(network, found.name) as extractor:
@@ -173,6 +174,7 @@ def score_cam(task: Task, channels: int = 256, layer: str = "") -> Generator[flo
     """Return Score-CAM over the ``channels`` feature maps that vary most; as many as there are is the published one."""
     network = private(task)
     found = _find_layer(network, task, layer)
+    task.settled["layer"] = found.name
     module, kept = network.get_submodule(found.name), []
     handle = module.register_forward_hook(lambda module, args, output: kept.append(output))
     try:
