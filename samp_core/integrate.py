@@ -57,11 +57,11 @@ class Paper(Rule):
 
     def add(self, step: Step) -> None:
         """Take in the next move."""
-        self._total = torch.addcmul(self._total, step.steering, step.move)
+        self._total.addcmul_(step.steering, step.move)
 
     def total(self) -> Float[Tensor, "p c h w"]:
         """Return the attribution of the moves so far."""
-        return self._total
+        return self._total.clone()
 
 
 class Trapezoid(Rule):
@@ -200,15 +200,15 @@ class Isotonic(Rule):
 
     def add(self, step: Step) -> None:
         """Take in the next move."""
-        way = step.move.abs().sum(1).flatten(1).cpu()
-        weight = (step.steering * step.move).sum(1).abs().flatten(1).cpu()
+        way = step.way.flatten(1).cpu().numpy()
         scores = step.score.tolist()
         for path in step.active.nonzero().squeeze(1).tolist():
-            moved = way[path].nonzero().squeeze(1)
+            moved = np.flatnonzero(way[path] > 0)
+            steering, move = (values[path].flatten(1)[:, moved] for values in (step.steering, step.move))
             dealing = self._paths[path]
-            dealing.pixels.append(moved.numpy())
-            dealing.way.append(way[path][moved].double().numpy())
-            dealing.weight.append(weight[path][moved].double().numpy())
+            dealing.pixels.append(moved)
+            dealing.way.append(way[path][moved].astype(np.float64))
+            dealing.weight.append((steering * move).sum(0).abs().double().cpu().numpy())
             dealing.scores.append(scores[path])
 
     def close(self, score: Float[Tensor, " p"], gradient: Float[Tensor, "p c h w"] | None) -> None:

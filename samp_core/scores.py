@@ -181,10 +181,13 @@ class ScoreFunction:
             for state, image in self._chunks(states, images):
                 leaf = state.detach().requires_grad_()
                 value = self._score(leaf, image)
-                gradients.append(gradient_of(value, leaf))
+                # A prepared network's comes in channels-last memory, which everything after would be slow with.
+                gradients.append(gradient_of(value, leaf).contiguous())
                 values.append(value.detach())
         self.cost.gradients += len(states)
-        value, gradient = torch.cat(values), torch.cat(gradients)
+        if len(gradients) > 1:
+            values, gradients = [torch.cat(values)], [torch.cat(gradients)]
+        (value,), (gradient,) = values, gradients
         require_finite(value, "score")
         require_finite(gradient, "gradient")
         return value, gradient

@@ -349,6 +349,16 @@ def test_a_search_that_hits_its_bound_says_so(smooth, toys):
         samp.attribute(toys, TARGET)
 
 
+def test_the_score_of_the_image_is_asked_for_once(smooth, toys):
+    explanation = SAMP(smooth, 13, 0.0, None, insertion_baseline=BLUR).explain(toys, TARGET)
+    deletion, insertion = explanation.scores[:, 0], explanation.scores[:, 1]
+    assert torch.equal(insertion[-1], deletion[0])
+    assert explanation.cost.forwards == 3  # the blank ends
+    with torch.no_grad():
+        torch.testing.assert_close(insertion[-1], smooth(toys)[range(3), TARGET])
+        torch.testing.assert_close(deletion[-1], smooth(0 * toys)[range(3), TARGET])
+
+
 def test_path_without_length_is_zero_and_says_so(smooth):
     blank = torch.zeros(1, 2, 12, 10, dtype=torch.float64)
     explanation = SAMP(smooth, 13, insertion_baseline=BLUR).explain(blank, 0)

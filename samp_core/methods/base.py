@@ -187,9 +187,8 @@ class PathRun:
         self._scores.append(torch.where(step.active, step.score, torch.nan))
         self._steps += step.active
         self._last = step
-        way = step.move.abs().sum(1)
-        self._way = self._way + way
-        self._when = torch.add(self._when, way, alpha=step.index)
+        self._way += step.way
+        self._when.add_(step.way, alpha=step.index)
 
     def stop(self) -> None:
         """End the iteration before its next move. Safe to call from another thread."""
@@ -240,7 +239,7 @@ class PathRun:
         if self._rule.wants_final_gradient:
             score, gradient = self._score.gradients(last, self._images)
         else:
-            score = self._score.values(last, self._images)
+            score = self._last_scores(last, arrived)
         self._rule.close(score, gradient)
         trace = torch.full((len(self._scores) + 1, self.paths), torch.nan, dtype=score.dtype, device=score.device)
         if self._scores:
@@ -262,6 +261,21 @@ class PathRun:
             cost=self.cost,
             seconds=self.seconds,
         )
+
+    def _last_scores(self, last: Tensor, arrived: Tensor) -> Tensor:
+        """Return the score of each path's last state; a path that ends where another began need not ask again."""
+        score = last.new_zeros(self.paths) if not self._scores else self._scores[0].clone()
+        images, asked = self.paths // len(self.directions), []
+        for path in range(self.paths):
+            starts = [k for k in range(path % images, self.paths, images) if k != path] if self._scores else []
+            same = (k for k in starts if not self._scores[0][k].isnan() and torch.equal(self.ends.start[k], last[path]))
+            if arrived[path] and (known := next(same, None)) is not None:
+                score[path] = self._scores[0][known]
+            else:
+                asked.append(path)
+        if asked:
+            score[asked] = self._score.values(last[asked], self._images[asked])
+        return score
 
     def _notes(self, arrived: Tensor, length: Tensor, left: Tensor) -> tuple[str, ...]:
         notes = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, pairwise
 from typing import Protocol, runtime_checkable
 
@@ -54,6 +55,11 @@ class Step:
     score: Float[Tensor, " p"]
     gradient: Float[Tensor, "p c h w"]
     steering: Float[Tensor, "p c h w"]
+
+    @cached_property
+    def way(self) -> Float[Tensor, "p h w"]:
+        """How far each pixel moves: the L1 norm of the move over channels, (P, H, W)."""
+        return self.move.abs().sum(1)
 
 
 @dataclass(frozen=True)

@@ -103,31 +103,41 @@ class GreedyPath:
             rows = active.nonzero().squeeze(1)
             if not len(rows):
                 return
-            score, gradient = (spread(v, rows, paths) for v in gradient_of(state[rows], rows))
-            steering = gradient if steering is None else torch.lerp(gradient, steering, self.momentum)
+            here = state if len(rows) == paths else state[rows]
+            score, gradient = (spread(v, rows, paths) for v in gradient_of(here, rows))
+            if steering is None or not self.momentum:
+                steering = gradient
+            else:
+                steering = torch.lerp(gradient, steering, self.momentum)
             promise = (steering * way).sum(1) * toward
             chosen = self._select(promise, is_open, size)
-            move = torch.where(chosen.unsqueeze(1), way, 0)
-            landed = chosen
+            # With weights of 0 and 1 products and lerp are exact, and several times faster than torch.where.
+            weight = chosen.unsqueeze(1).to(way.dtype)
+            move = way * weight
+            landed, following = chosen, state
             if longest is not None:
                 length = move.abs().sum((1, 2, 3))
                 short = length > longest
                 move = move * torch.where(short, longest / (length + 1e-8), 1).view(-1, 1, 1, 1)
                 landed = chosen & ~short.view(-1, 1, 1)
+                weight = landed.unsqueeze(1).to(way.dtype)
+                following = state + move
             yield Step(index, active, state, move, score, gradient, steering)
             # A full move lands exactly on its end, whatever rounding would have made of state + (end - state).
-            state = torch.where(landed.unsqueeze(1), ends.end, state + move)
+            state = torch.lerp(following, ends.end, weight)
             is_open = is_open & ~landed
             open_count = is_open.sum((1, 2))
-            way = ends.end - state
+            way = way.sub_(move) if longest is None else torch.sub(ends.end, state, out=way)
 
     def _select(
         self, promise: Float[Tensor, "p h w"], is_open: Bool[Tensor, "p h w"], size: int
     ) -> Bool[Tensor, "p h w"]:
-        value = torch.where(is_open, promise, -math.inf).flatten(1)
-        best = value.topk(size, dim=1)
+        # Closed pixels come last: adding 0 to the others leaves them exactly as they are.
+        lowest = torch.finfo(promise.dtype).min / 2
+        value = torch.add(promise, (~is_open).to(promise.dtype), alpha=lowest).flatten(1)
+        best = value.topk(size, dim=1, sorted=False)
         if self.tie_band:
-            chosen = value >= best.values[:, -1:] - self.tie_band
+            chosen = value >= best.values.amin(1, keepdim=True) - self.tie_band
         else:
             chosen = torch.zeros_like(value, dtype=torch.bool).scatter_(1, best.indices, True)
         return chosen.view_as(is_open) & is_open
