@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import signal
@@ -35,10 +36,13 @@ from samp_core.benchmark import (
 from samp_core.benchmark import load as load_results
 from samp_core.benchmark import run as run_here
 from samp_core.benchmark.cluster import run as run_on_ray
+from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import FORMATS, INTERVALS
+from samp_core.benchmark.store import StoreError
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.compare import SCALES, Entry, maps_npz, measure, report_html, table, to_csv
 from samp_core.compare import figure as compare_figure
+from samp_core.files import write_files
 from samp_core.images import ImageError, load_image
 from samp_core.integrate import RULES
 from samp_core.methods import (
@@ -133,7 +137,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         type=_option,
         default=[],
-        help="setting of a method without a path, e.g. samples=10; may be repeated",
+        help="setting that only this method has, e.g. samples=10 for smoothgrad or fraction=0.5 for guided-ig; may be "
+        "repeated",
     )
     compare = commands.add_parser(
         "compare",
@@ -193,14 +198,22 @@ def _benchmark_parser(commands: Any) -> None:
     )
     bench.add_argument("--limit", type=_positive, metavar="N", help="only the first N photos, by name")
     bench.add_argument("--seed", type=_seed, default=0, metavar="S", help="seed of everything random (default: 0)")
-    bench.add_argument("--device", default="cpu", metavar="NAME", help="where to compute, e.g. cuda (default: cpu)")
+    bench.add_argument(
+        "--device",
+        default="cpu",
+        metavar="NAME",
+        help="where to compute, e.g. cuda (default: cpu). Device, threads and batch decide the rounding and so a "
+        "search's path: results under other ones are measured anew and stay apart",
+    )
     bench.add_argument(
         "--batch",
         type=_positive,
         default=8,
         metavar="N",
-        help="most images sent through the network at once; half as many photos are explained together (default: 8)",
+        help="most images sent through the network at once; half as many photos are explained together; halved where "
+        "memory does not suffice (default: 8)",
     )
+    bench.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: as many as torch takes)")
     bench.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -208,7 +221,10 @@ def _benchmark_parser(commands: Any) -> None:
         help="'ray' for data sets that outgrow one machine; needs requirements-ray.txt (default: local)",
     )
     bench.add_argument("--address", metavar="A", help="of a running Ray cluster; one is started here without it")
-    bench.add_argument("--against", metavar="NAME", choices=METHODS, help="test the other methods against this one")
+    bench.add_argument(
+        "--against", metavar="NAME", help="test the other methods against this one: its name, or as the table names it"
+    )
+    bench.add_argument("--retry", action="store_true", help="also try again what could not be measured before")
     bench.add_argument(
         "--export", metavar="FILE", type=Path, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
     )
@@ -311,6 +327,19 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return settings
 
 
+def _check_folder(option: str, folder: Path) -> None:
+    """Nothing is made before there is a result, but that it can be made must be known before the work begins.
+
+    Raises:
+        ValueError: files cannot be written into the folder.
+    """
+    parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not parent.is_dir():
+        raise ValueError(f"{option} {folder} cannot be made: {parent} is a file; name a folder.")
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"{option} {folder} cannot be written: there is no permission for {parent}.")
+
+
 def _load(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[str, int]]:
     """Return image, network and the chosen classes.
 
@@ -318,12 +347,7 @@ def _load(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[
         ValueError: an argument cannot be used.
     """
     image = load_image(arguments.image)
-    # Nothing is made before there is a result, but that it can be made must be known before the work begins.
-    parent = next(p for p in (arguments.out, *arguments.out.absolute().parents) if p.exists())
-    if not parent.is_dir():
-        raise ValueError(f"--out {arguments.out} cannot be made: {parent} is a file; name a folder.")
-    if not os.access(parent, os.W_OK):
-        raise ValueError(f"--out {arguments.out} cannot be written: there is no permission for {parent}.")
+    _check_folder("--out", arguments.out)
     classifier = load_classifier(arguments.model, download=arguments.download).prepare()
     chosen = {
         name: classifier.find_label(text)
@@ -343,13 +367,14 @@ def _explain(arguments: argparse.Namespace) -> int:
     settings = Settings.from_dict({**settings.to_dict(), **chosen})
     torch.manual_seed(settings.seed)
     settings, run = begin(classifier, image, settings)
+    threads = torch.get_num_threads()
     estimate = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
     title, score = describe(classifier, settings)
     say = (lambda *_: None) if arguments.quiet else print
     say(f"{title}\nexplains the {score}; about {estimate.gradients:,} gradient evaluations")
     interrupted = not _walk(run, arguments.quiet)
     explanation = run.result()
-    written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation)
+    written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation, threads)
     for note in explanation.notes:
         print(f"Note: {note}", file=sys.stderr)
     for d, direction in enumerate(explanation.directions):
@@ -403,14 +428,18 @@ def _compare(arguments: argparse.Namespace) -> int:
     if not entries:
         print("python -m samp_core: no method gave a map, so nothing was written.", file=sys.stderr)
         return 130 if interrupted else 1
-    arguments.out.mkdir(parents=True, exist_ok=True)
     drawn = compare_figure(classifier, image, entries, scale=arguments.scale)
-    drawn.savefig(arguments.out / "figure.png", dpi=200)
-    drawn.savefig(arguments.out / "figure.pdf")
-    (arguments.out / "maps.npz").write_bytes(maps_npz(entries))
-    (arguments.out / "table.csv").write_text(to_csv(entries))
+    pictures = {"figure.png": io.BytesIO(), "figure.pdf": io.BytesIO()}
+    for filename, buffer in pictures.items():
+        drawn.savefig(buffer, format=filename[-3:], dpi=200)
     name = Path(arguments.image).name
-    (arguments.out / "report.html").write_text(report_html(classifier, image, name, entries, arguments.scale))
+    contents = {
+        **{filename: buffer.getvalue() for filename, buffer in pictures.items()},
+        "maps.npz": maps_npz(classifier, image, name, entries),
+        "table.csv": to_csv(classifier, entries).encode(),
+        "report.html": report_html(classifier, image, name, entries, arguments.scale).encode(),
+    }
+    write_files({arguments.out / filename: content for filename, content in contents.items()})
     say(f"All explain the {describe(classifier, entries[0].settings)[1]}.")
     for row in table(entries):
         gap = "none" if row["gap"] is None else format_gap(row["gap"])
@@ -426,8 +455,12 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     for path in arguments.export:
         if path.suffix.lower() not in FORMATS:
             raise ValueError(f"--export {path}: the ending must be one of {', '.join(FORMATS)}.")
+        _check_folder("--export", path.parent)
     sources = [*([arguments.folder] if arguments.folder else []), *arguments.images]
+    if arguments.against and not (sources and arguments.against in arguments.methods):
+        _check_against(arguments)
     interrupted = False
+    asked: set[str] = set()
     if sources:
         plan = Plan(
             find_photos(sources)[: arguments.limit],
@@ -437,18 +470,58 @@ def _benchmark(arguments: argparse.Namespace) -> int:
             arguments.seed,
         )
         device = check_device(arguments.device)
+        settle_threads(arguments.threads)
         classifier = load_classifier(arguments.model, download=arguments.download).prepare()
         classifier.network.to(device)
+        asked = {c.fingerprint for c in plan.configurations(classifier, plan.conditions(classifier))}
         with Store(arguments.out) as store:
+            if arguments.retry:
+                store.forget_failures()
             interrupted = _measure_all(classifier, plan, store, arguments)
     with Store(arguments.out, read_only=True) as store:
         results = load_results(store)
-    against = METHODS[arguments.against].title if arguments.against else None
+    against = _against(results, arguments.against, asked) if arguments.against and len(results.frame) else None
     if not arguments.quiet:
         _print_results(results, against)
     for path in arguments.export:
         export(results, path, against)
     return 130 if interrupted else 0
+
+
+def _check_against(arguments: argparse.Namespace) -> None:
+    """Find out before anything is measured whether there will be anything to test against.
+
+    Raises:
+        ValueError: there will not.
+    """
+    if not arguments.out.exists():
+        raise ValueError(
+            f"--against {arguments.against}: that is not among the methods to measure. Add it to --methods, or test "
+            f"against one of: {', '.join(arguments.methods)}."
+        )
+    with Store(arguments.out, read_only=True) as store:
+        _against(load_results(store), arguments.against, set())
+
+
+def _against(results: Results, name: str, asked: set[str]) -> str:
+    """Return the label of the method to test against; of several, the one that this command has measured.
+
+    Raises:
+        ValueError: there is none, or there are several.
+    """
+    if name in results.labels:
+        return name
+    pairs = results.frame[["label", "method"]].drop_duplicates()
+    labels = pairs.loc[pairs["method"] == name, "label"].tolist()
+    labels = [label for label in labels if results.fingerprints[label] in asked] or labels
+    if len(labels) == 1:
+        return str(labels[0])
+    if labels:
+        raise ValueError(f"--against {name}: there are several of it. Name one of: {', '.join(map(repr, labels))}.")
+    raise ValueError(
+        f"--against {name}: there are no results of it, and it is not among the methods to measure. Add it to "
+        f"--methods, or test against one of: {', '.join(map(repr, results.labels))}."
+    )
 
 
 def _measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: argparse.Namespace) -> bool:
@@ -469,6 +542,7 @@ def _measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: ar
         work = run_here(classifier, plan, store, tick=tick)
     before = signal.signal(signal.SIGINT, stop)
     failures: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
     try:
         with tqdm(
             total=len(plan.photos) * len(plan.methods), disable=arguments.quiet, unit="map", dynamic_ncols=True
@@ -479,6 +553,9 @@ def _measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: ar
                 for name in progress.failures.keys() - failures.keys():
                     bar.write(f"{name} is left out: {progress.failures[name]}", file=sys.stderr)
                 failures = dict(progress.failures)
+                for note in progress.notes[len(notes) :]:
+                    bar.write(f"Note: {note}", file=sys.stderr)
+                notes = progress.notes
                 if interrupted:
                     break
     except Stopped:
@@ -496,6 +573,13 @@ def _print_results(results: Results, against: str | None) -> None:
     print("The explained class is the network's first choice on each photo.")
     for title, words in results.protocols.items():
         print(f"{title}: {words}.")
+    for words, count in results.conditions.items():
+        print(f"{count} numbers were made with: {words}.")
+    if len(set(results.planned.values())) > 1:
+        for label, words in results.planned.items():
+            print(f"{label}: {words}.")
+    for words in results.failures:
+        print(f"Not measured: {words}")
     made = summary(results, against)
     print("\nMean rank (1 is best):")
     for column, part in made.dropna(subset="rank").groupby("column", sort=False):
@@ -514,10 +598,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     try:
         return {"compare": _compare, "explain": _explain, "benchmark": _benchmark}[parsed.command](parsed)
-    except (ValueError, PathError, OSError) as error:
+    except (ValueError, PathError, OSError, DeviceError) as error:
         print(f"python -m samp_core: {error}", file=sys.stderr)
-        # Bad images and networks are ValueErrors too, but the command itself was well formed.
-        wrong_arguments = isinstance(error, ValueError) and not isinstance(error, ImageError | ClassifierError)
+        # Bad images, networks and stores are ValueErrors too, but the command itself was well formed.
+        fault = isinstance(error, ImageError | ClassifierError | StoreError)
+        wrong_arguments = isinstance(error, ValueError) and not fault
         return 2 if wrong_arguments else 1
     except KeyboardInterrupt:
         print("python -m samp_core: interrupted; nothing was written.", file=sys.stderr)

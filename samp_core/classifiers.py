@@ -65,6 +65,7 @@ class Classifier:
         preprocessing: PIL image to network input.
         fingerprint: SHA-256 (hexadecimal) of the weights as loaded: names, types, shapes and bytes of the
             state dict. A prepared copy keeps it.
+        prepared: whether this is the copy that :meth:`prepare` makes; its gradients round otherwise.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Classifier:
     labels: tuple[str, ...]
     preprocessing: Preprocessing
     fingerprint: str
+    prepared: bool = False
 
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the logits of normalised images, evaluated in eval mode; the images are left as they are."""
@@ -176,8 +178,8 @@ class Classifier:
         for folds, layout in steps:
             network = _rebuild(plain, folds, layout, probe, expected)
             if network is not None:
-                return replace(self, network=network)
-        return replace(self, network=plain)
+                return replace(self, network=network, prepared=True)
+        return replace(self, network=plain, prepared=True)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -148,14 +149,23 @@ def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return rows
 
 
-def to_csv(entries: Sequence[Entry]) -> str:
-    """Return the table as csv, with the curves' protocol in a last column."""
+def to_csv(classifier: Classifier, entries: Sequence[Entry]) -> str:
+    """Return the table as csv, with score, network, settings (JSON) and the curves' protocol in its last columns."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*COLUMNS.values(), "protocol of the curves"])
+    more = ("explained score", "network", "weights", "settings", "protocol of the curves")
+    writer.writerow([*COLUMNS.values(), *more])
     for entry, row in zip(entries, table(entries), strict=True):
-        protocol = "" if entry.deletion is None else str(entry.deletion.protocol)
-        writer.writerow(["" if row[k] is None else row[k] for k in COLUMNS] + [protocol])
+        writer.writerow(
+            [
+                *("" if row[k] is None else row[k] for k in COLUMNS),
+                describe(classifier, entry.settings)[1],
+                classifier.name,
+                classifier.fingerprint,
+                json.dumps(entry.settings.to_dict()),
+                "" if entry.deletion is None else str(entry.deletion.protocol),
+            ]
+        )
     return buffer.getvalue()
 
 
@@ -188,14 +198,27 @@ def figure(
         axes.set_xticks([])
         axes.set_yticks([])
     signs = "blue against, orange for the class" if mode == "signed" else "magnitude |a|"
-    made.supxlabel(f"Colours: {SCALES[scale]}; {signs}.", fontsize=7)
+    made.supxlabel(f"{classifier.name}. Colours: {SCALES[scale]}; {signs}.", fontsize=7)
     return made
 
 
-def maps_npz(entries: Sequence[Entry]) -> bytes:
-    """Return all pixel maps as the bytes of an npz file, one array a method's name."""
+def maps_npz(classifier: Classifier, image: Image.Image, name: str, entries: Sequence[Entry]) -> bytes:
+    """Return all pixel maps as the bytes of an npz file, one array (H, W) a method's name, and what they belong to.
+
+    The latter is ``photo`` (H, W, 3; uint8), ``photo_name``, ``score`` and ``network`` in words, ``weights``
+    (fingerprint) and ``settings`` (JSON: method's name to settings).
+    """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{e.settings.method: e.map.astype(np.float32) for e in entries})  # type: ignore[arg-type]
+    arrays: dict[str, Any] = {e.settings.method: e.map.astype(np.float32) for e in entries}
+    arrays |= {
+        "photo": np.asarray(classifier.preprocessing.crop_image(image).convert("RGB")),
+        "photo_name": np.array(name),
+        "score": np.array(describe(classifier, entries[0].settings)[1]),
+        "network": np.array(classifier.name),
+        "weights": np.array(classifier.fingerprint),
+        "settings": np.array(json.dumps({e.settings.method: e.settings.to_dict() for e in entries})),
+    }
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 

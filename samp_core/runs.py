@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 import samp_core
 from samp_core.classifiers import Classifier
+from samp_core.files import write_files
 from samp_core.images import sha256
 from samp_core.methods import METHODS, DirectRun, Explanation, PathRun, Settings, make_method
 from samp_core.metrics import cancellation, variance
@@ -83,9 +83,23 @@ def _score_words(classifier: Classifier, settings: Settings) -> str:
 
 
 def record(
-    classifier: Classifier, image: Image.Image, name: str, settings: Settings, explanation: Explanation
+    classifier: Classifier,
+    image: Image.Image,
+    name: str,
+    settings: Settings,
+    explanation: Explanation,
+    threads: int | None = None,
 ) -> dict[str, Any]:
-    """Return everything that is needed to repeat a run and to read its result, in values that JSON can hold."""
+    """Return everything that is needed to repeat a run and to read its result, in values that JSON can hold.
+
+    Args:
+        classifier: what was explained.
+        image: the photo.
+        name: of the photo's file.
+        settings: with the target.
+        explanation: the result.
+        threads: ``torch.get_num_threads()`` of the thread that walked the run, asked there; None if nobody knows.
+    """
     settings = as_settled(settings, explanation)
     title, score = describe(classifier, settings)
     completeness = explanation.completeness
@@ -126,7 +140,12 @@ def record(
             "seconds": round(explanation.seconds, 3),
         },
         "versions": {"samp_core": samp_core.__version__, "python": platform.python_version(), **_versions()},
-        "machine": {"platform": platform.platform(), "threads": torch.get_num_threads()},
+        "machine": {
+            "platform": platform.platform(),
+            "device": str(explanation.attributions.device),
+            "threads": threads,
+            "prepared": classifier.prepared,
+        },
     }
 
 
@@ -176,7 +195,8 @@ def figure_png(
     title, score = describe(classifier, as_settled(settings, explanation))
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     buffer = io.BytesIO()
-    figure(photo, explanation, title=title, score=score, mode=mode, opacity=opacity).savefig(buffer, dpi=160)
+    drawn = figure(photo, explanation, title=f"{title}\n{classifier.name}", score=score, mode=mode, opacity=opacity)
+    drawn.savefig(buffer, dpi=160)
     return buffer.getvalue()
 
 
@@ -187,19 +207,19 @@ def save(
     name: str,
     settings: Settings,
     explanation: Explanation,
+    threads: int | None = None,
 ) -> list[Path]:
-    """Write ``maps.npz``, ``figure.png`` and ``run.json`` into ``folder``, which is made if need be.
+    """Write ``maps.npz``, ``figure.png`` and ``run.json`` into ``folder``, which is made if need be: all or none.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    run = record(classifier, image, name, settings, explanation)
+    run = record(classifier, image, name, settings, explanation, threads)
     contents = {
         "maps.npz": maps_npz(classifier, image, explanation),
         "figure.png": figure_png(classifier, image, settings, explanation),
         "run.json": json.dumps(run, indent=2, allow_nan=False).encode(),
     }
-    for filename, content in contents.items():
-        (folder / filename).write_bytes(content)
-    return [folder / filename for filename in contents]
+    written = {folder / filename: content for filename, content in contents.items()}
+    write_files(written)
+    return list(written)

@@ -71,6 +71,14 @@ def test_help_names_every_option():
     assert set(METHODS) <= set(re.findall(r"[\w+-]+", ended.stdout))
 
 
+def test_help_says_whose_settings_the_options_are(capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "without a path" not in words
+    assert "--option NAME=VALUE setting that only this method has" in words
+
+
 @pytest.mark.parametrize(("arguments", "says"), [(["--version"], r"samp_core \d+\.\d+"), (["--help"], "explain")])
 def test_the_program_introduces_itself(arguments, says, capsys):
     with pytest.raises(SystemExit) as end:
@@ -94,6 +102,8 @@ def test_explain_from_a_shell_writes_three_files_and_shows_its_progress(cat_png,
     run = json.loads((out / "run.json").read_text())
     assert run["settings"]["ic_tolerance"] is None
     assert run["image"]["name"] == "my cat.png"
+    assert run["machine"]["threads"] >= 1
+    assert run["machine"]["prepared"]
     assert run["result"]["finished"]
     with np.load(out / "maps.npz") as maps:
         assert maps["map"].shape == (224, 224)

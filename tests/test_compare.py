@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -28,9 +29,10 @@ from samp_core.compare import (
     to_csv,
 )
 from samp_core.images import Preprocessing, load_sample
-from samp_core.methods import default_settings
+from samp_core.methods import Settings, default_settings
 from samp_core.metrics import deletion, insertion, rank_correlation
 from samp_core.runs import begin
+from tests.test_files import contents, no_space
 
 
 @pytest.fixture(scope="module")
@@ -116,24 +118,38 @@ def test_table_says_what_each_method_has_and_lacks(entries):
     assert table([Entry(entries[0].settings, entries[0].explanation)])[0]["deletion"] is None
 
 
-def test_csv_has_a_line_a_method_and_the_protocol(entries):
-    lines = list(csv.DictReader(io.StringIO(to_csv(entries))))
+def test_csv_has_a_line_a_method_with_all_that_it_depends_on(toy, entries):
+    lines = list(csv.DictReader(io.StringIO(to_csv(toy, entries))))
+    assert [Settings.from_dict(json.loads(line["settings"])) for line in lines] == [e.settings for e in entries]
+    assert {(line["explained score"], line["network"], line["weights"]) for line in lines} == {
+        (f"logit of {toy.labels[2]}", toy.name, toy.fingerprint)
+    }
     assert [line["method"] for line in lines] == [e.title for e in entries]
     assert lines[2]["largest relative completeness gap"] == ""
     assert all("paper protocol" in line["protocol of the curves"] for line in lines)
     assert float(lines[0]["deletion AUC"]) == pytest.approx(float(entries[0].deletion.auc[0]))
 
 
-def test_maps_file_holds_every_map(entries):
-    with np.load(io.BytesIO(maps_npz(entries))) as file:
-        assert set(file) == {"samp", "ig", "gradient", "random"}
+def test_maps_file_holds_every_map_and_what_it_belongs_to(toy, photo, entries):
+    with np.load(io.BytesIO(maps_npz(toy, photo, "cup.png", entries))) as file:
+        methods = {"samp", "ig", "gradient", "random"}
+        assert set(file) == {*methods, "photo", "photo_name", "score", "network", "weights", "settings"}
         np.testing.assert_allclose(file["ig"], entries[1].map, rtol=1e-5)
+        np.testing.assert_array_equal(file["photo"], np.asarray(toy.preprocessing.crop_image(photo)))
+        assert file["photo_name"] == "cup.png"
+        assert file["score"] == f"logit of {toy.labels[2]}"
+        assert (file["network"], file["weights"]) == (toy.name, toy.fingerprint)
+        settings = json.loads(str(file["settings"]))
+    assert {name: Settings.from_dict(values) for name, values in settings.items()} == {
+        e.settings.method: e.settings for e in entries
+    }
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_figure_says_its_scale(toy, photo, entries, scale):
     made = figure(toy, photo, entries, scale=scale, columns=3)
     assert SCALES[scale] in made.get_supxlabel()
+    assert toy.name in made.get_supxlabel()
     titles = [axes.get_title() for axes in made.axes]
     assert titles == ["photo", *(e.title for e in entries)]
     assert "no path, no gap" in made.axes[3].get_xlabel()
@@ -166,6 +182,11 @@ def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
     ]
     assert [line.split(",")[0] for line in (out / "table.csv").read_text().splitlines()[1:]] == ["Gradient", "Edges"]
     assert not capsys.readouterr().out
+    before = contents(out)
+    monkeypatch.setattr("samp_core.files.os.fsync", no_space)
+    assert command_line.main(["compare", str(photo), "--methods", "edges", "--out", str(out), "--quiet"]) == 1
+    assert "could not be written: No space left on device" in capsys.readouterr().err
+    assert contents(out) == before
     with pytest.raises(SystemExit) as ended:
         command_line.main(["compare", str(photo), "--methods", "samp,astrology", "--out", str(out)])
     assert ended.value.code == 2

@@ -23,9 +23,9 @@ DEFAULTS = {
     "slider": ("value", 3), "select_slider": ("value", 2), "number_input": ("value", 3),
 }  # fmt: skip
 CHAIN = [  # each may import from those before it
-    *("allocator", "checkpoints", "decoding", "images", "classifiers", "digits", "scores", "baselines", "paths"),
-    *("integrate", "plane", "methods", "metrics", "learn", "render", "film", "runs", "compare", "benchmark"),
-    "__main__",
+    *("allocator", "checkpoints", "files", "decoding", "images", "classifiers", "digits", "scores"),
+    *("baselines", "paths", "integrate", "plane", "methods", "metrics", "learn", "render", "film", "runs"),
+    *("compare", "benchmark", "__main__"),
 ]
 NOT_FOR_METRICS = {"methods"}  # a measure does not know what made the map
 

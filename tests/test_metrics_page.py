@@ -5,11 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from samp_core.benchmark import Store, find_photos
+from samp_core.benchmark import Store, find_photos, load
 from samp_core.images import load_sample
 from samp_core.metrics import METRICS
 from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
@@ -17,6 +23,9 @@ from tests.toy_benchmark import toy_classifier, toy_plan
 from ui.many import Bench
 from ui.one import newest_first, scores, to_csv
 from ui.queue import Measuring
+from ui.stores import store_path
+from ui.uploads import Uploads
+from ui.work.turns import Turns
 
 
 @pytest.fixture
@@ -193,16 +202,30 @@ def test_no_metric_and_no_method_are_said(metrics):
 
 
 @pytest.fixture
-def many(metrics, tmp_path) -> AppTest:
+def results(tmp_path, monkeypatch) -> Path:
+    """The folder of all sessions' results."""
+    monkeypatch.setenv("SAMP_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+def open_many() -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page = app.switch_page("pages/3_Metrics.py").run()
+    page.segmented_control(key="metrics-scope").set_value("Many photos").run()
+    assert_fine(page)
+    assert page.multiselect(key="bench-metrics").value == ["curves", "gap", "concentration"]
+    page.multiselect(key="bench-metrics").set_value(["concentration"])
+    choose(page, "edges", "gradient")
+    return page
+
+
+@pytest.fixture
+def many(results, tmp_path) -> AppTest:
     (tmp_path / "photos").mkdir()
     for name in ("coffee", "camera", "rocket"):
         load_sample(name).save(tmp_path / "photos" / f"{name}.png")
     (tmp_path / "photos" / "bad.png").write_bytes(b"nothing")
-    metrics.segmented_control(key="metrics-scope").set_value("Many photos").run()
-    assert_fine(metrics)
-    choose(metrics, "edges", "gradient")
-    metrics.text_input(key="bench-store").set_value(str(tmp_path / "r.sqlite")).run()
-    return metrics
+    return open_many()
 
 
 def bench_to_the_end(page: AppTest) -> Bench:
@@ -217,61 +240,203 @@ def bench_to_the_end(page: AppTest) -> Bench:
 
 def test_a_folder_is_measured_into_a_file_and_shown(many, tmp_path):
     assert many.button(key="bench-run").disabled
-    assert "There are no results yet" in words(many)
+    assert "There are no results of this name yet" in words(many)
+    many.multiselect(key="bench-metrics").set_value(["curves", "gap", "concentration"]).run()
     many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
     bench = bench_to_the_end(many)
     assert bench.error is None
-    assert bench.progress.done == bench.progress.total == 8
+    assert bench.progress_now.done == bench.progress_now.total == 8
     assert "bad.png is left out" in words(many)
     assert "bootstrap" in words(many)
+    assert many.selectbox(key="bench-column").value.startswith("Ins. - del.")
     assert set(many.dataframe[0].value.index) == {"Edges", "Gradient"}
     assert many.dataframe[0].value["photos"].tolist() == [3, 3]
-    with Store(tmp_path / "r.sqlite", read_only=True) as store:
+    with Store(bench.path, read_only=True) as store:
+        assert store.results()["conditions"].str.contains("network prepared").all()
         values = store.results().query("metric == 'difference' and method == 'edges'")["value"]
     assert many.dataframe[0].value.loc["Edges", "mean"] == pytest.approx(values.mean())
     many.selectbox(key="bench-column").set_value("Gini").run()
     assert "Gini index" in words(many)
     assert many.button(key="bench-run").label == "Resume"
     again = bench_to_the_end(many)
-    assert again.progress.fresh == 0
+    assert again.progress_now.fresh == 0
 
 
 def test_wrong_folders_and_files_are_explained(many, tmp_path):
     many.text_input(key="bench-folder").set_value(str(tmp_path / "absent")).run()
     many.button(key="bench-run").click().run()
     assert "no folder or file" in many.error[0].value
-    (tmp_path / "song.txt").write_text("la la la " * 99)
-    many.text_input(key="bench-store").set_value(str(tmp_path / "song.txt")).run()
-    assert "not a file of results" in many.error[0].value
+    many.text_input(key="bench-folder").set_value("~nobody-of-that-name/photos").run()
+    many.button(key="bench-run").click().run()
+    assert len(many.error) == 1
     assert not many.exception
 
 
+def test_a_damaged_file_of_results_is_explained(many, tmp_path):
+    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+    path = store_of(many, "metrics")
+    path.parent.mkdir(parents=True)
+    path.write_text("la la la " * 999)
+    many.run()
+    assert "not a file of results" in many.error[0].value.replace("\\", "")
+    bench = bench_to_the_end(many)
+    assert "not a file of results" in bench.error
+
+
+def store_of(page: AppTest, name: str) -> Path:
+    return Path(os.environ["SAMP_RESULTS"], page.session_state["bench-session"], f"{name}.sqlite")
+
+
+@pytest.mark.parametrize("name", ["../metrics", "/tmp/metrics", "a/b", "..", ".hidden", "a\\b", "x.", "x\n"])
+def test_a_name_that_is_a_path_is_refused_and_makes_nothing(name, results, monkeypatch):
+    monkeypatch.setattr("ui.stores.st.session_state", {})
+    with pytest.raises(ValueError, match="no plain name"):
+        store_path(name)
+    assert not results.exists()
+    assert store_path("My results 2.1-b").parent.parent == results
+
+
+def test_sessions_do_not_see_each_others_results(many, results, tmp_path):
+    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+    many.text_input(key="bench-store").set_value("a/b").run()
+    assert "no plain name" in many.error[0].value
+    assert many.button(key="bench-run").disabled
+    assert not results.exists()
+    many.text_input(key="bench-store").set_value("first").run()
+    bench_to_the_end(many)
+    many.text_input(key="bench-store").set_value("second").run()
+    assert "no results of this name yet" in words(many)
+    assert many.button(key="bench-run").label == "Measure"
+    assert many.selectbox(key="bench-earlier").options == ["first"]
+    other = open_many()
+    assert "bench-earlier" not in [s.key for s in other.selectbox]
+    other.text_input(key="bench-store").set_value("first").run()
+    assert "no results of this name yet" in words(other)
+    assert store_of(other, "first").parent != store_of(many, "first").parent
+    many.selectbox(key="bench-earlier").select("first").run()
+    assert many.text_input(key="bench-store").value == "first"
+    assert many.button(key="bench-run").label == "Resume"
+    assert many.dataframe[0].value["photos"].tolist() == [3, 3]
+
+
+def test_another_file_of_the_same_name_and_length_is_read_anew(many, tmp_path):
+    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+    bench = bench_to_the_end(many)
+    many.selectbox(key="bench-column").set_value("Gini").run()
+    shown = many.dataframe[0].value["mean"]
+    base = sqlite3.connect(bench.path, isolation_level=None)
+    base.execute("UPDATE results SET value = value + 1 WHERE metric = 'gini'")
+    base.close()
+    many.run()
+    assert many.dataframe[0].value["mean"].tolist() == pytest.approx((shown + 1).tolist())
+
+
+def test_what_is_shown_of_other_results_is_among_them(many, tmp_path):
+    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+    bench_to_the_end(many)
+    many.selectbox(key="bench-column").set_value("Gini").run()
+    many.multiselect(key="bench-metrics").set_value(["gap"]).run()
+    many.text_input(key="bench-store").set_value("second").run()
+    bench_to_the_end(many)
+    assert many.selectbox(key="bench-column").value in many.selectbox(key="bench-column").options
+    assert not many.exception
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_every_upload_is_kept_under_a_name_of_its_own(many):
+    many.segmented_control(key="bench-source").set_value("Uploads").run()
+    avif = io.BytesIO()
+    load_sample("coffee").resize((64, 48)).save(avif, "AVIF")
+    files = [
+        *(("photo.png", png(c), "image/png") for c in ("red", "green", "blue", "red")),
+        ("photo (2).png", png("white"), "image/png"),
+        ("new.avif", avif.getvalue(), "image/avif"),
+        ("../../../etc/photo.png", png("black"), "image/png"),
+    ]
+    many.file_uploader(key="bench-uploads").set_value([*files, ("torn.png", png("red")[:60], "image/png")]).run()
+    assert not many.exception
+    names = ["photo.png", "photo (2).png", "photo (3).png", "photo (4).png", "photo (2) (2).png", "new.avif"]
+    names.append("photo (5).png")
+    kept = next(d.value for d in many.dataframe if "same file as" in d.value.columns)
+    assert kept["photo"].tolist() == names
+    assert kept["same file as"].tolist() == [*("", "", "", "photo.png"), "", "", ""]
+    assert len(many.warning) == 1
+    assert many.warning[0].value.startswith("torn.png is left out")
+    page = many.switch_page("pages/1_Explain.py").run().switch_page("pages/3_Metrics.py").run()
+    assert_fine(page)
+    bench = bench_to_the_end(page)
+    assert [photo.name for photo in bench.plan.photos] == names
+    shown = next(d.value for d in page.dataframe if "photos" in d.value.columns)
+    assert shown["photos"].tolist() == [6, 6]
+    assert not page.warning
+
+
+def test_uploads_follow_the_uploader_and_outlive_it():
+    def files(*names: str) -> list[SimpleNamespace]:
+        colours = {"a": "red", "b": "green", "c": "blue"}
+        data = {n: png(colours[n]) if n in colours else b"no picture" for n in names}
+        return [SimpleNamespace(file_id=f"id-{n}", name=f"{n}.png", getvalue=lambda n=n: data[n]) for n in names]
+
+    kept = Uploads()
+    kept.receive(files("a", "x"))
+    assert (list(kept.photos), [name for name, _ in kept.refused.values()]) == (["a.png"], ["x.png"])
+    kept.receive(files("a", "x", "b"))  # a later good upload: the old error is gone
+    assert (list(kept.photos), kept.refused) == (["a.png", "b.png"], {})
+    kept.receive(files("b"))  # the visitor takes one out
+    assert list(kept.photos) == ["b.png"]
+    kept.shown([])  # another page and back: the uploader is empty
+    assert list(kept.photos) == ["b.png"]
+    kept.receive(files("c"))
+    assert list(kept.photos) == ["b.png", "c.png"]
+
+
+def test_what_failed_is_said_and_can_be_forgotten(many, tmp_path, monkeypatch):
+    def compute(subject):
+        raise RuntimeError("<b>no such number</b>")
+
+    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+    with monkeypatch.context() as broken:
+        broken.setitem(METRICS, "concentration", replace(METRICS["concentration"], compute=compute))
+        bench_to_the_end(many)
+    assert any("no such number" in w.value for w in many.warning)
+    next(b for b in many.button if b.label.startswith("Forget what failed")).click().run()
+    assert not any("no such number" in w.value for w in many.warning)
+    bench_to_the_end(many)
+    with Store(store_of(many, "metrics"), read_only=True) as store:
+        assert not load(store).failures
+
+
 def test_a_benchmark_can_be_cancelled_and_resumed(tmp_path):
-    from contextlib import contextmanager
-
-    from PIL import Image
-
     (tmp_path / "photos").mkdir()
     for k in range(6):
         Image.new("RGB", (20, 20), (40 * k, 99, 9 * k)).save(tmp_path / "photos" / f"{k}.png")
-    calls = 0
+    pauses = 0
 
-    @contextmanager
-    def turn():
-        nonlocal calls
-        calls += 1
-        if calls == 30:
-            bench.cancel()
-        yield
+    class Cancelled(Bench):
+        def pause(self):
+            nonlocal pauses
+            pauses += 1
+            if pauses == 30:
+                self.cancel()
+            super().pause()
 
     plan, path = toy_plan(tmp_path / "photos", ("gap",)), tmp_path / "r.sqlite"
     assert len(find_photos([tmp_path / "photos"])) == 6
-    bench = Bench(toy_classifier(), plan, path, turn)
+    bench = Cancelled(toy_classifier(), plan, path, Turns(1))
     bench.start().wait(60)
     assert not bench.active
     assert bench.error is None
-    assert bench.progress.done < bench.progress.total
-    again = Bench(toy_classifier(), plan, path, turn)
+    assert bench.progress_now.done < bench.progress_now.total
+    again = Bench(toy_classifier(), plan, path, Turns(1))
     again.start().wait(60)
-    assert again.progress.done == again.progress.total
-    assert 0 < again.progress.fresh <= again.progress.total
+    with Store(path, read_only=True) as store:  # a cancel is no failure, and the turn's threads are what is recorded
+        found = store.results()
+    assert not found["protocol"].str.startswith("not measured").any()
+    assert found["conditions"].str.contains("1 thread,").all()
+    assert again.progress_now.done == again.progress_now.total
+    assert 0 < again.progress_now.fresh <= again.progress_now.total

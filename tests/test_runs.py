@@ -10,6 +10,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
@@ -21,6 +22,7 @@ from samp_core.methods import METHODS, Explanation, Settings, default_settings
 from samp_core.methods.direct import Decomposition, DirectMethod
 from samp_core.runs import as_settled, begin, describe, ends_in_words, figure_png, maps_npz, record, save
 from samp_core.scores import Logit
+from tests.test_files import contents, full_disk  # noqa: F401 - a fixture
 
 PATH_METHODS = [name for name, method in METHODS.items() if method.has_path]
 QUICK = default_settings("samp", steps=3, target=1)
@@ -268,6 +270,29 @@ def test_save_writes_three_files_that_hold_the_explanation(toy, photo, tmp_path)
         assert picture.size == (1760, 1056)  # 11 x 6.6 inches of 160 dots
     assert json.loads(paths[2].read_text())["image"]["name"] == "cup.png"
     save(paths[0].parent, toy, photo, "cup.png", settings, explanation)  # again, over the old ones
+
+
+def test_a_full_disk_leaves_the_old_files(toy, photo, tmp_path, full_disk):
+    settings, explanation = explained(toy, photo, QUICK)
+    (tmp_path / "maps.npz").write_bytes(b"old")
+    with pytest.raises(OSError, match=r"figure\.png could not be written: No space left"):
+        save(tmp_path, toy, photo, "cup.png", settings, explanation)
+    assert contents(tmp_path) == {"maps.npz": b"old"}
+
+
+def test_record_says_the_threads_of_the_thread_that_walked(toy, photo):
+    settings, explanation = explained(toy, photo, QUICK)
+    machine = record(toy, photo, "cup.png", settings, explanation, threads=7)["machine"]
+    assert (machine["threads"], machine["device"], machine["prepared"]) == (7, "cpu", False)
+    assert written(toy, photo, settings, explanation)["machine"]["threads"] is None  # rather than a guess
+
+
+def test_the_figure_names_the_network(toy, photo, monkeypatch):
+    settings, explanation = explained(toy, photo, QUICK)
+    titles = []
+    monkeypatch.setattr("samp_core.runs.figure", lambda *a, **k: titles.append(k["title"]) or Figure())
+    figure_png(toy, photo, settings, explanation)
+    assert titles[0].endswith("\nSequential")
 
 
 def test_a_run_can_be_repeated_from_its_file(toy, photo):

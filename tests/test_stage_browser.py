@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 import time
 
@@ -163,6 +164,7 @@ def test_a_knob_restarts_its_lane_alone_and_lanes_are_copied_moved_and_removed(p
     settings = json.loads(download(page, "Settings (json)"))
     assert settings["settings"]["method"] == "ig"
     assert settings["result"]["finished"]
+    assert settings["machine"]["threads"] == max(1, (os.cpu_count() or 2) - 1)  # the run's, not the download's
     with np.load(io.BytesIO(download(page, "Map (npz)"))) as maps:
         assert maps["map"].shape == (224, 224)
         np.testing.assert_allclose(maps["by_direction"].sum(0), maps["map"], rtol=1e-3, atol=1e-5)

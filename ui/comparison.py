@@ -213,8 +213,12 @@ def exports(queue: Queue, entries: Sequence[Entry], display: dict[str, Any]) -> 
     files = {
         "Figure (png)": (lambda: drawn("png"), "png", "image/png"),
         "Figure (pdf)": (lambda: drawn("pdf"), "pdf", "application/pdf"),
-        "Maps (npz)": (lambda: maps_npz(entries), "npz", "application/octet-stream"),
-        "Table (csv)": (lambda: to_csv(entries), "csv", "text/csv"),
+        "Maps (npz)": (
+            lambda: maps_npz(queue.classifier, queue.image, queue.name, entries),
+            "npz",
+            "application/octet-stream",
+        ),
+        "Table (csv)": (lambda: to_csv(queue.classifier, entries), "csv", "text/csv"),
         "Report (html)": (
             lambda: report_html(queue.classifier, queue.image, queue.name, entries, style["scale"]),
             "html",

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from samp_core.benchmark import Plan, Progress, Results, Stopped, Store, StoreError, find_photos, load, run, summary
+from samp_core.benchmark import (
+    DeviceError,
+    Photo,
+    Plan,
+    Progress,
+    Results,
+    Stopped,
+    Store,
+    StoreError,
+    find_photos,
+    load,
+    run,
+    summary,
+)
 from samp_core.benchmark.report import INTERVALS, better, html, latex
 from samp_core.classifiers import Classifier
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
 from ui.choice import choice
 from ui.comparison import COLOURS, PLAIN
-from ui.sidebar import UPLOADS, Question
+from ui.sidebar import Question
 from ui.state import turns
+from ui.stores import DEFAULT as STORE
+from ui.stores import store_names, store_path
+from ui.uploads import uploads
 from ui.words import plain, seconds_in_words
 from ui.work.turns import Turns
 from ui.work.worker import Abandoned, Worker
 
 DEFAULT = ("curves", "gap", "concentration")
-STORE = "results/metrics.sqlite"
 
 
 class Bench(Worker):
@@ -35,12 +48,11 @@ class Bench(Worker):
     Attributes:
         progress_now: how far it is; None before the first look.
         error: what went wrong, for a user.
-        owned: keeps the folder of uploaded photos alive for as long as they are needed.
     """
 
-    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turns: Turns, owned: object = None) -> None:
+    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turns: Turns) -> None:
         super().__init__(turns, "Benchmark", "Metrics")
-        self.classifier, self.plan, self.path, self.owned = classifier, plan, path, owned
+        self.classifier, self.plan, self.path = classifier, plan, path
         self.progress_now: Progress | None = None
         self.error: str | None = None
         self._active = True
@@ -56,24 +68,33 @@ class Bench(Worker):
         now = self.progress_now
         return 0.0 if now is None else min(now.done / max(now.total, 1), 1.0)
 
-    def _tick(self) -> None:
-        if self._cancelled.is_set() or self.abandoned:
+    def pause(self) -> None:
+        """Between two evaluations: end work that nobody wants, let others pass.
+
+        Raises:
+            Stopped: which the engine knows from a failure.
+        """
+        if self._cancelled.is_set():
             raise Stopped
+        try:
+            super().pause()
+        except Abandoned as error:
+            raise Stopped from error
 
     def _work(self) -> None:
         try:
             with Store(self.path) as store:
-                work = run(self.classifier, self.plan, store, tick=self._tick)
+                work = run(self.classifier, self.plan, store, tick=self.pause)
                 while True:
-                    with self.turn():  # others pass at the checkpoints inside
+                    with self.turn():  # others pass at the checkpoints inside; the turn sets the number of threads
                         progress = next(work, None)
                     if progress is None:
                         break
                     self.progress_now = progress
                     self.pace.note(self.progress)
-        except (Stopped, Abandoned):
+        except Stopped:
             pass
-        except (StoreError, OSError) as error:
+        except (StoreError, DeviceError, OSError) as error:
             self._fail(str(error))
         self._active = False
 
@@ -86,6 +107,7 @@ def many_photos(question: Question) -> None:
     bench: Bench | None = st.session_state.get("bench")
     polling = bench is not None and bench.active
     left, right = st.columns(2)
+    folder, photos = "", ()
     with left:
         source = st.segmented_control(
             "Photos", ["Folder", "Uploads"], default="Folder", key="bench-source", required=True,
@@ -93,22 +115,13 @@ def many_photos(question: Question) -> None:
         )  # fmt: skip
         if source == "Folder":
             folder = st.text_input(
-                "Folder", key="bench-folder", persist_state="session", placeholder="/home/me/photos",
-                help="A folder on the machine that the app runs on; its subfolders are searched, too.",
-            )  # fmt: skip
-            uploads = []
+                "Folder on the machine that the app runs on", key="bench-folder", persist_state="session",
+                placeholder="/home/me/photos", help="Its subfolders are searched, too.",
+            ).strip()  # fmt: skip
         else:
-            folder = ""
-            uploads = st.file_uploader("Photos", UPLOADS, accept_multiple_files=True, key="bench-uploads") or []
+            photos = uploads()
     with right:
-        path = Path(
-            st.text_input(
-                "File of results", STORE, key="bench-store", persist_state="session",
-                help="Written while measuring, and shown below. `python -m samp_core benchmark` writes the same "
-                "kind of file. If it exists, measuring goes on where it stopped.",
-            ).strip()
-            or STORE
-        )  # fmt: skip
+        path = _store()
         limit = st.number_input("At most so many photos", 1, 100_000, 20, key="bench-limit", persist_state="session")
     wanted = choice(question)
     names = st.multiselect(
@@ -118,47 +131,70 @@ def many_photos(question: Question) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if polling and bench is not None:
             st.button("Cancel", on_click=bench.cancel, key="bench-cancel")
-            st.markdown("What is measured stays in the file.")
+            st.markdown("What is measured stays in the results.")
         elif st.button(
-            "Resume" if path.is_file() else "Measure", type="primary", key="bench-run",
-            disabled=not wanted or not names or not (folder.strip() or uploads),
+            "Resume" if path is not None and path.is_file() else "Measure", type="primary", key="bench-run",
+            disabled=not wanted or not names or not (folder or photos) or path is None,
         ):  # fmt: skip
-            _start(question, folder, uploads, path, int(limit), wanted, names)
-        if not (folder.strip() or uploads) and not polling:
+            assert path is not None
+            _start(question, folder, photos, path, int(limit), wanted, names)
+        if not (folder or photos) and not polling:
             st.markdown("Name a folder or upload photos. Each photo's own first class is explained.")
     if problem := st.session_state.pop("bench-problem", None):
         st.error(plain(problem))
-    st.fragment(_live, run_every=2.0 if polling else None)(path, bench, polling)
+    if path is not None:
+        st.fragment(_live, run_every=2.0 if polling else None)(path, bench, polling)
+
+
+def _store() -> Path | None:
+    """Let the user name the results, or choose earlier ones; return their file, or None after an error."""
+    name = st.text_input(
+        "Name of the results", key="bench-store", persist_state="session", placeholder=STORE, max_chars=60,
+        help="What is measured is written under this name at once, and shown below. If there are results of this name, "
+        "measuring goes on where it stopped.",
+    ).strip()  # fmt: skip
+    try:
+        path = store_path(name or STORE)
+    except ValueError as error:
+        st.error(str(error))
+        path = None
+    known = store_names()
+    if any(other != (name or STORE) for other in known):
+        st.selectbox(
+            "Earlier results of this session", known, index=None, key="bench-earlier", on_change=_choose_store,
+            placeholder="Show or resume others",
+        )  # fmt: skip
+    st.caption(
+        "Only this tab sees these results. A reload or closing it loses the way to them, and uploaded photos with it; "
+        "what you download below, you keep. `python -m samp_core benchmark` goes on with a downloaded sqlite file."
+    )
+    return path
+
+
+def _choose_store() -> None:
+    if st.session_state["bench-earlier"] is not None:
+        st.session_state["bench-store"] = st.session_state["bench-earlier"]
+        st.session_state["bench-earlier"] = None
 
 
 def _start(
     question: Question,
     folder: str,
-    uploads: list[Any],
+    photos: tuple[Photo, ...],
     path: Path,
     limit: int,
     wanted: list[Settings],
     names: list[str],
 ) -> None:
-    owned = None
     try:
-        if uploads:
-            owned = tempfile.TemporaryDirectory(prefix="samp-uploads-")
-            for file in uploads:
-                Path(owned.name, Path(file.name).name).write_bytes(file.getvalue())
-            sources = [Path(owned.name)]
-        else:
-            sources = [Path(folder.strip()).expanduser()]
-        batch = int(st.session_state.get("compare-batch", 16))
+        found = photos or find_photos([Path(folder).expanduser()])
         # Each photo's own first class is explained, which leaves no class to contrast with.
         methods = tuple(replace(settings, contrast=None) for settings in wanted)
-        plan = Plan(find_photos(sources)[:limit], methods, tuple(names), batch)
-        with Store(path):
-            pass  # a file that is no store is refused here, before a thread begins
-    except (ValueError, OSError) as error:
+        plan = Plan(found[:limit], methods, tuple(names), wanted[0].batch_size)
+    except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: nobody's home folder
         st.session_state["bench-problem"] = str(error)
         st.rerun()
-    st.session_state["bench"] = Bench(question.classifier, plan, path, turns(), owned).start()
+    st.session_state["bench"] = Bench(question.classifier, plan, path, turns()).start()
     st.rerun()
 
 
@@ -166,7 +202,7 @@ def _live(path: Path, bench: Bench | None, polling: bool) -> None:
     if bench is not None:
         _progress(bench)
     if not path.is_file():
-        st.caption("There are no results yet. They will appear here, photo by photo, with intervals.")
+        st.caption("There are no results of this name yet. They will appear here, photo by photo, with intervals.")
     else:
         try:
             with Store(path, read_only=True) as store:
@@ -196,23 +232,35 @@ def _progress(bench: Bench) -> None:
         st.info(f"Stopped after {progress.done} of {progress.total} maps. Resume goes on from there.")
     for name, why in progress.failures.items():
         st.warning(f"{plain(name)} is left out: {plain(why)}")
+    for note in progress.notes:
+        st.info(plain(note))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _summary(_results: Results, count: int, path: str, against: str | None) -> pd.DataFrame:
+def _summary(_results: Results, content: str, against: str | None) -> pd.DataFrame:
     return summary(_results, against)
+
+
+def _copy(path: Path) -> bytes:
+    with Store(path, read_only=True) as store:
+        return store.copy()
+
+
+def _forget_failures(path: Path) -> None:
+    try:
+        with Store(path, patience=2) as store:
+            store.forget_failures()
+    except StoreError as error:
+        st.session_state["bench-problem"] = str(error)
 
 
 def _results(results: Results, path: Path, polling: bool) -> None:
     left, right = st.columns(2)
-    default = next((c for c in results.columns if c.startswith("Ins. - del.")), results.columns[0])
-    if st.session_state.get("bench-column") not in results.columns:
-        st.session_state["bench-column"] = default
-    if st.session_state.get("bench-against") not in results.labels:
-        st.session_state["bench-against"] = results.labels[0]
-    column = left.selectbox("Number", results.columns, key="bench-column", persist_state="session")
-    against = right.selectbox("Test the others against", results.labels, key="bench-against", persist_state="session")
-    made = _summary(results, len(results.frame), str(path.resolve()), against)
+    columns, labels = results.columns, results.labels
+    default = next((k for k, c in enumerate(columns) if c.startswith("Ins. - del.")), 0)
+    column = left.selectbox("Number", columns, index=default, key="bench-column", persist_state="session")
+    against = right.selectbox("Test the others against", labels, key="bench-against", persist_state="session")
+    made = _summary(results, results.content, against)
     shown = made[made["column"] == column].set_index("method")
     way = better(results.metric(column))
     plot = go.Figure(
@@ -248,8 +296,16 @@ def _results(results: Results, path: Path, polling: bool) -> None:
         f"Test: Wilcoxon signed-rank against {plain(against)} over the photos that both have, two-sided, "
         "Benjamini-Hochberg over the methods. Rank 1 is best."
     )
+    for words in results.failures:
+        st.warning(f"Not measured: {plain(words)}")
+    with st.expander("Conditions of the numbers"):
+        st.markdown("What decides the rounding decides a search's path, so results under other conditions stay apart.")
+        st.dataframe([{"conditions": w, "numbers": n} for w, n in results.conditions.items()], hide_index=True)
+        st.dataframe([{"method": m, "planned": w} for m, w in results.planned.items()], hide_index=True)
     if polling:
         return
+    if results.failures:
+        st.button("Forget what failed, so that Resume tries it again", on_click=_forget_failures, args=(path,))
     files = {
         "Every number (csv)": (lambda: results.frame.to_csv(index=False), "csv", "text/csv"),
         "Every number (parquet)": (
@@ -257,6 +313,7 @@ def _results(results: Results, path: Path, polling: bool) -> None:
         ),
         "Report (html)": (lambda: html(results, against), "html", "text/html"),
         "Table (LaTeX)": (lambda: latex(results), "tex", "text/plain"),
+        "Everything (sqlite)": (lambda: _copy(path), "sqlite", "application/vnd.sqlite3"),
     }  # fmt: skip
     with st.container(horizontal=True):
         for label, (build, ending, mime) in files.items():

@@ -99,7 +99,10 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
         st.download_button(
             "Settings (json)",
             lambda: json.dumps(
-                record(job.classifier, job.photo.image, job.photo.name, job.settings, explanation), indent=2
+                record(
+                    job.classifier, job.photo.image, job.photo.name, job.settings, explanation, job.threads
+                ),
+                indent=2,
             ),
             f"{stem}.json", "application/json", on_click="ignore", key=f"json-{job.identity}",
         )  # fmt: skip

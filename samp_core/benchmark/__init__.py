@@ -1,6 +1,6 @@
 """Many photos by many methods, measured, in a file that survives a kill."""
 
-from samp_core.benchmark.engine import Progress, Stopped, run
+from samp_core.benchmark.engine import DeviceError, Progress, Stopped, run
 from samp_core.benchmark.plan import (
     COST,
     DEFAULT_METHODS,
@@ -18,6 +18,7 @@ __all__ = [
     "COST",
     "DEFAULT_METHODS",
     "DEFAULT_METRICS",
+    "DeviceError",
     "Photo",
     "Plan",
     "Progress",

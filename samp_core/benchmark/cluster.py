@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import torch
 
-from samp_core.benchmark.engine import Progress, missing, read, work
-from samp_core.benchmark.plan import Plan, Unit
-from samp_core.benchmark.store import PhotoRow, ResultRow, Store
+from samp_core.benchmark.engine import DeviceError, Progress, apart, complete, read, settle_threads, work
+from samp_core.benchmark.plan import Conditions, Photo, Plan, Unit
+from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, unreadable
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.methods import METHODS
 
@@ -25,15 +26,22 @@ def _classifier(name: str, device: str) -> Classifier:
 
 def _remote(
     unit: Unit, known: dict[str, set[str]], name: str, device: str, threads: int
-) -> tuple[list[PhotoRow], list[ResultRow]]:
-    torch.set_num_threads(threads)  # another number of threads rounds otherwise
+) -> tuple[list[PhotoRow], list[ResultRow], str]:
+    """Do a unit on a worker; return its photos, its results, and why the worker's device is of no more use, if so."""
+    settle_threads(threads)  # another number of threads rounds otherwise
     classifier = _classifier(name, device)
     batch, bad = read(classifier, unit.photos)
     if batch is None:
-        return bad, []
+        return bad, [], ""
     known = {row.sha256: known.get(row.sha256, set()) for row in batch.rows}
-    rows = [row for part in work(classifier, unit, batch, known, lambda: None) for row in part]
-    return [*batch.rows, *bad], rows
+    rows: list[ResultRow] = []
+    try:
+        if not complete(unit, batch, known):
+            for part in work(classifier, unit, batch, known, lambda: None):
+                rows += part
+    except DeviceError as error:
+        return [*batch.rows, *bad], rows, str(error)
+    return [*batch.rows, *bad], rows, ""
 
 
 def run(
@@ -47,7 +55,8 @@ def run(
 ) -> Iterator[Progress]:
     """Work through a plan on Ray, unit by unit, and yield how far it is. The store is written by this process alone.
 
-    Photos must be found under the same paths, and the package be importable, on every machine of the cluster.
+    Photos must be found under the same paths, and the package be importable, on every machine of the cluster. Only the
+    workers decode photos.
 
     Args:
         classifier: a bundled or torchvision network; every worker loads it by its name.
@@ -58,7 +67,9 @@ def run(
         threads: CPU threads of a task; by default as many as this process uses, which gives the same rounding.
 
     Raises:
-        ValueError: Ray is not installed.
+        ValueError: Ray is not installed, or a worker could not begin to work.
+        StoreError: the store can no longer be read or written.
+        DeviceError: a worker's device is of no more use.
     """
     try:
         import ray  # noqa: PLC0415 - only those who ask for it have it
@@ -74,7 +85,8 @@ def run(
     try:
         cluster: Any = ray  # which ships no types for these calls
         cpus = min(count, int(cluster.cluster_resources().get("CPU", 1)))
-        task = ray.remote(num_cpus=cpus, num_gpus=0 if device == "cpu" else 1)(_remote)
+        # A worker that dies is no reason to do the very same again, which Ray would.
+        task = ray.remote(num_cpus=cpus, num_gpus=0 if device == "cpu" else 1, max_retries=0)(_remote)
         yield from _schedule(ray, task, classifier, plan, store, (classifier.name, device, count))
     finally:
         if owned:
@@ -84,35 +96,54 @@ def run(
 def _schedule(
     ray: Any, task: Any, classifier: Classifier, plan: Plan, store: Store, rest: tuple[str, str, int]
 ) -> Iterator[Progress]:
-    progress = Progress(len(plan.photos) * len(plan.methods))
-    running: dict[Any, Unit] = {}
+    _, device, threads = rest
+    conditions = Conditions(plan.batch_size, threads, torch.device(device).type, True)
+    progress = Progress(len(plan.photos) * len(plan.methods), notes=apart(store, plan, classifier, conditions))
+    running: dict[Any, tuple[Unit, Unit]] = {}  # what is worked on, and the claimed unit that it is a part of
     most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))  # a few ahead, so that no worker waits
+    hashes = lru_cache(maxsize=1)(_hashes)  # one group of photos serves all methods
+
+    def submit(part: Unit, claimed: Unit) -> None:
+        known = store.known(part.configuration.fingerprint, hashes(part.photos).values(), part.seed)
+        running[task.remote(part, known, *rest)] = part, claimed
 
     def take() -> None:
         done, _ = ray.wait(list(running), num_returns=1)
-        unit = running.pop(done[0])
-        photos, rows = ray.get(done[0])
+        part, claimed = running.pop(done[0])
+        try:
+            photos, rows, fault = ray.get(done[0])
+        except ray.exceptions.RayTaskError as error:
+            # What a method raises became a row; this is the worker itself, and would be the same for every unit.
+            raise ValueError(f"A worker could not do its work: {error.cause}. Mend that, and run again.") from error
+        except ray.exceptions.RayError as error:
+            pieces = _halves(part)
+            for piece in pieces:
+                submit(piece, claimed)
+            if pieces:
+                return
+            words = f"The worker died, probably for want of memory: {error}"
+            photos, rows, fault = *_lost(part, hashes(part.photos), words), ""
         for photo in photos:
             store.add_photo(photo)
         progress.failures.update({row.name: row.error for row in photos if row.error})
         store.add(rows)
-        store.release(unit)
-        progress.done += len(unit.photos)
-        progress.fresh += len(unit.photos)
+        if all(claimed is not other for _, other in running.values()):
+            store.release(claimed)
+        progress.done += len(part.photos)
+        progress.fresh += len(part.photos)
+        if fault:
+            raise DeviceError(fault)
 
-    for unit in plan.units(classifier):
+    for unit in plan.units(classifier, conditions):
         store.add_configuration(unit.configuration)
-        batch, bad = read(classifier, unit.photos)
-        for photo in (*(batch.rows if batch else ()), *bad):
-            store.add_photo(photo)
-        progress.failures |= {row.name: row.error or "" for row in bad}
-        known = missing(store, unit, batch) if batch else None
-        if known is None or not store.claim(unit):
+        known = store.known(unit.configuration.fingerprint, hashes(unit.photos).values(), unit.seed)
+        finished = all(set(unit.columns) <= columns for columns in known.values())
+        if (finished and len(hashes(unit.photos)) == len(unit.photos)) or not store.claim(unit):
             progress.done += len(unit.photos)
             yield progress
             continue
         progress.now = f"{METHODS[unit.configuration.settings.method].title} on {unit.photos[0].name}"
-        running[task.remote(unit, known, *rest)] = unit
+        submit(unit, unit)
         if len(running) >= most:
             take()
             yield progress
@@ -121,3 +152,37 @@ def _schedule(
         yield progress
     progress.now = ""
     yield progress
+
+
+def _hashes(photos: tuple[Photo, ...]) -> dict[Photo, str]:
+    """Return the fingerprint of each photo whose file can be opened."""
+    found = {}
+    for photo in photos:
+        try:
+            found[photo] = photo.read()[1]
+        except OSError:
+            continue  # the worker will say why
+    return found
+
+
+def _halves(unit: Unit) -> list[Unit]:
+    """Return the unit in two, with half the images at once; nothing if it cannot be made smaller."""
+    if unit.batch_size == 1 and len(unit.photos) == 1:
+        return []
+    size = -(-len(unit.photos) // 2)
+    batch_size = max(1, unit.batch_size // 2)
+    return [
+        replace(unit, photos=unit.photos[k : k + size], batch_size=batch_size) for k in range(0, len(unit.photos), size)
+    ]
+
+
+def _lost(unit: Unit, hashes: dict[Photo, str], words: str) -> tuple[list[PhotoRow], list[ResultRow]]:
+    """Return the rows that say why a unit of one photo could not be measured."""
+    (photo,) = unit.photos
+    configuration, key = unit.configuration, hashes.get(photo, unreadable(photo.name))
+    protocol = f"{FAILED}: {METHODS[configuration.settings.method].title} failed"
+    conditions = str(replace(configuration.conditions, batch_size=unit.batch_size, photos=1))
+    return [PhotoRow(key, configuration.weights, photo.name, error=words)], [
+        ResultRow(key, configuration.fingerprint, column, unit.seed, protocol, None, words, conditions)
+        for column in unit.columns
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,20 +12,73 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from samp_core.benchmark.plan import COST, Photo, Plan, Unit
-from samp_core.benchmark.store import PhotoRow, ResultRow, Store
+from samp_core.benchmark.plan import COST, Conditions, Photo, Plan, Unit, device_of
+from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, StoreError, unreadable
 from samp_core.classifiers import Classifier
 from samp_core.images import ImageError, load_image
 from samp_core.methods import METHODS, Explanation, UnsupportedError, make_method
-from samp_core.metrics import METRICS, Measurement, Protocol, Subject
+from samp_core.metrics import METRICS, Measurement, Metric, Protocol, Subject
 from samp_core.scores import PathError
 
 Tick = Callable[[], None]
-"""Called between two pieces of work; raises to stop."""
+"""Called between two pieces of work; raises :class:`Stopped` to stop."""
 
 
 class Stopped(Exception):
     """Somebody asked the work to stop."""
+
+
+class DeviceError(RuntimeError):
+    """The device failed in a way that this process cannot get over; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece of work failed, kept without the traceback, which would hold on to the memory.
+
+    Attributes:
+        words: the reason.
+        memory: whether there was not enough memory.
+        device: whether the device is of no more use.
+    """
+
+    words: str
+    memory: bool
+    device: bool
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Return what an exception means.
+
+        Raises:
+            Stopped, StoreError: it is no failure of what was measured.
+        """
+        for cause in _causes(error):
+            if isinstance(cause, Stopped | StoreError):
+                raise cause
+        logging.getLogger(__name__).info("a piece of a benchmark failed", exc_info=error)
+        expected = isinstance(error, UnsupportedError | PathError | ValueError | OSError)
+        words = str(error) if expected else f"{type(error).__name__}: {error}"
+        memory = _is_memory(error)
+        return cls(words[:600], memory, isinstance(error, torch.AcceleratorError) and not memory)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what it was raised from, what that was raised from, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _is_memory(error: Exception) -> bool:
+    """Return whether an exception, or what it was raised from, says that memory ran out."""
+    says = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+    return any(
+        isinstance(cause, MemoryError | torch.OutOfMemoryError)
+        or (isinstance(cause, RuntimeError) and any(words in str(cause).lower() for words in says))
+        for cause in _causes(error)
+    )
 
 
 @dataclass
@@ -36,6 +91,7 @@ class Progress:
         fresh: of those, worked on by this process.
         now: what is being worked on, in words.
         failures: photos that cannot be read, with the reason.
+        notes: what a reader has to know about the whole, in sentences.
         began: time.monotonic() at the start.
     """
 
@@ -44,6 +100,7 @@ class Progress:
     fresh: int = 0
     now: str = ""
     failures: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,34 +127,45 @@ class Batch:
     inputs: Tensor
     target: Tensor
 
+    def part(self, which: slice) -> Batch:
+        """Return some of the photos."""
+        return Batch(self.rows[which], self.inputs[which], self.target[which])
+
 
 def read(classifier: Classifier, photos: tuple[Photo, ...]) -> tuple[Batch | None, list[PhotoRow]]:
-    """Return the photos that can be read as one batch, and a row for each that cannot, saying why."""
+    """Return the photos that can be read as one batch, and a row for each that cannot, saying why.
+
+    Raises:
+        DeviceError: the device is of no more use.
+    """
     good: list[tuple[PhotoRow, Tensor]] = []
     bad: list[PhotoRow] = []
+    device = device_of(classifier)
     for photo in photos:
-        sha256 = ""
+        key = unreadable(photo.name)
         try:
-            data, sha256 = photo.read()
+            data, key = photo.read()
             inputs = classifier.preprocessing(load_image(data))
+            first = classifier.predict(inputs.to(device), 1)[0]
         except (ImageError, OSError) as error:
-            key = sha256 or f"unreadable:{photo.name}"
             bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=str(error)))
             continue
-        first = classifier.predict(inputs.to(_device(classifier)), 1)[0]
-        row = PhotoRow(sha256, classifier.fingerprint, photo.name, first.index, first.label, first.probability)
+        except Exception as error:  # the network is anybody's
+            failure = Failure.of(error)
+            words = f"The network failed on it: {failure.words}"
+            bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=words))
+            if failure.device:
+                raise _device_error(replace(failure, words=f"{photo.name}: {failure.words}")) from error
+            continue
+        row = PhotoRow(key, classifier.fingerprint, photo.name, first.index, first.label, first.probability)
         good.append((row, inputs))
     # The same photo twice would be measured twice for one row.
     unique = {row.sha256: (row, inputs) for row, inputs in reversed(good)}
     if not unique:
         return None, bad
     rows, images = zip(*reversed(unique.values()), strict=True)
-    inputs = torch.cat(images).to(_device(classifier))
-    return Batch(rows, inputs, torch.tensor([r.target for r in rows], device=inputs.device)), bad
-
-
-def _device(classifier: Classifier) -> torch.device:
-    return next((p.device for p in classifier.network.parameters()), torch.device("cpu"))
+    inputs = torch.cat(images).to(device)
+    return Batch(rows, inputs, torch.tensor([r.target for r in rows], device=device)), bad
 
 
 def work(
@@ -105,73 +173,175 @@ def work(
 ) -> Iterator[list[ResultRow]]:
     """Explain a unit's photos together and yield their results, a few rows at a time, as soon as they exist.
 
-    A method that fails on the whole batch is tried on each photo alone, so that one photo does not take the others
-    along; what fails then becomes a row without a number that says why.
+    What fails for want of memory is tried again with half the images at once, down to one. What fails otherwise on
+    several photos is tried on each alone, so that one photo does not take the others along. What fails then becomes a
+    row without a number that says why, and everything else goes on.
+
+    Raises:
+        Stopped: by ``tick``, or at a checkpoint between two evaluations.
+        DeviceError: the device is of no more use; the rows that say so were yielded before.
     """
+    explanation, failure = None, None
     try:
-        yield from _measure(classifier, unit, batch, known, tick)
-    except (UnsupportedError, PathError, ValueError) as error:
-        if len(batch.rows) > 1:
-            for k, row in enumerate(batch.rows):
-                one = Batch((row,), batch.inputs[k : k + 1], batch.target[k : k + 1])
-                yield from work(classifier, unit, one, known, tick)
-            return
-        (photo,) = batch.rows
-        missing = [c for c in unit.columns if c not in known[photo.sha256]]
-        words = f"not measured: {METHODS[unit.configuration.settings.method].title} failed"
-        yield [
-            ResultRow(photo.sha256, unit.configuration.fingerprint, c, unit.seed, words, None, str(error))
-            for c in missing
-        ]
+        explanation = _explain(classifier, unit, batch.inputs, batch.target, tick)
+    except Exception as error:  # method, metric and network are anybody's
+        failure = Failure.of(error)
+    if explanation is not None:
+        yield from _measure(classifier, unit, batch, known, explanation, tick)
+        return
+    assert failure is not None
+    pieces = _pieces(unit, len(batch.rows), failure)
+    if not pieces:
+        title = METHODS[unit.configuration.settings.method].title
+        yield _failed(unit, batch, known, unit.columns, f"{FAILED}: {title} failed", failure)
+        if failure.device:
+            raise _device_error(failure)
+    for smaller, which in pieces:
+        part = batch.part(which)
+        if not complete(unit, part, known):
+            yield from work(classifier, smaller, part, known, tick)
+
+
+def _pieces(unit: Unit, count: int, failure: Failure) -> list[tuple[Unit, slice]]:
+    """Return how to try again what failed on ``count`` photos: smaller units, and the photos of each; or nothing."""
+    if failure.device or (count == 1 and not (failure.memory and unit.batch_size > 1)):
+        return []
+    size = 1
+    if failure.memory:
+        _free()
+        size = -(-count // 2)
+        unit = replace(unit, batch_size=max(1, unit.batch_size // 2))
+    return [(unit, slice(k, k + size)) for k in range(0, count, size)]
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _device_error(failure: Failure) -> DeviceError:
+    return DeviceError(
+        f"The device failed, and this process cannot use it any more: {failure.words}. What was measured is kept; run "
+        "the same again to go on. If it fails again, leave out the method or photo that it failed on."
+    )
+
+
+def _failed(
+    unit: Unit, batch: Batch, known: dict[str, set[str]], columns: tuple[str, ...], words: str, failure: Failure
+) -> list[ResultRow]:
+    reason = f"Out of memory, even with one image at once: {failure.words}" if failure.memory else failure.words
+    conditions = str(_conditions(unit, batch))
+    return [
+        ResultRow(row.sha256, unit.configuration.fingerprint, c, unit.seed, words, None, reason, conditions)
+        for row in batch.rows
+        for c in columns
+        if c not in known[row.sha256]
+    ]
+
+
+def _conditions(unit: Unit, batch: Batch) -> Conditions:
+    """Return the conditions of work that this thread has just done on a batch."""
+    device = batch.inputs.device
+    name = f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+    return replace(
+        unit.configuration.conditions,
+        batch_size=unit.batch_size,
+        threads=torch.get_num_threads(),
+        device=name,
+        photos=len(batch.rows),
+    )
 
 
 def _measure(
-    classifier: Classifier, unit: Unit, batch: Batch, known: dict[str, set[str]], tick: Tick
+    classifier: Classifier,
+    unit: Unit,
+    batch: Batch,
+    known: dict[str, set[str]],
+    explanation: Explanation,
+    tick: Tick,
 ) -> Iterator[list[ResultRow]]:
-    explanation = _explain(classifier, unit, batch.inputs, batch.target, tick)
+    conditions = _conditions(unit, batch)
+    yield _rows(unit, batch, known, _cost(explanation, conditions), str(conditions))
     relative = explanation.completeness.relative
+    maps = Maps(explanation.attributions, relative.amax(0) if len(relative) else None, conditions)
+    for name in unit.metrics:
+        metric = METRICS[name]
+        size = len(batch.rows) if metric.needs == "explain" else 1
+        for k in range(0, len(batch.rows), size):
+            which = slice(k, k + size)
+            yield from _apply(metric, classifier, unit, batch.part(which), maps.part(which), known, tick)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of a batch, their largest relative gaps, if any, and the conditions under which they were made."""
+
+    attributions: Tensor
+    gap: Tensor | None
+    conditions: Conditions
+
+    def part(self, which: slice) -> Maps:
+        """Return some of the maps."""
+        return Maps(self.attributions[which], None if self.gap is None else self.gap[which], self.conditions)
+
+
+def _apply(
+    metric: Metric,
+    classifier: Classifier,
+    unit: Unit,
+    batch: Batch,
+    maps: Maps,
+    known: dict[str, set[str]],
+    tick: Tick,
+) -> Iterator[list[ResultRow]]:
+    """Measure a batch by one metric; see :func:`work` for what happens if that fails."""
+    columns = tuple(c.name for c in metric.columns)
+    if all(set(columns) <= known[row.sha256] for row in batch.rows):
+        return
 
     def explain(network: nn.Module, images: Tensor) -> Tensor:
         targets = batch.target.repeat_interleave(len(images) // len(batch.target))
         return _explain(replace(classifier, network=network), unit, images, targets, tick).attributions
 
-    whole = Subject(
-        classifier.network,
-        batch.inputs,
-        batch.target,
-        explanation.attributions,
-        unit.configuration.settings.make_score(),
-        relative.amax(0) if len(relative) else None,
-        explain,
-        batch_size=unit.batch_size,
-        seed=unit.seed,
-    )
-    yield _rows(unit, batch, known, _cost(explanation, batch))
-    for name in unit.metrics:
-        metric = METRICS[name]
-        wanted = {c.name for c in metric.columns}
-        if all(wanted <= known[row.sha256] for row in batch.rows):
-            continue
-        tick()
-        if metric.needs == "explain":
-            yield _rows(unit, batch, known, metric.compute(whole))
-            continue
-        for k, row in enumerate(batch.rows):
-            tick()
-            part = replace(
-                whole,
-                inputs=whole.inputs[k : k + 1],
-                target=whole.target[k : k + 1],
-                attributions=whole.attributions[k : k + 1],
-                gap=None if whole.gap is None else whole.gap[k : k + 1],
-                explain=None,
+    tick()
+    measurements: tuple[Measurement, ...] = ()
+    failure = None
+    try:
+        measurements = metric.compute(
+            Subject(
+                classifier.network,
+                batch.inputs,
+                batch.target,
+                maps.attributions,
+                unit.configuration.settings.make_score(),
+                maps.gap,
+                explain,
+                batch_size=unit.batch_size,
+                seed=unit.seed,
             )
-            one = Batch((row,), part.inputs, part.target)
-            yield _rows(unit, one, known, metric.compute(part))
+        )
+    except Exception as error:  # method, metric and network are anybody's
+        failure = Failure.of(error)
+    if failure is None:
+        words = str(maps.conditions)
+        if unit.batch_size != maps.conditions.batch_size:
+            words += f"; measured with at most {unit.batch_size} at once"
+        yield _rows(unit, batch, known, measurements, words)
+        return
+    pieces = _pieces(unit, len(batch.rows), failure)
+    if not pieces:
+        title = METHODS[unit.configuration.settings.method].title
+        yield _failed(unit, batch, known, columns, f"{FAILED}: {metric.title} of {title} failed", failure)
+        if failure.device:
+            raise _device_error(failure)
+    for smaller, which in pieces:
+        yield from _apply(metric, classifier, smaller, batch.part(which), maps.part(which), known, tick)
 
 
 def _explain(classifier: Classifier, unit: Unit, inputs: Tensor, target: Tensor, tick: Tick) -> Explanation:
-    run = make_method(classifier, unit.configuration.settings).start(inputs, target)
+    settings = replace(unit.configuration.settings, batch_size=unit.batch_size)
+    run = make_method(classifier, settings).start(inputs, target)
     try:
         for _ in run:
             tick()
@@ -182,11 +352,11 @@ def _explain(classifier: Classifier, unit: Unit, inputs: Tensor, target: Tensor,
     return run.result()
 
 
-def _cost(explanation: Explanation, batch: Batch) -> list[Measurement]:
-    count = len(batch.rows)
+def _cost(explanation: Explanation, conditions: Conditions) -> list[Measurement]:
+    count = len(explanation.attributions)
     found = (explanation.seconds, explanation.cost.gradients, explanation.cost.forwards)
     words = (
-        f"wall time of one map on {torch.get_num_threads()} threads of {batch.inputs.device.type}, explained together",
+        f"wall time of one map on {conditions.threads} threads of {conditions.device}, explained together",
         "gradient evaluations of one map",
         "forward evaluations of one map",
     )
@@ -197,7 +367,11 @@ def _cost(explanation: Explanation, batch: Batch) -> list[Measurement]:
 
 
 def _rows(
-    unit: Unit, batch: Batch, known: dict[str, set[str]], measurements: list[Measurement] | tuple[Measurement, ...]
+    unit: Unit,
+    batch: Batch,
+    known: dict[str, set[str]],
+    measurements: list[Measurement] | tuple[Measurement, ...],
+    conditions: str,
 ) -> list[ResultRow]:
     return [
         ResultRow(
@@ -208,11 +382,31 @@ def _rows(
             str(m.protocol),
             float(m.values[k]) if m.values[k].isfinite() else None,
             "" if m.values[k].isfinite() else m.note or "not defined",
+            conditions,
         )
         for k, photo in enumerate(batch.rows)
         for m in measurements
         if m.name not in known[photo.sha256]
     ]
+
+
+def settle_threads(count: int | None = None) -> int:
+    """Give this thread its number of torch threads, by default the process's, and return it."""
+    torch.get_num_threads()  # until a thread has first asked, any other thread's number replaces its own
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def apart(store: Store, plan: Plan, classifier: Classifier, conditions: Conditions) -> tuple[str, ...]:
+    """Return a sentence if the store holds the same measured under other conditions, which stays apart."""
+    others = store.elsewhere(plan.configurations(classifier, conditions))
+    if not others:
+        return ()
+    return (
+        f"{store.path.name} also holds results of the same methods made under other conditions: {'; '.join(others)}. "
+        f"A search's map depends on them, so these stay apart, and all is measured anew with: {conditions}.",
+    )
 
 
 def run(
@@ -222,6 +416,7 @@ def run(
     *,
     tick: Tick = lambda: None,
     wait: float = 0.5,
+    threads: int | None = None,
 ) -> Iterator[Progress]:
     """Work through a plan on this machine, one unit after the other, and yield how far it is, after every write.
 
@@ -232,11 +427,18 @@ def run(
         classifier: prepared; on the device that is to compute.
         plan: what to measure.
         store: where results go.
-        tick: called between two steps of the work; raises to stop.
+        tick: called between two steps of the work; raises :class:`Stopped` to stop.
         wait: seconds between two looks at units that others work on.
+        threads: CPU threads of the calling thread; by default as many as it has.
+
+    Raises:
+        StoreError: the store can no longer be read or written.
+        DeviceError: the device is of no more use.
     """
-    units = deque(plan.units(classifier))
-    progress = Progress(len(plan.photos) * len(plan.methods))
+    settle_threads(threads)
+    conditions = plan.conditions(classifier)
+    units = deque(plan.units(classifier, conditions))
+    progress = Progress(len(plan.photos) * len(plan.methods), notes=apart(store, plan, classifier, conditions))
     for configuration in {u.configuration for u in units}:
         store.add_configuration(configuration)
     batches: dict[tuple[Photo, ...], tuple[Batch | None, list[PhotoRow]]] = {}
@@ -283,7 +485,12 @@ def run(
 def missing(store: Store, unit: Unit, batch: Batch) -> dict[str, set[str]] | None:
     """Return what is known of each photo of a unit, or None if nothing is missing."""
     known = store.known(unit.configuration.fingerprint, [row.sha256 for row in batch.rows], unit.seed)
-    return None if all(set(unit.columns) <= found for found in known.values()) else known
+    return None if complete(unit, batch, known) else known
+
+
+def complete(unit: Unit, batch: Batch, known: dict[str, set[str]]) -> bool:
+    """Return whether every photo of a batch has all its numbers."""
+    return all(set(unit.columns) <= known[row.sha256] for row in batch.rows)
 
 
 def _renewing(store: Store, unit: Unit, tick: Tick) -> Tick:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,25 @@ from samp_core.classifiers import Classifier
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"))
+SUFFIXES = frozenset(
+    (
+        ".jpg",
+        ".jpeg",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".avif",
+        ".jp2",
+        ".j2k",
+        ".ppm",
+        ".pgm",
+    )
+)
+"""Endings of the files that count as photos inside a folder: those of every format that can be read."""
 DEFAULT_METHODS = ("samp", "samp++", "samp-isotonic", "ig", "guided-ig", "grad-cam", "random")
 DEFAULT_METRICS = ("curves", "gap", "concentration")
 COST = ("seconds", "gradients", "forwards")
@@ -26,10 +45,10 @@ COST = ("seconds", "gradients", "forwards")
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of the set: its bytes and what people call it."""
+    """A photo of the set: what people call it, and its file or that file's bytes."""
 
     name: str
-    path: Path
+    source: Path | bytes
 
     def read(self) -> tuple[bytes, str]:
         """Return the file's bytes and their SHA-256 (hexadecimal).
@@ -37,7 +56,7 @@ class Photo:
         Raises:
             OSError: the file cannot be read.
         """
-        data = self.path.read_bytes()
+        data = self.source if isinstance(self.source, bytes) else self.source.read_bytes()
         return data, hashlib.sha256(data).hexdigest()
 
 
@@ -65,6 +84,33 @@ def find_photos(sources: Iterable[Path]) -> tuple[Photo, ...]:
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """What decides the order of additions, and so the last bits, which a search turns into another path.
+
+    Attributes:
+        batch_size: most images sent through the network at once; half as many photos are explained together.
+        threads: torch's threads on the CPU.
+        device: kind of device that computes, e.g. ``cpu``.
+        prepared: whether the network is the copy that :meth:`~samp_core.classifiers.Classifier.prepare` makes.
+        photos: photos explained together; None where that follows from ``batch_size``.
+    """
+
+    batch_size: int
+    threads: int
+    device: str
+    prepared: bool
+    photos: int | None = None
+
+    def __str__(self) -> str:
+        """Return the conditions in words."""
+        together = "" if self.photos is None else f"{self.photos} photo{'s' * (self.photos != 1)} together, "
+        return (
+            f"{together}at most {self.batch_size} image{'s' * (self.batch_size != 1)} at once, {self.threads} "
+            f"thread{'s' * (self.threads != 1)}, {self.device}, network {'' if self.prepared else 'not '}prepared"
+        )
+
+
+@dataclass(frozen=True)
 class Configuration:
     """One method with its settings on one network: what a column of results belongs to.
 
@@ -73,19 +119,31 @@ class Configuration:
         network: the classifier's name.
         weights: fingerprint of its weights.
         versions: of what decides the numbers, so that an upgrade never mixes with what was measured before.
+        conditions: likewise of what decides the rounding.
     """
 
     settings: Settings
     network: str
     weights: str
     versions: tuple[tuple[str, str], ...]
+    conditions: Conditions
+
+    @cached_property
+    def question(self) -> dict[str, Any]:
+        """What is asked, whatever the conditions, in values that JSON can hold."""
+        settings = self.settings.to_dict()
+        del settings["batch_size"], settings["target"]  # one is a condition, the other each photo's own
+        return {
+            "settings": settings,
+            "network": self.network,
+            "weights": self.weights,
+            "versions": dict(self.versions),
+        }
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) of what decides the numbers, but for what decides only rounding, such as batch size."""
-        settings = self.settings.to_dict()
-        del settings["batch_size"], settings["target"]
-        text = json.dumps([settings, self.network, self.weights, self.versions], sort_keys=True)
+        """SHA-256 (hexadecimal) of everything that decides the numbers."""
+        text = json.dumps([self.question, asdict(self.conditions)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -142,17 +200,34 @@ class Plan:
         if not self.photos or not self.methods:
             raise ValueError("A benchmark needs at least one photo and one method.")
 
-    def units(self, classifier: Classifier) -> Iterator[Unit]:
-        """Yield the pieces of work, photo group by photo group, so that early results cover all methods."""
+    def conditions(self, classifier: Classifier) -> Conditions:
+        """Return the conditions of work that this thread does with this classifier."""
+        return Conditions(self.batch_size, torch.get_num_threads(), device_of(classifier).type, classifier.prepared)
+
+    def configurations(self, classifier: Classifier, conditions: Conditions) -> tuple[Configuration, ...]:
+        """Return what each method's numbers belong to."""
         found = tuple((p, version(p)) for p in ("torch", "torchvision", "captum", "numpy", "scipy", "pillow"))
         versions = (("samp_core", samp_core.__version__), *found)
-        size = max(1, self.batch_size // 2)  # a search walks two directions of each photo at once
-        configurations = [
+        return tuple(
             Configuration(
-                replace(s, target=None, batch_size=self.batch_size), classifier.name, classifier.fingerprint, versions
+                replace(s, target=None, batch_size=self.batch_size),
+                classifier.name,
+                classifier.fingerprint,
+                versions,
+                conditions,
             )
             for s in self.methods
-        ]
+        )
+
+    def units(self, classifier: Classifier, conditions: Conditions | None = None) -> Iterator[Unit]:
+        """Yield the pieces of work, photo group by photo group, so that early results cover all methods.
+
+        Args:
+            classifier: what is explained.
+            conditions: those of the work; by default this thread's.
+        """
+        configurations = self.configurations(classifier, conditions or self.conditions(classifier))
+        size = max(1, self.batch_size // 2)  # a search walks two directions of each photo at once
         for k in range(0, len(self.photos), size):
             for configuration in configurations:
                 yield Unit(self.photos[k : k + size], configuration, self.metrics, self.batch_size, self.seed)
@@ -163,15 +238,22 @@ def measurable() -> list[str]:
     return [m.name for m in METRICS.values() if m.needs != "box"]
 
 
+def device_of(classifier: Classifier) -> torch.device:
+    """Return where a classifier's network is."""
+    return next((p.device for p in classifier.network.parameters()), torch.device("cpu"))
+
+
 def check_device(name: str) -> torch.device:
     """Return a device by name, tried out.
 
     Raises:
-        ValueError: there is no such device here.
+        ValueError: there is no such device here, or it computes nothing.
     """
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        if torch.ones(1, device=device).add(1).item() != 2:
+            raise RuntimeError("it adds 1 and 1 wrongly")
     except Exception as error:  # each back end has its own way to say no
-        raise ValueError(f"The device {name!r} cannot be used: {error}. Use --device cpu.") from error
+        reason = str(error).splitlines()[0].rstrip(".") or type(error).__name__
+        raise ValueError(f"The device {name!r} cannot be used: {reason}. Use --device cpu.") from error
     return device

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, false_discovery_control, wilcoxon
 
 from samp_core.benchmark.plan import COST
-from samp_core.benchmark.store import Store
+from samp_core.benchmark.store import FAILED, Store, conditions_in_words
+from samp_core.files import write_files
 from samp_core.methods import METHODS
 from samp_core.metrics import COLUMNS
 
@@ -27,12 +31,12 @@ _CHUNK = 64  # resamples at a time, so that thousands of photos need no gigabyte
 
 def heading(metric: str) -> str:
     """Return what people call a metric's number."""
-    return HEADINGS.get(metric) or COLUMNS[metric].title
+    return HEADINGS.get(metric) or (COLUMNS[metric].title if metric in COLUMNS else metric)
 
 
 def better(metric: str) -> str:
     """Return ``up``, ``down`` or nothing: which way a number is better."""
-    return "down" if metric in COST else COLUMNS[metric].better
+    return "down" if metric in COST else COLUMNS[metric].better if metric in COLUMNS else ""
 
 
 @dataclass(frozen=True)
@@ -40,31 +44,57 @@ class Results:
     """All numbers of a store, methods and columns named so that nothing mixes.
 
     Attributes:
-        frame: one row a number: photo, name, method (its label), metric, column, seed, protocol, value, note. A method
-            with several configurations is several labels; a metric with several protocols is several columns.
+        frame: one row a number: photo, name, configuration, method, metric, seed, protocol, value, note, conditions,
+            label, column, network, settings. A method with several configurations is several labels; a metric with
+            several protocols is several columns.
         photos: the photos, those that could not be read with the reason.
         protocols: column to protocol in words.
         versions: configuration's label to settings and versions, as JSON.
+        planned: configuration's label to network and conditions, in words.
+        fingerprints: configuration's label to its fingerprint.
     """
 
     frame: pd.DataFrame
     photos: pd.DataFrame
     protocols: dict[str, str]
     versions: dict[str, tuple[str, str]]
+    planned: dict[str, str]
+    fingerprints: dict[str, str]
+
+    @cached_property
+    def content(self) -> str:
+        """Return the SHA-256 (hexadecimal) of all numbers and of what they belong to."""
+        known = self.frame[["photo", "label", "column", "value"]]
+        return hashlib.sha256(pd.util.hash_pandas_object(known, index=False).to_numpy().tobytes()).hexdigest()
+
+    @property
+    def conditions(self) -> dict[str, int]:
+        """Return under what conditions the numbers were made, in words, and how many under each."""
+        return {str(words): int(count) for words, count in self.frame["conditions"].value_counts().items()}
+
+    @property
+    def failures(self) -> list[str]:
+        """Return a sentence for every reason why numbers could not be measured."""
+        failed = self.frame[self.frame["protocol"].str.startswith(FAILED)]
+        return [
+            f"{words.removeprefix(f'{FAILED}: ')} on {part['photo'].nunique()} "
+            f"photo{'s' * (part['photo'].nunique() != 1)}: {note}"
+            for (words, note), part in failed.groupby(["protocol", "note"])
+        ]
 
     @property
     def labels(self) -> list[str]:
         """Return the methods' labels, in the registry's order."""
-        order = list(METHODS)
-        found = self.frame[["label", "method"]].drop_duplicates()
-        return sorted(found["label"], key=lambda x: order.index(found.set_index("label")["method"][x]))
+        order = {name: n for n, name in enumerate(METHODS)}
+        found = self.frame[["label", "method"]].drop_duplicates().set_index("label")["method"]
+        return sorted(found.index, key=lambda x: order.get(found[x], len(order)))
 
     @property
     def columns(self) -> list[str]:
         """Return the columns, in the registry's order."""
-        order = [*COLUMNS, *COST]
+        order = {name: n for n, name in enumerate([*COLUMNS, *COST])}
         found = self.frame[["column", "metric", "protocol"]].drop_duplicates("column")
-        place = {c: (order.index(m), p) for c, m, p in found.itertuples(index=False)}
+        place = {c: (order.get(m, len(order)), p) for c, m, p in found.itertuples(index=False)}
         return sorted(place, key=lambda c: place[c])
 
     def wide(self, column: str) -> pd.DataFrame:
@@ -80,19 +110,24 @@ class Results:
         return found
 
 
+def title(method: str) -> str:
+    """Return what people call a method; its name, if this version does not know it."""
+    return METHODS[method].title if method in METHODS else method
+
+
 def load(store: Store) -> Results:
     """Read a store; configurations and protocols that differ get names that differ."""
     frame = store.results()
     known = store.configurations().set_index("fingerprint")
-    rows = {str(f): {str(k): str(v) for k, v in row.items()} for f, row in known.to_dict("index").items()}
+    rows = {str(f): row for f, row in known.to_dict("index").items()}
     count = Counter(row["method"] for row in rows.values())
     labels = {
-        fingerprint: METHODS[row["method"]].title + (f" {fingerprint[:6]}" if count[row["method"]] > 1 else "")
+        fingerprint: title(row["method"]) + (f" {fingerprint[:6]}" if count[row["method"]] > 1 else "")
         for fingerprint, row in rows.items()
     }
     frame["label"] = frame["configuration"].map(labels)
     # A failed method's words are no protocol; its numbers are missing under whatever protocol the others have.
-    failed = frame["protocol"].str.startswith("not measured")
+    failed = frame["protocol"].str.startswith(FAILED)
     numbers = frame[~failed].groupby("metric")["protocol"].unique().to_dict()
     columns, protocols = [], {}
     for metric, words, missing in zip(frame["metric"], frame["protocol"], failed, strict=True):
@@ -102,8 +137,16 @@ def load(store: Store) -> Results:
         columns.append(name)
         protocols[name] = choices[place]
     frame["column"] = columns
-    versions = {labels[f]: (row["settings"], row["versions"]) for f, row in rows.items()}
-    return Results(frame, store.photos(), protocols, versions)
+    for key in ("network", "settings"):
+        frame[key] = frame["configuration"].map({f: row[key] for f, row in rows.items()})
+    return Results(
+        frame,
+        store.photos(),
+        protocols,
+        {labels[f]: (row["settings"], row["versions"]) for f, row in rows.items()},
+        {labels[f]: f"{row['network']}; {conditions_in_words(row['conditions'])}" for f, row in rows.items()},
+        {label: f for f, label in labels.items()},
+    )
 
 
 def interval(values: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
@@ -209,19 +252,22 @@ def export(results: Results, path: Path, against: str | None = None) -> None:
 
     Raises:
         ValueError: another ending.
+        OSError: the file cannot be written.
     """
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise ValueError(f"{path.name} has an ending that is no format. Use one of: {', '.join(FORMATS)}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    write_files({path: _built(results, ending, against)})
+
+
+def _built(results: Results, ending: str, against: str | None) -> bytes:
+    if ending == ".parquet":
+        buffer = io.BytesIO()
+        results.frame.to_parquet(buffer, index=False)
+        return buffer.getvalue()
     if ending == ".csv":
-        results.frame.to_csv(path, index=False)
-    elif ending == ".parquet":
-        results.frame.to_parquet(path, index=False)
-    elif ending == ".html":
-        path.write_text(html(results, against), encoding="utf-8")
-    else:
-        path.write_text(latex(results), encoding="utf-8")
+        return str(results.frame.to_csv(index=False)).encode()
+    return (html(results, against) if ending == ".html" else latex(results)).encode()
 
 
 def latex(results: Results) -> str:
@@ -258,7 +304,14 @@ def html(results: Results, against: str | None = None) -> str:
     parts += [f"<li><b>{escape(c)}</b>: {escape(w)}</li>" for c, w in results.protocols.items()]
     parts.append("</ul><h2>Settings and versions</h2><ul>")
     parts += [f"<li><b>{escape(m)}</b>: {escape(s)} {escape(v)}</li>" for m, (s, v) in results.versions.items()]
+    parts.append("</ul><h2>Networks and conditions</h2><p>What decides the rounding decides a search's path.</p><ul>")
+    parts += [f"<li><b>{escape(m)}</b>: {escape(words)}</li>" for m, words in results.planned.items()]
+    parts += [f"<li>{count} numbers: {escape(words)}</li>" for words, count in results.conditions.items()]
     parts.append("</ul>")
+    if results.failures:
+        parts.append("<h2>What could not be measured</h2><ul>")
+        parts += [f"<li>{escape(words)}</li>" for words in results.failures]
+        parts.append("</ul>")
     bad = results.photos[results.photos["error"].notna()]
     if len(bad):
         parts.append("<h2>Photos that could not be read</h2><ul>")

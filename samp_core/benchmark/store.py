@@ -8,18 +8,22 @@ import socket
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pandas as pd
 
-from samp_core.benchmark.plan import Configuration, Unit
+from samp_core.benchmark.plan import Conditions, Configuration, Unit
 
-FORMAT = 1
+FORMAT = 2  # 1 did not know the conditions
 LEASE = 300.0  # seconds after which a claim that nobody renewed is free again
+FAILED = "not measured"
+"""How the protocol of a number begins that could not be measured."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS photos (
     sha256 TEXT NOT NULL, weights TEXT NOT NULL, name TEXT NOT NULL, target INTEGER, label TEXT, probability REAL,
@@ -27,20 +31,55 @@ CREATE TABLE IF NOT EXISTS photos (
 );
 CREATE TABLE IF NOT EXISTS configurations (
     fingerprint TEXT PRIMARY KEY, method TEXT NOT NULL, settings TEXT NOT NULL, network TEXT NOT NULL,
-    weights TEXT NOT NULL, versions TEXT NOT NULL
+    weights TEXT NOT NULL, versions TEXT NOT NULL, conditions TEXT
 );
 CREATE TABLE IF NOT EXISTS protocols (id INTEGER PRIMARY KEY, words TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS conditions (id INTEGER PRIMARY KEY, words TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS results (
     photo TEXT NOT NULL, configuration TEXT NOT NULL REFERENCES configurations,
     metric TEXT NOT NULL, seed INTEGER NOT NULL, protocol INTEGER NOT NULL REFERENCES protocols, value REAL, note TEXT,
-    PRIMARY KEY (photo, configuration, metric, seed)
+    conditions INTEGER REFERENCES conditions, PRIMARY KEY (photo, configuration, metric, seed)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS claims (unit TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
 """
+_FROM_1 = """
+ALTER TABLE configurations ADD COLUMN conditions TEXT;
+ALTER TABLE results ADD COLUMN conditions INTEGER REFERENCES conditions;
+"""
+_SENTENCES = {
+    sqlite3.SQLITE_FULL: "The disk that holds {path} is full. What was measured before is kept: free some space, and "
+    "run the same again to go on.",
+    sqlite3.SQLITE_BUSY: "{path} is locked by another program. What was measured before is kept: close that program, "
+    "and run the same again to go on.",
+    sqlite3.SQLITE_LOCKED: "{path} is locked by another program. What was measured before is kept: close that "
+    "program, and run the same again to go on.",
+    sqlite3.SQLITE_READONLY: "{path} may not be written to. Give yourself the right to write to the file and its "
+    "folder, or choose another file.",
+    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened. Probably the right to read or write it or its folder is "
+    "missing: give yourself that right, or choose another file.",
+    sqlite3.SQLITE_PERM: "{path} may not be opened. Give yourself the right to read and write the file and its "
+    "folder, or choose another file.",
+    sqlite3.SQLITE_IOERR: "The disk failed to read or write {path} ({error}). It may be full, or a limit on the size "
+    "of files reached, or broken: make room or move the file, and run the same again to go on.",
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged ({error}). Take a copy of it from before, or measure into another "
+    "file; the program sqlite3 may save part of it with .recover.",
+    sqlite3.SQLITE_NOTADB: "{path} is not a file of results. Choose another file.",
+}
 
 
 class StoreError(ValueError):
-    """A file that is no store of results; the message says what to do."""
+    """A file that is no store of results, or that cannot be read or written; the message says what to do."""
+
+
+@contextmanager
+def _in_sentences(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into sentences."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The last byte of a code says what kind of error it is, the others which one.
+        words = _SENTENCES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "{path} cannot be used: {error}.")
+        raise StoreError(words.format(path=path, error=error)) from error
 
 
 @dataclass(frozen=True)
@@ -58,7 +97,10 @@ class PhotoRow:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One number: of which photo, configuration and metric, under which protocol; None with a note if there is none."""
+    """One number: of which photo, configuration and metric, under which protocol and conditions.
+
+    The value is None if there is no number, and the note says why.
+    """
 
     photo: str
     configuration: str
@@ -67,6 +109,7 @@ class ResultRow:
     protocol: str
     value: float | None
     note: str = ""
+    conditions: str = ""
 
 
 class Store:
@@ -78,35 +121,71 @@ class Store:
     Args:
         path: the file; made, with its folder, if it is not there.
         read_only: never make or change anything.
+        patience: seconds to wait for another program that keeps the file locked.
 
     Raises:
-        StoreError: it is something else, or comes from a newer version.
+        StoreError: it is something else, comes from a newer version, or cannot be opened. Every method raises it when
+            the file cannot be read or written.
     """
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path, read_only: bool = False, patience: float = 60.0) -> None:
+        self.path, self.read_only, self._patience = path, read_only, patience
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}"
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder. Name a file in it.")
         if read_only and not path.is_file():
             raise StoreError(f"There is no file {path}. Check the path, or run a benchmark into it first.")
-        try:
-            if not read_only:
+        if not read_only:
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            # Read-only still needs the log beside the file while another process writes.
-            self._base = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            found = self._base.execute("PRAGMA user_version").fetchone()[0]
-            if found > FORMAT:
-                raise StoreError(f"{path} comes from a newer version (format {found}). Update, or use another file.")
-            tables = {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if tables and "results" not in tables:
-                raise StoreError(f"{path} is a database, but not one of results. Choose another file.")
-            if not read_only:
-                self._base.execute("PRAGMA journal_mode = WAL")
-                self._base.execute("PRAGMA synchronous = NORMAL")
-                self._base.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-            elif not tables:
-                raise StoreError(f"{path} is empty: no benchmark has been run into it.")
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} is not a file of results: {error}. Choose another file.") from error
+            except OSError as error:
+                raise StoreError(
+                    f"The folder {path.parent} cannot be made: {error.strerror}. Choose another one."
+                ) from error
+        with _in_sentences(path):
+            self._base = self._connect()
+            try:
+                self._prepare()
+            except BaseException:
+                self._base.close()
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        where = self.path.resolve().as_uri()
+        self._still: tuple[int, int] | None = None
+        if not self.read_only:
+            where += "?mode=rwc"
+        elif _log(self.path).exists():
+            where += "?mode=ro"
+        else:
+            # Nobody writes. To read a file with a log, SQLite would put two more beside it, if it may.
+            where += "?mode=ro&immutable=1"
+            self._still = _state(self.path)
+        return sqlite3.connect(where, timeout=self._patience, isolation_level=None, check_same_thread=False, uri=True)
+
+    def _prepare(self) -> None:
+        self._format: int = self._base.execute("PRAGMA user_version").fetchone()[0]
+        if self._format > FORMAT:
+            raise StoreError(
+                f"{self.path} comes from a newer version (format {self._format}). Update, or use another file."
+            )
+        tables = {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "results" not in tables:
+            raise StoreError(f"{self.path} is a database, but not one of results. Choose another file.")
+        if self.read_only:
+            if not tables:
+                raise StoreError(f"{self.path} is empty: no benchmark has been run into it.")
+            return
+        self._base.execute("PRAGMA journal_mode = WAL")
+        self._base.execute("PRAGMA synchronous = NORMAL")
+        if self._format < FORMAT:
+            with self._transaction() as base:
+                # Another process may have been faster.
+                if base.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+                    for statement in ((_FROM_1 if tables else "") + _SCHEMA).split(";"):
+                        base.execute(statement)
+                    base.execute(f"PRAGMA user_version = {FORMAT}")
+            self._format = FORMAT
 
     def __enter__(self) -> Store:
         """Return the open store."""
@@ -120,46 +199,64 @@ class Store:
 
     def close(self) -> None:
         """Give claims up and close the file."""
-        if "claims" in self._tables():
-            self._base.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
-        self._base.close()
-
-    def _tables(self) -> set[str]:
-        return {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not self.read_only:
+            with suppress(sqlite3.Error):  # a claim that cannot be given up runs out by itself
+                self._base.execute("DELETE FROM claims WHERE owner = ?", (self.owner,))
+        with _in_sentences(self.path):
+            self._base.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._base.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._base
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")
+        with _in_sentences(self.path):
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._base
+                self._base.execute("COMMIT")
+            except BaseException:
+                if self._base.in_transaction:  # a full disk has ended it already
+                    self._base.execute("ROLLBACK")
+                raise
+
+    def _read(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
+        with _in_sentences(self.path):
+            if self._still is not None and (_log(self.path).exists() or self._still != _state(self.path)):
+                self._base.close()  # somebody has begun to write
+                self._base = self._connect()
+            return self._base.execute(sql, parameters)
+
+    def _frame(self, sql: str) -> pd.DataFrame:
+        with _in_sentences(self.path):
+            cursor = self._read(sql)
+            return pd.DataFrame(cursor.fetchall(), columns=[column[0] for column in cursor.description])
 
     # Writing.
 
     def add_photo(self, row: PhotoRow) -> None:
-        """Write what is known of a photo; a second time changes nothing."""
+        """Write what is known of a photo; only what could not be read before can change."""
         with self._transaction() as base:
             base.execute(
-                "INSERT OR IGNORE INTO photos VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET target = excluded.target, "
+                "label = excluded.label, probability = excluded.probability, error = excluded.error "
+                "WHERE photos.error IS NOT NULL",
                 (row.sha256, row.weights, row.name, row.target, row.label, row.probability, row.error),
             )
+            if row.error is None:
+                base.execute("DELETE FROM photos WHERE sha256 = ? AND weights = ?", (unreadable(row.name), row.weights))
 
     def add_configuration(self, configuration: Configuration) -> None:
         """Write a configuration; a second time changes nothing."""
-        settings = configuration.settings.to_dict()
+        asked = configuration.question
         with self._transaction() as base:
             base.execute(
-                "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     configuration.fingerprint,
                     configuration.settings.method,
-                    json.dumps(settings),
+                    json.dumps(asked["settings"]),
                     configuration.network,
                     configuration.weights,
-                    json.dumps(dict(configuration.versions)),
+                    json.dumps(asked["versions"]),
+                    json.dumps(asdict(configuration.conditions)),
                 ),
             )
 
@@ -169,11 +266,23 @@ class Store:
         with self._transaction() as base:
             for row in rows:
                 base.execute("INSERT OR IGNORE INTO protocols (words) VALUES (?)", (row.protocol,))
+                base.execute("INSERT OR IGNORE INTO conditions (words) VALUES (?)", (row.conditions,))
                 new += base.execute(
-                    "INSERT OR IGNORE INTO results SELECT ?, ?, ?, ?, id, ?, ? FROM protocols WHERE words = ?",
-                    (row.photo, row.configuration, row.metric, row.seed, row.value, row.note or None, row.protocol),
+                    "INSERT OR IGNORE INTO results SELECT ?, ?, ?, ?, p.id, ?, ?, c.id "
+                    "FROM protocols p, conditions c WHERE p.words = ? AND c.words = ?",
+                    (
+                        *(row.photo, row.configuration, row.metric, row.seed, row.value, row.note or None),
+                        *(row.protocol, row.conditions),
+                    ),
                 ).rowcount
         return new
+
+    def forget_failures(self) -> int:
+        """Take out what could not be measured, so that it is tried again; return how many numbers that are."""
+        with self._transaction() as base:
+            return base.execute(
+                "DELETE FROM results WHERE protocol IN (SELECT id FROM protocols WHERE words LIKE ?)", (f"{FAILED}%",)
+            ).rowcount
 
     # Who does what.
 
@@ -189,7 +298,8 @@ class Store:
 
     def release(self, unit: Unit) -> None:
         """Give a unit up."""
-        self._base.execute("DELETE FROM claims WHERE unit = ? AND owner = ?", (unit.key, self.owner))
+        with self._transaction() as base:
+            base.execute("DELETE FROM claims WHERE unit = ? AND owner = ?", (unit.key, self.owner))
 
     # Reading.
 
@@ -198,7 +308,7 @@ class Store:
         return {
             photo: {
                 row[0]
-                for row in self._base.execute(
+                for row in self._read(
                     "SELECT metric FROM results WHERE photo = ? AND configuration = ? AND seed = ?",
                     (photo, configuration, seed),
                 )
@@ -208,27 +318,86 @@ class Store:
 
     def count(self) -> int:
         """Return the number of results."""
-        found: int = self._base.execute("SELECT count(*) FROM results").fetchone()[0]
+        found: int = self._read("SELECT count(*) FROM results").fetchone()[0]
         return found
 
+    def elsewhere(self, configurations: Iterable[Configuration]) -> list[str]:
+        """Return the conditions, in words, under which the file holds the same measured otherwise."""
+        known = self.configurations().to_dict("records")
+        found: dict[str, None] = {}
+        for configuration in configurations:
+            asked = configuration.question
+            for row in known:
+                same = {
+                    "settings": _without_conditions(json.loads(row["settings"])),
+                    "network": row["network"],
+                    "weights": row["weights"],
+                    "versions": json.loads(row["versions"]),
+                }
+                if same == asked and row["fingerprint"] != configuration.fingerprint:
+                    found[conditions_in_words(row["conditions"])] = None
+        return list(found)
+
     def results(self) -> pd.DataFrame:
-        """Return all results, one row each: photo, name, configuration, method, metric, seed, protocol, value, note."""
-        return pd.read_sql_query(
-            "SELECT r.photo, p.name, r.configuration, c.method, r.metric, r.seed, q.words AS protocol, r.value, r.note "
+        """Return all results, one row each.
+
+        Columns: photo, name, configuration, method, metric, seed, protocol, value, note, conditions.
+        """
+        conditions = "(SELECT words FROM conditions WHERE id = r.conditions)" if self._format > 1 else "NULL"
+        found = self._frame(
+            "SELECT r.photo, p.name, r.configuration, c.method, r.metric, r.seed, q.words AS protocol, r.value, "
+            f"r.note, {conditions} AS conditions "
             "FROM results r JOIN configurations c ON c.fingerprint = r.configuration "
             "JOIN photos p ON p.sha256 = r.photo AND p.weights = c.weights JOIN protocols q ON q.id = r.protocol "
-            "ORDER BY p.name, r.photo, c.method, r.configuration, r.metric, r.seed",
-            self._base,
-            dtype={"value": float},
+            "ORDER BY p.name, r.photo, c.method, r.configuration, r.metric, r.seed"
         )
+        return found.assign(value=found["value"].astype(float), conditions=found["conditions"].fillna(UNRECORDED))
 
     def photos(self) -> pd.DataFrame:
         """Return all photos, those that could not be read with the reason."""
-        return pd.read_sql_query("SELECT * FROM photos ORDER BY name", self._base)
+        return self._frame("SELECT * FROM photos ORDER BY name")
 
     def configurations(self) -> pd.DataFrame:
-        """Return all configurations; settings and versions as JSON."""
-        return pd.read_sql_query("SELECT * FROM configurations ORDER BY method, fingerprint", self._base)
+        """Return all configurations; settings, versions and conditions as JSON."""
+        conditions = "" if self._format > 1 else ", NULL AS conditions"
+        return self._frame(f"SELECT *{conditions} FROM configurations ORDER BY method, fingerprint")
+
+    def copy(self) -> bytes:
+        """Return the whole store as the bytes of a file."""
+        with _in_sentences(self.path):
+            memory = sqlite3.connect(":memory:")
+            try:
+                self._base.backup(memory)
+                return memory.serialize()
+            finally:
+                memory.close()
+
+
+UNRECORDED = "not recorded"
+"""What an older file says of its conditions."""
+
+
+def conditions_in_words(text: object) -> str:
+    """Return a configuration's conditions in words, from what the store holds: JSON, or nothing."""
+    return str(Conditions(**json.loads(text))) if isinstance(text, str) else UNRECORDED
+
+
+def unreadable(name: str) -> str:
+    """Return what stands for the fingerprint of a file that cannot be opened."""
+    return f"unreadable:{name}"
+
+
+def _without_conditions(settings: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in settings.items() if k not in ("batch_size", "target")}  # which older files hold
+
+
+def _log(path: Path) -> Path:
+    return path.resolve().with_name(path.resolve().name + "-wal")
+
+
+def _state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def _alive(owner: str) -> bool:

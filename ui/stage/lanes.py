@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
+import torch
 from numpy.typing import NDArray
 
 from samp_core.classifiers import Classifier
@@ -48,6 +49,7 @@ class LaneRun(Worker):
         film: its pictures; None before the first, and for methods without a path.
         sketch: map of a quick search, as levels of :func:`~samp_core.film.compand` and the strongest magnitude.
         explanation: the result, once final and not failed.
+        threads: torch's threads in the turn that made it.
         error: what went wrong, for a user.
     """
 
@@ -64,6 +66,7 @@ class LaneRun(Worker):
         self.frames: list[Frame] = []
         self.sketch: tuple[NDArray[np.uint8], float] | None = None
         self.explanation: Explanation | None = None
+        self.threads: int | None = None
         self.error = ""
         self._wants_sketch = METHODS[settings.method].is_search and seconds > SKETCH
         self._progress = 0.0
@@ -112,7 +115,7 @@ class LaneRun(Worker):
             run.stop()
             next(iter(run), None)  # lets a direct method put its network copy away
         with self.turn():
-            self.explanation = run.result()
+            self.explanation, self.threads = run.result(), torch.get_num_threads()
         if self.film is not None:
             self.film.close(self.explanation)
         elif self.explanation.finished:
