@@ -156,7 +156,7 @@ def _store() -> Path | None:
     try:
         path = store_path(name or STORE)
     except ValueError as error:
-        st.error(str(error))
+        st.error(plain(error))
         path = None
     known = store_names()
     if any(other != (name or STORE) for other in known):
