@@ -17,6 +17,7 @@ from tests.toy_benchmark import toy_classifier, toy_plan
 from ui.many import Bench
 from ui.one import newest_first, scores, to_csv
 from ui.queue import Measuring
+from ui.words import plain
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_numbers_come_with_protocol_and_evidence(metrics):
     for number in ("diffid", "gap", "gini"):
         metrics.selectbox(key="evidence-number").set_value(number).run()
         assert_fine(metrics)
-        assert str(found.rows["Edges"][number].protocol) in words(metrics)
+        assert plain(found.rows["Edges"][number].protocol) in words(metrics)
     assert "promises no sum" in words(metrics) or metrics.selectbox(key="evidence-number").value == "gini"
 
 
