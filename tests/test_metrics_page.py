@@ -25,6 +25,7 @@ from ui.one import newest_first, scores, to_csv
 from ui.queue import Measuring
 from ui.stores import store_path
 from ui.uploads import Uploads
+from ui.words import plain
 from ui.work.turns import Turns
 
 
@@ -70,7 +71,7 @@ def test_numbers_come_with_protocol_and_evidence(metrics):
     for number in ("diffid", "gap", "gini"):
         metrics.selectbox(key="evidence-number").set_value(number).run()
         assert_fine(metrics)
-        assert str(found.rows["Edges"][number].protocol) in words(metrics)
+        assert plain(found.rows["Edges"][number].protocol) in words(metrics)
     assert "promises no sum" in words(metrics) or metrics.selectbox(key="evidence-number").value == "gini"
 
 

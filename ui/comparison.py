@@ -189,9 +189,9 @@ def figures(entries: Sequence[Entry]) -> None:
         {COLUMNS[k]: (format_gap(v) if k == "gap" and v is not None else v) for k, v in row.items()} for row in rows
     ]
     st.dataframe(shown, hide_index=True, width="stretch")
-    protocol = next((f"Curves: {plain(e.deletion.protocol)}. " for e in entries if e.deletion is not None), "")
+    curves = next((f"Curves: {plain(e.deletion.protocol)}. " for e in entries if e.deletion is not None), "")
     st.caption(
-        f"{protocol}A method that promises no sum has no completeness gap. Times were taken while the app was running, "
+        f"{curves}A method that promises no sum has no completeness gap. Times were taken while the app was running, "
         "one method after the other."
     )
 

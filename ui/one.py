@@ -82,7 +82,8 @@ def _status(run: Measuring | None, stale: bool) -> None:
                 "Nothing has been measured on this photo yet. Each number will come with the evidence behind it."
             )
         elif run.active:
-            st.progress(run.progress, text=progress_in_words(run, METRICS[run.now].title if run.now else "metrics"))
+            words = progress_in_words(run, METRICS[run.now].title if run.now else "metrics")
+            st.progress(run.progress, text=words)
         elif stale:
             st.info("Shown is the last measuring. The choice differs from it: press Measure.")
         else:
