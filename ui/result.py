@@ -37,12 +37,12 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
         st.warning(plain(note))
     title, score = describe(job.classifier, job.settings)
     facts = []
-    for d, direction in enumerate(explanation.directions):
+    for d, promise in enumerate(explanation.promises):
         relative = float(explanation.completeness.relative[d, 0])
         total = float(explanation.completeness.sums[d, 0])
         change = float(explanation.completeness.targets[d, 0])
         words = f"{gap_in_words(relative).capitalize()}. Sum {total:+.4g}, score change {change:+.4g}."
-        heading = f"Completeness gap, {direction}" if len(explanation.directions) > 1 else "Completeness gap"
+        heading = f"Completeness gap, {promise}" if len(explanation.promises) > 1 else "Completeness gap"
         facts.append(_fact(heading, format_gap(relative), words, _grade(relative)))
     maps = explanation.maps
     facts.append(

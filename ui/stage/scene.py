@@ -79,6 +79,7 @@ def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledge
         "score": describe(question.classifier, stage.in_hand.asked(question))[1],
         "lanes": [_lane(lane, question, ledger) for lane in stage.lanes],
         "active": bool(stage.active),
+        "begun": stage.begun,
         "notes": _notes(stage),
     }
     data["photo_series"] = f"photo {question.photo.fingerprint} {question.network}"

@@ -58,7 +58,7 @@ def result_in_words(settings: Settings, explanation: Explanation) -> list[str]:
     sentences = []
     relative = explanation.completeness.relative[:, 0].tolist()
     if not relative:
-        sentences.append("A map without a path: there is no sum that it has to reach.")
+        sentences.append("Promises no sum, so there is no gap to show.")
     else:
         worst = max(relative)
         if worst <= 0.05:
