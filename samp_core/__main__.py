@@ -377,9 +377,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation, threads)
     for note in explanation.notes:
         print(f"Note: {note}", file=sys.stderr)
-    for d, direction in enumerate(explanation.directions):
+    for d, promise in enumerate(explanation.promises):
         relative = float(explanation.completeness.relative[d, 0])
-        say(f"{direction:9}  completeness gap {format_gap(relative)}: {gap_in_words(relative)}")
+        say(f"{promise:9}  completeness gap {format_gap(relative)}: {gap_in_words(relative)}")
     say(
         f"Var(a) {float(variance(explanation.maps)[0]):.4g}, {explanation.cost.gradients} gradient evaluations, "
         f"{explanation.seconds:.1f} s"

@@ -22,6 +22,7 @@ from ui import kept, state
 from ui.sidebar import Question
 from ui.stage.link import WAYS, to_text
 from ui.state import Photo
+from ui.work.limits import require_affordable
 from ui.work.turns import Turns
 from ui.work.worker import Worker
 
@@ -32,7 +33,6 @@ KEPT = 6  # finished runs to come back to without computing
 LIVE = 5.0  # seconds of estimated work below which a lane answers its knobs at once
 SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
 SKETCH_MOVES = 4
-MOST_GRADIENTS = 8000  # of one run: the server may be shared, and the command line has no limit
 
 START = (Settings("samp", momentum=0.0, ic_tolerance=None), replace(METHODS["ig"].defaults, insertion_baseline="blur"))
 """What the stage opens with: SAMP, and the straight line from the image where SAMP's insertion starts."""
@@ -302,12 +302,7 @@ def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
     """
     size = question.classifier.preprocessing.crop
     estimate = make_method(question.classifier, lane.asked(question)).estimate(*size)
-    if estimate.gradients > MOST_GRADIENTS:
-        raise ValueError(
-            f"This would take about {estimate.gradients:,} gradient evaluations, and a page accepts at most "
-            f"{MOST_GRADIENTS:,} for one run, because all visitors share the machine. Take fewer steps, a looser IC "
-            "tolerance or fewer gradients inside each move, or use the command line, which has no limit."
-        )
+    require_affordable(estimate.gradients)
     return estimate, estimate.gradients * state.seconds_per_gradient(question.network)
 
 
