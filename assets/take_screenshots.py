@@ -15,7 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Page, expect, sync_playwright
 
 FOLDER = Path(__file__).parent
-LONG = 120_000  # ms
+LONG = 180_000  # ms
+FRAMES = 26  # of the film
 
 
 def keep(page: Page, name: str) -> None:
@@ -68,30 +69,55 @@ def lesson(browser: Browser, address: str) -> None:
     keep(page, "digits_light")
 
 
+def open_stage(browser: Browser, address: str, lanes: str, scheme: str, width: int, height: int) -> Page:
+    """Run lanes on the cup of coffee until the ground of their plane is known."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_default_timeout(LONG)
+    page.goto(f"{address}/Explain?photo=coffee&lanes={lanes.replace('+', '%2B').replace(';', '%3B')}")
+    expect(page.locator(".stage .lane")).to_have_count(lanes.count(";") + 1)
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name=re.compile("^Run")).first.click()
+    expect(page.locator(".stage .lane[data-status=done]")).to_have_count(lanes.count(";") + 1)
+    expect(page.locator(".plane canvas")).to_be_visible()
+    expect(page.locator(".plane").get_by_role("button", name="Stop")).to_have_count(0)
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(1500)
+    return page
+
+
+def set_clock(page: Page, share: float) -> None:
+    """Move the clock of all lanes."""
+    page.locator("input.clock").evaluate(
+        "(range, at) => { range.value = at; range.dispatchEvent(new Event('input')); }", round(1000 * share)
+    )
+    page.wait_for_timeout(120)
+
+
+def stage(browser: Browser, address: str) -> None:
+    """Film two lanes being replayed, and photograph four."""
+    page = open_stage(browser, address, "samp;ig,start=blur", "light", 1400, 1500)
+    frames = []
+    for k in range(FRAMES + 1):
+        set_clock(page, k / FRAMES)
+        shot = Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB")
+        frames.append(shot.resize((900, round(900 * shot.height / shot.width)), Image.Resampling.LANCZOS))
+    frames[0].save(
+        FOLDER / "stage.webp", save_all=True, append_images=frames[1:] + [frames[-1]] * 8, duration=150, loop=0,
+        quality=55, method=4,
+    )  # fmt: skip
+    page.close()
+    page = open_stage(browser, address, "samp;samp++;samp-isotonic;ig,start=blur", "dark", 1440, 1120)
+    set_clock(page, 0.62)
+    page.wait_for_timeout(500)
+    keep(page, "stage_dark")
+    page.close()
+
+
 def main(address: str) -> None:
-    """Take SAMP++ running (dark), the isotonic variant finished (light), then Compare, Metrics and Learn."""
+    """Take the stage as a film and still, then Compare, Metrics and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for scheme, method, name in (("dark", "SAMP++", "running_dark"), ("light", "Isotonic", "explain_light")):
-            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-            page.set_default_timeout(LONG)
-            page.goto(f"{address}/Explain")
-            page.get_by_role("radio", name=method, exact=True).or_(
-                page.get_by_role("button", name=method, exact=True)
-            ).first.click()
-            run = page.get_by_role("button", name="Run", exact=True)
-            expect(page.locator(".theatre figure.deletion img")).to_be_visible()
-            page.wait_for_timeout(1500)
-            run.click()
-            if scheme == "dark":
-                expect(page.locator(".where")).to_contain_text(re.compile("step (1[5-9]|[2-9]\\d) of about"))
-                keep(page, name)
-            expect(page.locator(".facts")).to_be_visible()
-            expect(run).to_be_visible()
-            page.wait_for_timeout(1200)
-            if scheme == "light":
-                keep(page, name)
-            page.close()
+        stage(browser, address)
         page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
         page.set_default_timeout(LONG)
         page.goto(f"{address}/Compare")

@@ -19,6 +19,6 @@ def require_affordable(gradients: int) -> None:
     if gradients > MOST_GRADIENTS:
         raise ValueError(
             f"This would take about {gradients:,} gradient evaluations, and a page accepts at most {MOST_GRADIENTS:,} "
-            "for one run, because all visitors share the machine. Take fewer steps or samples, a looser IC tolerance or "
-            "fewer gradients inside each move, or use the command line, which has no limit."
+            "for one run, because all visitors share the machine. Take fewer steps or samples, a looser IC tolerance, "
+            "or fewer gradients inside each move, or use the command line, which has no limit."
         )
