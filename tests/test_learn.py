@@ -294,8 +294,8 @@ def go_to(learn: AppTest, scene: str, **knobs: object) -> None:
 
 CARRIED = {
     "paths": ("samp", {"toy-momentum": 0.3, "toy-ic": "1/50"}, {"momentum": 0.3, "ic_tolerance": 1 / 50}),
-    "prefer": ("samp", {"prefer-momentum": 0.5, "prefer-ic": "off"}, {"momentum": 0.5, "ic_tolerance": 0.0}),
-    "greedy": ("samp", {}, {"steps": 28, "ways": "insertion only", "momentum": 0.0, "ic_tolerance": 0.0}),
+    "prefer": ("samp", {"prefer-momentum": 0.5, "prefer-ic": "off"}, {"momentum": 0.5, "ic_tolerance": None}),
+    "greedy": ("samp", {}, {"steps": 28, "directions": ("insertion",), "momentum": 0.0, "ic_tolerance": None}),
     "digits": (
         "samp++",
         {"digit-momentum": 0.8, "digit-ic": "1/20", "digit-pixels": 28, "digit-rule": "isotonic"},
@@ -308,12 +308,13 @@ CARRIED = {
 @pytest.mark.parametrize("scene", CARRIED)
 def test_a_scene_leads_to_a_photo_with_its_knobs(learn, scene):
     method, knobs, wanted = CARRIED[scene]
-    go_to(learn, scene, **{key.replace("_", "-"): value for key, value in knobs.items()})
+    go_to(learn, scene, **knobs)
     learn.button(key="learn-explain").click().run()
     assert_fine(learn)
-    assert learn.session_state["method"] == method
+    search, line = (lane.settings for lane in learn.session_state["stage"].lanes)
+    assert (search.method, line.method) == (method, "ig")
     for knob, value in wanted.items():
-        assert learn.session_state[f"knob-{knob}"] == (pytest.approx(value) if isinstance(value, float) else value)
+        assert getattr(search, knob) == value
 
 
 def test_knobs_stay_while_other_scenes_are_shown(learn):
