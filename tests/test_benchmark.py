@@ -803,9 +803,9 @@ def test_a_store_with_methods_and_metrics_of_another_version_is_read(measured):
 
 
 def test_every_kind_of_photo_that_can_be_read_is_found_in_a_folder(tmp_path):
-    from samp_core import images
+    from samp_core import decoding
 
-    formats = {reader.format for reader in images._READERS}
+    formats = {reader.format for reader in decoding._READERS}
     Image.init()
     found = {Image.EXTENSION[ending] for ending in SUFFIXES}
     assert found == formats

@@ -49,14 +49,17 @@ def test_uploads_of_one_name_are_all_kept_and_results_are_ones_own(page, browser
     expect(page.get_by_text("8 photos kept")).to_be_visible(timeout=LONG)
     expect(page.get_by_text("torn.png is left out")).to_have_count(0)
 
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Compare").click()
+    expect(page.get_by_role("heading", name="Compare", level=1)).to_be_visible(timeout=LONG)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Metrics").click()
     expect(page.get_by_text("8 photos kept")).to_be_visible(timeout=LONG)
 
     page.get_by_label("At most so many photos").fill("1")
     page.keyboard.press("Enter")
-    page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
+    page.get_by_role("radio", name="My choice").or_(page.get_by_role("button", name="My choice")).first.click()
+    for title in ("SAMP", "Integrated Gradients"):  # the slow ones
+        page.get_by_role("button", name=f"Remove {title}", exact=True).click()
+        expect(page.get_by_role("button", name=f"Remove {title}", exact=True)).to_have_count(0)
     metrics.get_by_role("button", name="Remove Deletion and insertion").click()
     expect(metrics.get_by_text("Deletion and insertion")).to_have_count(0)
     page.get_by_role("button", name="Measure", exact=True).click()

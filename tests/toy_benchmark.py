@@ -75,13 +75,16 @@ def _begin(store: Path, folder: Path) -> int:
 
 def kill(store: Path, folder: Path, times: int) -> None:
     """Kill a working process ``times`` times; print the number of results after each."""
-    began = time.monotonic()
-    os.waitpid(_begin(store.with_suffix(".rehearsal"), folder), 0)
-    whole_run = time.monotonic() - began  # on this machine, as busy as it is
+    seconds = []  # on this machine, as busy as it is: of the whole, and of reading the photos when all is done
+    for _ in range(2):
+        began = time.monotonic()
+        os.waitpid(_begin(store.with_suffix(".rehearsal"), folder), 0)
+        seconds.append(time.monotonic() - began)
+    whole_run, reading = seconds
     counts = []
     for _ in range(times):
         child = _begin(store, folder)
-        time.sleep(random.uniform(0.02, 0.3) * whole_run)
+        time.sleep(random.uniform(0.5, 1) * reading + random.uniform(0, 0.3) * max(0, whole_run - reading))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         if not store.exists():
