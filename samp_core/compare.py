@@ -80,6 +80,31 @@ def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
     return replace(entry, deletion=curve(deletion), insertion=curve(insertion))
 
 
+def told_apart(asked: Sequence[Settings], labels: Sequence[str] | None = None) -> list[str]:
+    """Return one name each: the method's title, and where a method is there more than once, what differs.
+
+    Args:
+        asked: the settings.
+        labels: what to call the methods instead of by their titles, one each.
+    """
+    labels = [METHODS[settings.method].title for settings in asked] if labels is None else labels
+    values = [settings.to_dict() | dict(settings.options) for settings in asked]
+    names: list[str] = []
+    for own, label, settings in zip(values, labels, asked, strict=True):
+        twins = [v for v, other in zip(values, asked, strict=True) if other.method == settings.method]
+        differing = [k for k in own if k != "options" and any(twin.get(k) != own[k] for twin in twins)]
+        words = ", ".join(f"{k.replace('_', ' ')} {_value(own[k])}" for k in differing)
+        name = f"{label} ({words})" if words else label
+        names.append(name if name not in names else f"{name} #{len(names) + 1}")
+    return names
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "off" if value is None else " and ".join(value) if isinstance(value, list) else str(value)
+
+
 def disagreement(
     a: Float[NDArray[np.floating], "h w"], b: Float[NDArray[np.floating], "h w"]
 ) -> Float[NDArray[np.float64], "h w"]:
@@ -127,13 +152,13 @@ def _number(value: Float[Tensor, " 1"]) -> float | None:
 def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return one row an entry with the keys of :data:`COLUMNS`; None where a method has no such figure."""
     rows = []
-    for entry in entries:
+    for name, entry in zip(told_apart([e.settings for e in entries]), entries, strict=True):
         relative = entry.explanation.completeness.relative
         low = None if entry.deletion is None else float(entry.deletion.auc[0])
         high = None if entry.insertion is None else float(entry.insertion.auc[0])
         rows.append(
             {
-                "method": entry.title,
+                "method": name,
                 "seconds": round(entry.explanation.seconds, 2),
                 "gradients": entry.explanation.cost.gradients,
                 "forwards": entry.explanation.cost.forwards,
@@ -182,11 +207,11 @@ def figure(
     """Return photo and maps at equal size, each with its cost and gap, the colour scale in words below."""
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     cells: list[tuple[Image.Image, str, str]] = [(photo, "photo", describe(classifier, entries[0].settings)[1])]
-    for entry, values, row in zip(entries, scaled([e.map for e in entries], scale), table(entries), strict=True):
+    for values, row in zip(scaled([e.map for e in entries], scale), table(entries), strict=True):
         gap = "no path, no gap" if row["gap"] is None else f"gap {format_gap(row['gap'])}"
         curves = "" if row["difference"] is None else f"\ninsertion - deletion {row['difference']:.2f}"
         picture = overlay(photo, values, opacity, mode, limit=1.0)
-        cells.append((picture, entry.title, f"{row['gradients']} gradients, {gap}{curves}"))
+        cells.append((picture, row["method"].replace(" (", "\n(", 1), f"{row['gradients']} gradients, {gap}{curves}"))
     columns = min(columns, len(cells))
     rows = -(-len(cells) // columns)
     made = Figure(figsize=(2.3 * columns, 2.85 * rows + 0.5), layout="constrained", facecolor="white")
@@ -205,18 +230,22 @@ def figure(
 def maps_npz(classifier: Classifier, image: Image.Image, name: str, entries: Sequence[Entry]) -> bytes:
     """Return all pixel maps as the bytes of an npz file, one array (H, W) a method's name, and what they belong to.
 
-    The latter is ``photo`` (H, W, 3; uint8), ``photo_name``, ``score`` and ``network`` in words, ``weights``
-    (fingerprint) and ``settings`` (JSON: method's name to settings).
+    Names of methods that are there twice say what differs.
+
+    What they belong to is ``photo`` (H, W, 3; uint8), ``photo_name``, ``score`` and ``network`` in words, ``weights``
+    (fingerprint) and ``settings`` (JSON: name to settings).
     """
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {e.settings.method: e.map.astype(np.float32) for e in entries}
+    asked = [e.settings for e in entries]
+    names = told_apart(asked, [settings.method for settings in asked])
+    arrays: dict[str, Any] = {n: e.map.astype(np.float32) for n, e in zip(names, entries, strict=True)}
     arrays |= {
         "photo": np.asarray(classifier.preprocessing.crop_image(image).convert("RGB")),
         "photo_name": np.array(name),
         "score": np.array(describe(classifier, entries[0].settings)[1]),
         "network": np.array(classifier.name),
         "weights": np.array(classifier.fingerprint),
-        "settings": np.array(json.dumps({e.settings.method: e.settings.to_dict() for e in entries})),
+        "settings": np.array(json.dumps({n: s.to_dict() for n, s in zip(names, asked, strict=True)})),
     }
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

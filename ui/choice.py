@@ -14,6 +14,8 @@ from ui import kept, state
 from ui.controls import OFF, TOLERANCES, changes, choose_rule, rule_choice, tolerance_words
 from ui.cost import Work
 from ui.sidebar import Question
+from ui.stage.link import from_text, to_text
+from ui.stage.page import current
 from ui.words import seconds_in_words
 
 _FAST = ("samp", "ig", "grad-cam", "edges")
@@ -35,26 +37,86 @@ def presets() -> dict[str, list[str]]:
     }
 
 
-_PRESETS = {"Path methods": "path", "Fast": "fast", "The paper's table": "paper", "All": "all"}
+_SHORT = {"Path methods": "path", "Fast": "fast", "The paper's table": "paper", "All": "all"}
 _BATCH = kept.Choice("batch", 16, BATCHES)
+_START = kept.Choice("start", "", ["", *BASELINES])
+MOST_FURTHER = 8  # further cards; a link can hold them
 
 
 def _in_link(preset: str) -> str:
     """Return what a preset is called in a link; one's own choice is a list of methods."""
     if preset != MINE:
-        return _PRESETS[preset]
+        return _SHORT[preset]
     words = kept.text("methods")
     if words is None or not set(words.split()) <= set(METHODS):
         words = kept.text("mine")
     return " ".join(presets()["Fast"]) if words is None else words
 
 
-def choice(question: Question) -> list[Settings]:
-    """Show the presets, the picker and each method's settings; return the settings of the chosen methods."""
-    known = presets()
-    preset = kept.Choice("methods", "Path methods", [*known, MINE], _in_link).segments(
-        "Methods", key="compare-preset", wrap=True, label_visibility="collapsed"
+_PRESET = kept.Choice("methods", "Path methods", [*presets(), MINE], _in_link)
+
+
+def further() -> list[Settings]:
+    """Return the settings of the cards beside one for each method."""
+    texts = (kept.text("also") or "").split(";")[:MOST_FURTHER]
+    return [settings for settings in map(from_text, texts) if settings is not None]
+
+
+def _keep_further(wanted: Sequence[Settings]) -> None:
+    texts = list(dict.fromkeys(map(to_text, wanted)))[:MOST_FURTHER]
+    kept.put("also", ";".join(texts) or None)
+
+
+def _asked(question: Question, settings: Settings) -> Settings:
+    """Return a method's settings with what all methods share."""
+    if _START.value() and METHODS[settings.method].has_baseline:
+        settings = replace(settings, insertion_baseline=_START.value())
+    return replace(
+        settings,
+        score=question.score,
+        target=question.target,
+        contrast=question.contrast,
+        batch_size=_BATCH.value(),
     )
+
+
+def _names(preset: str) -> list[str]:
+    return presets()[preset] if preset != MINE else kept.Several("methods", [], list(METHODS)).value()
+
+
+def removable(question: Question) -> dict[str, Settings]:
+    """Return the further cards, as they are kept, by the key of their results; a method's own card is none."""
+    own = {to_text(_asked(question, _settings(METHODS[name]))) for name in _names(_PRESET.value())}
+    cards = [(_asked(question, settings), settings) for settings in further()]
+    return {
+        state.run_key(question.network, question.photo, asked): settings
+        for asked, settings in cards
+        if to_text(asked) not in own
+    }
+
+
+def remove(question: Question, key: str) -> None:
+    """Take a further card away."""
+    gone = removable(question).get(key)
+    _keep_further([each for each in further() if each != gone])
+
+
+def _add_lanes() -> None:
+    _keep_further([*further(), *(lane.settings for lane in current().lanes)])
+
+
+def _add_twin(method: Method) -> None:
+    _keep_further([*further(), _settings(method)])
+
+
+def choice(question: Question, twins: bool = False) -> list[Settings]:
+    """Show the presets, the picker and each method's settings; return the settings of the chosen methods.
+
+    Args:
+        question: what is explained.
+        twins: whether a method may be chosen more than once, at other settings.
+    """
+    preset = _PRESET.segments("Methods", key="compare-preset", wrap=True, label_visibility="collapsed")
     if preset == MINE:
         kept.put("mine", kept.text("methods"))  # to come back to after a look at a preset
         names = kept.Several("methods", None, list(METHODS)).multiselect(
@@ -62,15 +124,45 @@ def choice(question: Question) -> list[Settings]:
             placeholder="Choose at least one method",
         )  # fmt: skip
     else:
-        names = known[preset]
+        names = _names(preset)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        _all_settings(names, twins)
+        _START.selectbox(
+            "All paths start at", key="compare-start", label_visibility="collapsed", width=260,
+            format_func=lambda name: f"All paths start at: {BASELINES[name]}" if name else "Paths start as published",
+            help="One start for the insertion of all path methods, so that their maps differ by path alone. Blur IG "
+            "has a start of its own.",
+        )  # fmt: skip
+        if twins:
+            st.button("Add the stage's lanes", on_click=_add_lanes, key="compare-lanes", help=_LANES)
+    chosen = [_settings(METHODS[n]) for n in names] + (further() if twins else [])
+    wanted = list({to_text(s): s for s in (_asked(question, settings) for settings in chosen)}.values())
+    if wanted:
+        st.caption(" ".join((changes(wanted), *starts(wanted))))
+    return wanted
+
+
+_LANES = (
+    "Each lane of Explain, with its settings, becomes a card here, beside the card of its method. A lane with the very "
+    "settings of a card adds none."
+)
+
+
+def _all_settings(names: Sequence[str], twins: bool) -> None:
     with st.popover("Settings of each method", width="content"):
         if not names:
             st.caption("No method is chosen.")
-            return []
+            return
         name = st.selectbox(
             "Method", names, format_func=lambda n: METHODS[n].title, key="compare-which", persist_state="session"
         )
         _show(METHODS[name])
+        if twins and _knobs(METHODS[name]):
+            st.button(
+                "Keep a card with these settings", on_click=_add_twin, args=(METHODS[name],),
+                key=f"compare-{name}-twin",
+                help="A second card of this method appears as soon as its settings here are other ones.",
+            )  # fmt: skip
         st.divider()
         _BATCH.select_slider(
             "Images at once", key="compare-batch",
@@ -78,15 +170,6 @@ def choice(question: Question) -> list[Settings]:
             "changes how the network rounds, and a search can follow that to another map, so keep it for maps that are "
             "to be compared.",
         )  # fmt: skip
-    asked = {
-        "score": question.score,
-        "target": question.target,
-        "contrast": question.contrast,
-        "batch_size": _BATCH.value(),
-    }
-    wanted = [replace(_settings(METHODS[n]), **asked) for n in names]
-    st.caption(" ".join((changes(wanted), *starts(wanted))))
-    return wanted
 
 
 def _knobs(method: Method) -> dict[str, Any]:
@@ -161,14 +244,13 @@ def starts(wanted: list[Settings]) -> list[str]:
         method = METHODS[settings.method]
         if method.has_path:
             place = BASELINES[settings.insertion_baseline] if method.has_baseline else "a first blur of its own"
-            places.setdefault(place, []).append(method.title)
+            if "insertion" in settings.directions or not method.is_search:
+                titles = places.setdefault(place, [])
+                titles += [method.title] if method.title not in titles else []
     if len(places) < 2:
         return []
     words = "; ".join(f"{', '.join(titles)}: {place}" for place, titles in places.items())
-    return [
-        f"As published, the insertion paths start at different images ({words}), so the maps differ by start as well "
-        "as by path."
-    ]
+    return [f"The insertion paths start at different images ({words}), so the maps differ by start as well as by path."]
 
 
 def estimate(question: Question, wanted: list[Settings], metrics: Sequence[str] | None = None) -> str:

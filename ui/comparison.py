@@ -19,6 +19,7 @@ from samp_core.compare import (
     report_html,
     table,
     to_csv,
+    told_apart,
 )
 from samp_core.methods import Settings
 from samp_core.metrics import rank_correlation, state_at
@@ -85,23 +86,26 @@ def below(queue: Queue, display: dict[str, Any]) -> None:
         exports(queue, entries, display)
 
 
-def _pair(entries: Sequence[Entry], key: str) -> tuple[Entry, Entry]:
-    titles = {e.settings.method: e.title for e in entries}
-    by_name = {e.settings.method: e for e in entries}
-    names = list(titles)
+def _named(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Return the entries by names that tell twins apart."""
+    return dict(zip(told_apart([e.settings for e in entries]), entries, strict=True))
+
+
+def _pair(entries: Sequence[Entry], key: str) -> tuple[tuple[str, Entry], tuple[str, Entry]]:
+    named = _named(entries)
+    names = list(named)
     left, right = st.columns(2)
-    first = left.selectbox("Left", names, format_func=titles.__getitem__, key=f"{key}-left", persist_state="session")
+    first = left.selectbox("Left", names, key=f"{key}-left", persist_state="session")
     second = right.selectbox(
-        "Right", names, index=min(1, len(names) - 1), format_func=titles.__getitem__, key=f"{key}-right",
-        persist_state="session",
+        "Right", names, index=min(1, len(names) - 1), key=f"{key}-right", persist_state="session"
     )  # fmt: skip
-    return by_name[first], by_name[second]
+    return (first, named[first]), (second, named[second])
 
 
-def _plot(entries: Sequence[Entry], direction: str, title: str, below: str) -> go.Figure:
+def _plot(entries: Sequence[Entry], direction: str, heading: str, below: str) -> go.Figure:
     """Draw one direction's curves; the AUC stands beside each name."""
     plot = go.Figure()
-    for n, entry in enumerate(entries):
+    for n, (title, entry) in enumerate(_named(entries).items()):
         curve = entry.deletion if direction == "deletion" else entry.insertion
         assert curve is not None
         scores = curve.scores[0].tolist()
@@ -109,13 +113,13 @@ def _plot(entries: Sequence[Entry], direction: str, title: str, below: str) -> g
             go.Scatter(
                 x=[100 * k / (len(scores) - 1) for k in range(len(scores))],
                 y=scores,
-                name=f"{entry.title} {curve.auc[0]:.2f}",
+                name=f"{title} {curve.auc[0]:.2f}",
                 line={"color": COLOURS[n % len(COLOURS)], "dash": "solid" if n < len(COLOURS) else "dash", "width": 2},
-                hovertemplate=f"{entry.title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
+                hovertemplate=f"{title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
             )
         )
     plot.update_layout(
-        title={"text": title, "font": {"size": 15}, "x": 0, "xref": "paper"},
+        title={"text": heading, "font": {"size": 15}, "x": 0, "xref": "paper"},
         height=360 + 11 * len(entries),
         margin={"l": 10, "r": 10, "t": 44, "b": 10},
         legend={"orientation": "h", "y": -0.22, "font": {"size": 11}},
@@ -145,14 +149,14 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
     steps = first.deletion.scores.shape[1] - 1
     k = st.slider("Point of the curve", 0, steps, steps // 5, key="point", persist_state="session")
     inputs = queue.classifier.preprocessing(queue.image)
-    for column, entry in zip(st.columns(2), pair, strict=True):
+    for column, (title, entry) in zip(st.columns(2), pair, strict=True):
         for inner, direction, curve in zip(
             column.columns(2), ("deletion", "insertion"), (entry.deletion, entry.insertion), strict=True
         ):
             assert curve is not None
             shown = state_at(inputs, entry.explanation.maps, k, curve)
             at = min(k, curve.scores.shape[1] - 1)
-            words = f"{entry.title}, {direction}: {float(curve.scores[0, at]):.2f}"
+            words = f"{title}, {direction}: {float(curve.scores[0, at]):.2f}"
             inner.image(queue.classifier.preprocessing.to_image(shown)[0], caption=words, alt=words)
 
 
@@ -161,7 +165,7 @@ def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
     if len(entries) < 2:
         st.info("Agreement needs two maps or more.")
         return
-    titles = [e.title for e in entries]
+    titles = list(_named(entries))
     matrix = rank_correlation(np.stack([e.map for e in entries]))
     plot = go.Figure(
         go.Heatmap(
@@ -174,12 +178,12 @@ def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
     plot.update_layout(height=120 + 32 * len(entries), margin={"l": 10, "r": 10, "t": 10, "b": 10})
     st.plotly_chart(plot, config=PLAIN, key="agreement")
     st.caption("Spearman's rank correlation of the signed pixel values of every two maps: 1 is the same order.")
-    left, right = _pair(entries, "disagreement")
+    (first, left), (second, right) = _pair(entries, "disagreement")
     photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
     st.image(
         overlay(photo, disagreement(left.map, right.map), 0.85, limit=1.0), width=336, alt="where two maps disagree"
     )
-    st.caption(f"Orange: {left.title} ranks the pixel higher than {right.title}. Blue: lower. White: the same.")
+    st.caption(f"Orange: {first} ranks the pixel higher than {second}. Blue: lower. White: the same.")
 
 
 def figures(entries: Sequence[Entry]) -> None:

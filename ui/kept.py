@@ -28,7 +28,7 @@ _STORE = "kept"
 _NAMES = frozenset(
     {
         *("photo", "network", "class", "contrast", "against", "score"),
-        *("lanes", "methods", "batch", "scope", "metrics", "box-x", "box-y", "result"),
+        *("lanes", "methods", "batch", "also", "start", "scope", "metrics", "box-x", "box-y", "result"),
     }
 )
 """What may stand in a link, besides the settings of single methods, which are called ``method.setting``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from collections.abc import Container, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -14,11 +16,13 @@ from torch import Tensor, nn
 
 from samp_core.classifiers import Classifier
 from samp_core.compare import Entry, measure
+from samp_core.film import compand, data_uri
 from samp_core.methods import METHODS, DirectRun, PathRun, Settings, UnsupportedError, make_method
 from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import as_settled, begin, describe
 from samp_core.scores import PathError
 from ui.cost import Work
+from ui.work.limits import require_affordable
 from ui.work.turns import Turns
 from ui.work.worker import Abandoned, Pace, Worker
 
@@ -26,8 +30,29 @@ Status = Literal["waiting", "running", "measuring", "done", "cached", "failed", 
 FINAL: tuple[Status, ...] = ("done", "cached", "failed", "cancelled")
 
 
+_PICTURES = 0.3  # seconds between two pictures of a map that grows
+
+
 class Cancelled(Exception):
     """An item was taken off the queue while it was worked on."""
+
+
+@dataclass(frozen=True)
+class Growing:
+    """A map so far.
+
+    Attributes:
+        number: counts a run's pictures.
+        levels: grey levels of :func:`~samp_core.film.compand`, a data URI.
+        peak: magnitude of the strongest, in units of the score.
+    """
+
+    number: int
+    levels: str
+    peak: float
+
+
+_numbers = itertools.count()
 
 
 @dataclass
@@ -41,6 +66,8 @@ class Item:
         progress: fraction done, 0 to 1.
         entry: the result, once there is one.
         error: why there is none, for a user.
+        growing: the map so far, while a path is walked.
+        number: tells it from every other item of this server.
         measured: of :class:`Measuring`, what each metric gave.
         missing: of :class:`Measuring`, why a metric gave nothing.
     """
@@ -51,6 +78,8 @@ class Item:
     progress: float = 0.0
     entry: Entry | None = None
     error: str | None = None
+    growing: Growing | None = None
+    number: int = field(default_factory=_numbers.__next__)
     measured: dict[str, tuple[Measurement, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -118,6 +147,12 @@ class Queue(Worker):
                 item.cancel()
         self.pace = Pace()  # less to do is no faster pace
 
+    def remove(self, key: str) -> None:
+        """Drop the item with this key, once nothing is under way."""
+        if not self.active:
+            left = [k for k, item in enumerate(self.items) if item.key != key]
+            self.items, self.work, self._fresh = ([of[k] for k in left] for of in (self.items, self.work, self._fresh))  # type: ignore[assignment]
+
     @property
     def active(self) -> bool:
         """Whether anything is still to be done."""
@@ -161,32 +196,45 @@ class Queue(Worker):
                 return
             item.status = "running"
         if item.entry is None:
+            method = make_method(self.classifier, item.settings)
+            require_affordable(method.estimate(*self.classifier.preprocessing.crop).gradients)
             settings, run = begin(self.classifier, self.image, item.settings)
-            self._walk(item, run, self._share(item))
-            explanation = run.result()
-            item.entry = Entry(as_settled(settings, explanation), explanation)
+            self._walk(item, run, self._share(item), grows=True)
+            with self.turn():
+                explanation = run.result()
+            self._turns.learn(self.classifier.fingerprint, explanation.cost.gradients, explanation.seconds)
+            item.entry, item.growing = Entry(as_settled(settings, explanation), explanation), None
         if not item.final:
             item.status = "measuring"
             self._measure(item, item.entry)
         if not item.final:
             item.progress, item.status = 1.0, "done"
+            self.pace.note(self.progress)
 
     def _share(self, item: Item) -> float:
         return self.work[self.items.index(item)].map_share
 
-    def _walk(self, item: Item, run: PathRun | DirectRun, part: float) -> None:
+    def _walk(self, item: Item, run: PathRun | DirectRun, part: float, grows: bool = False) -> None:
         """Carry a run out, turn by turn; it is this part of the item's work, 0 to 1.
+
+        Where the map ``grows``, the item has pictures of it on the way; they cost no evaluation.
 
         Raises:
             Cancelled: somebody took the item off the queue.
         """
-        begun = item.progress
+        begun, seen = item.progress, 0.0
         while not item.final:
             with self.turn():
                 if next(iter(run), None) is None:
                     return
+            if grows and isinstance(run, PathRun) and time.monotonic() - seen > _PICTURES:
+                levels, peak = compand(run.attributions()[0].sum(0).double().cpu().numpy())
+                number = item.growing.number + 1 if item.growing is not None else 1
+                item.growing = Growing(number, data_uri(Image.fromarray(levels), quality=72), peak)
+                seen = time.monotonic()
             item.progress = begun + part * run.progress
             self.pace.note(self.progress)
+        item.growing = None
         run.stop()
         next(iter(run), None)  # lets a direct method put its network copy away
         raise Cancelled
@@ -194,6 +242,11 @@ class Queue(Worker):
     def _measure(self, item: Item, entry: Entry) -> None:
         with self.turn():
             item.entry = measure(self.classifier, self.image, entry)
+
+    def _fail(self, why: str) -> None:
+        for item in self.items:
+            if not item.final:
+                item.error, item.status = why, "failed"
 
 
 class Measuring(Queue):
@@ -254,8 +307,3 @@ class Measuring(Queue):
                     item.measured[name] = METRICS[name].compute(subject)
             except (UnsupportedError, PathError, ValueError) as error:
                 item.missing[name] = str(error)
-
-    def _fail(self, why: str) -> None:
-        for item in self.items:
-            if not item.final:
-                item.error, item.status = why, "failed"

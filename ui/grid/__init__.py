@@ -1,21 +1,31 @@
-"""The grid of maps: equal size, one zoom, one choice of colours for all."""
+"""The grid of maps: equal size, one zoom, one choice of colours for all.
+
+The grid is mounted once, and what it shows comes in messages that bring only what is new: a finished map once and
+exactly, a map that grows as a small grey picture, a card's words when they change.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from numpy.typing import NDArray
 
-from samp_core.compare import SCALES, table
+from samp_core.compare import SCALES, table, told_apart
 from samp_core.methods import METHODS, Settings
 from samp_core.render import format_cancellation, format_gap, palette
 from samp_core.runs import ends_in_words
 from ui.component import component
 from ui.queue import Item
+from ui.stage.scene import Ledger
+from ui.stage.words import settings_in_words, start_of
 
 _FOLDER = Path(__file__).parent
 WORDS = {
@@ -28,9 +38,10 @@ WORDS = {
     "done": "",
 }
 TERMS = ("time", "gradients", "completeness gap", "cancellation", "top 5 % hold", "insertion - deletion")
+DISPLAY = {"scale": "map", "mode": "signed", "opacity": 0.75}
 
 
-def _packed(pixel_map: NDArray[np.float64]) -> dict[str, Any]:
+def packed(pixel_map: NDArray[np.float64]) -> dict[str, Any]:
     """Return the map as 16-bit integers and what one of them is worth."""
     unit = float(np.abs(pixel_map).max() or 1.0) / 32767
     return {"unit": unit, "values": base64.b64encode(np.round(pixel_map / unit).astype("<i2").tobytes()).decode()}
@@ -43,16 +54,17 @@ def place(settings: Settings) -> str:
     return ends_in_words(settings) or "no path"
 
 
-def placeholder(settings: Settings) -> dict[str, Any]:
+def placeholder(settings: Settings, key: str = "") -> dict[str, Any]:
     """Return what the grid shows of a method that was not run yet."""
-    title = METHODS[settings.method].title
-    return _card(title, settings, "idle", "press Run to see its map")
+    return _card(key or METHODS[settings.method].title, settings, "idle", "press Run to see its map")
 
 
 def _card(key: str, settings: Settings, status: str, words: str) -> dict[str, Any]:
     return {
         "key": key,
+        "method": settings.method,
         "title": METHODS[settings.method].title,
+        "settings": settings_in_words(settings),
         "place": place(settings),
         "status": status,
         "words": words,
@@ -63,7 +75,7 @@ def _card(key: str, settings: Settings, status: str, words: str) -> dict[str, An
 
 
 def card(item: Item) -> dict[str, Any]:
-    """Return what the grid shows of one method."""
+    """Return what the grid shows of one method, but for its map."""
     settings = item.settings if item.entry is None else item.entry.settings
     shown = _card(item.key, settings, item.status, WORDS[item.status])
     shown |= {"error": item.error, "can_cancel": not item.final}
@@ -84,34 +96,124 @@ def card(item: Item) -> dict[str, Any]:
         "seen": item.entry.in_words,
         "figures": {name: row[name] for name in figures},
         "lines": [list(line) for line in zip(TERMS, words, strict=True)],
-        **_packed(item.entry.map),
     }
 
 
-def grid(
-    photo: str, size: tuple[int, int], cards: Sequence[dict[str, Any]], key: str, cancel: Callable[[str], None]
-) -> dict[str, Any]:
-    """Mount the grid and return how its reader wants it shown: ``scale``, ``mode`` and ``opacity``.
+def beside(cards: Sequence[dict[str, Any]], asked: Sequence[Settings]) -> list[dict[str, Any]]:
+    """Return the cards with what tells each from the others: which twin it is, and a start that others do not share.
 
     Args:
-        photo: the photo as the network saw it, a data URI.
-        size: height and width of the maps.
-        cards: what :func:`card` made of each method.
-        key: identity of the grid on its page.
-        cancel: what takes the method with a card's key off the queue.
+        cards: what :func:`card` and :func:`placeholder` made.
+        asked: the settings of each.
     """
-    default = {"display": {"scale": "map", "mode": "signed", "opacity": 0.75}}
-    data = {
-        "photo": photo,
-        "height": size[0],
-        "width": size[1],
-        "cards": list(cards),
-        "scales": SCALES,
-        "palettes": {mode: palette(mode).tolist() for mode in ("signed", "intensity")},  # type: ignore[arg-type]
-    }
-    result = component(_FOLDER)(
-        key=key, data=data, default=default, on_display_change=lambda: None, on_cancel_change=lambda: None
+    starts = [start_of(settings) for settings in asked]
+    common = Counter(start for start in starts if start).most_common()
+    shared = common[0][0] if len(common) > 1 else None
+    return [
+        shown | {"name": name, "other_start": bool(shared and start and start != shared), "start": start}
+        for shown, name, start in zip(cards, told_apart(asked), starts, strict=True)
+    ]
+
+
+@dataclass
+class Board:
+    """What the browser has of a session's grid.
+
+    Attributes:
+        ledger: which photo, maps and cards were sent, and which arrived.
+        versions: newest words of each card, and how often they changed.
+        growing: the picture of a growing map that was sent last, as item and number.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    versions: dict[str, tuple[str, int]] = field(default_factory=dict)
+    growing: tuple[int, int] | None = None
+
+    def _is_news(self, shown: dict[str, Any]) -> bool:
+        words = json.dumps(shown, sort_keys=True)
+        known, version = self.versions.get(shown["key"], ("", 0))
+        if words != known:
+            version += 1
+            self.versions[shown["key"]] = words, version
+        return bool(self.ledger.fresh(f"card {shown['key']}", version))
+
+    def message(
+        self,
+        photo_key: str,
+        photo: Callable[[], str],
+        size: tuple[int, int],
+        cards: Sequence[dict[str, Any]],
+        items: Sequence[Item],
+        display: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Return what the grid is to hear now.
+
+        Args:
+            photo_key: tells the photo from others.
+            photo: makes the photo as the network saw it, a data URI.
+            size: height and width of the maps.
+            cards: all of them, in their order.
+            items: those of them that were begun.
+            display: how its reader wants maps shown, for a grid that is new.
+        """
+        for key in self.versions.keys() - {shown["key"] for shown in cards}:
+            del self.versions[key]
+            self.ledger.sent.pop(f"card {key}", None)
+        data: dict[str, Any] = {
+            "height": size[0],
+            "width": size[1],
+            "keys": [shown["key"] for shown in cards],
+            "display": display,
+            "photo_series": f"photo {photo_key}",
+            "cards": [shown for shown in cards if self._is_news(shown)],
+            "maps": [],
+        }
+        if self.ledger.fresh(data["photo_series"]):
+            data["photo"] = photo()
+        if self.ledger.fresh("palettes"):
+            data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}  # type: ignore[arg-type]
+            data["scales"] = SCALES
+        for item in items:
+            if item.entry is not None:
+                series = f"map {item.key} {id(item.entry.explanation)}"
+                if self.ledger.fresh(series):
+                    data["maps"].append({"key": item.key, "series": series, **packed(item.entry.map)})
+            elif item.status == "running":
+                data["running"] = self._running(item)
+        return {**data, "wants": self.ledger.wants, "sent": self.ledger.now}
+
+    def _running(self, item: Item) -> dict[str, Any]:
+        shown: dict[str, Any] = {"key": item.key, "progress": round(item.progress, 3), "item": item.number}
+        growing = item.growing
+        if growing is not None and self.growing != (item.number, growing.number):
+            self.growing = item.number, growing.number
+            shown |= {"levels": growing.levels, "peak": growing.peak}
+        return shown
+
+
+_STYLE = "<style>.st-key-grid-news-place { position: absolute; height: 0; overflow: hidden; }</style>"
+
+
+def grid() -> None:
+    """Mount the grid; what it shows comes by :func:`news`."""
+    st.html(_STYLE)
+    component(_FOLDER)(key="grid")
+
+
+def news(data: dict[str, Any], key: str, on_act: Callable[[], None]) -> dict[str, Any]:
+    """Send the grid its next message, and return how its reader wants maps shown: ``scale``, ``mode``, ``opacity``.
+
+    Args:
+        data: what :meth:`Board.message` made.
+        key: what the session calls this; ``session_state[key]`` holds ``have`` (what arrived) and ``act``.
+        on_act: called after a button of a card was pressed.
+    """
+    result = component(_FOLDER / "news")(
+        key=key,
+        data=data,
+        default={"display": DISPLAY, "have": None},
+        on_display_change=lambda: None,
+        on_have_change=lambda: None,
+        on_act_change=on_act,
     )
-    if result.get("cancel"):
-        cancel(result["cancel"])
-    return dict(result.get("display") or default["display"])
+    return dict(result.get("display") or DISPLAY)

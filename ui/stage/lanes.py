@@ -120,10 +120,7 @@ class LaneRun(Worker):
             self.film.close(self.explanation)
         elif self.explanation.finished:
             self.frames.append(still(self.explanation))
-        count = self.explanation.cost.gradients
-        if count >= 4:  # what the machine is busy with otherwise is part of the pace
-            known = self._turns.pace.get(self.classifier.fingerprint, self.explanation.seconds / count)
-            self._turns.pace[self.classifier.fingerprint] = 0.5 * (known + self.explanation.seconds / count)
+        self._turns.learn(self.classifier.fingerprint, self.explanation.cost.gradients, self.explanation.seconds)
         self.status = "done" if self.explanation.finished else "stopped"
 
     def _draw_sketch(self) -> None:
@@ -310,6 +307,18 @@ def put_on_stage(*settings: Settings, start: bool = False) -> None:
     """Open lanes in place of what is on the stage, for pages that lead to it; ``start`` them when it is shown."""
     own = stage()
     own.open(*settings, start=start)
+    keep_link(own)
+
+
+def put_beside(own: Stage, settings: Settings) -> None:
+    """Put a lane with these settings beside the others, in place of the last where there is no room, and in hand."""
+    same = next((lane for lane in own.lanes if to_text(lane.settings) == to_text(settings)), None)
+    if same is not None:
+        own.hand = same.identity
+    else:
+        if len(own.lanes) == MOST:
+            own.act(own.lanes[-1].identity, "remove")
+        own.add(settings)
     keep_link(own)
 
 

@@ -24,7 +24,7 @@ _FEED = "feed"
 
 def show(question: Question) -> None:
     """Show the stage for a photo, network and class."""
-    own = _stage()
+    own = current()
     knobs(own, question)
     keep_link(own)
     kept.publish()
@@ -33,7 +33,7 @@ def show(question: Question) -> None:
     _results(own)
 
 
-def _stage() -> Stage:
+def current() -> Stage:
     """Return the session's stage, with the lanes that the address asks for if that is newer."""
     own, text = stage(), kept.text("lanes")
     if text == st.session_state.get("stage-link"):

@@ -38,6 +38,14 @@ def directions(settings: Settings) -> list[dict[str, str]]:
 _LINES = {"ig": "Straight line", "blur-ig": "Blur to sharp", "guided-ig": "Around noise"}
 
 
+def start_of(settings: Settings) -> str:
+    """Return where a method's insertion or line begins, in words; empty if it walks none."""
+    method = METHODS[settings.method]
+    if not method.has_path or (method.is_search and "insertion" not in settings.directions):
+        return ""
+    return ways(settings)[-1][0]
+
+
 def settings_in_words(settings: Settings) -> str:
     """Return a method's settings, shortly."""
     method = METHODS[settings.method]

@@ -84,6 +84,12 @@ class Turns:
             self._mine.ticket = None
             self._pass_on()
 
+    def learn(self, fingerprint: str, gradients: int, seconds: float) -> None:
+        """Take a finished run into :attr:`pace`; what the machine is busy with otherwise is part of it."""
+        if gradients >= 4:
+            newest = seconds / gradients
+            self.pace[fingerprint] = 0.5 * (self.pace.get(fingerprint, newest) + newest)
+
     def offer(self) -> None:
         """Let others pass who should not wait for the end of this thread's turn; without a turn, do nothing."""
         ticket: _Ticket | None = getattr(self._mine, "ticket", None)
