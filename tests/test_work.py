@@ -224,3 +224,20 @@ def test_a_checkpoint_does_nothing_where_nobody_asked():
     with reach(lambda: (_ for _ in ()).throw(KeyError("here"))), pytest.raises(KeyError):
         checkpoint()
     checkpoint()
+
+
+def test_a_run_that_would_hold_up_everybody_is_refused_before_it_begins_and_no_published_one_is(bundled):
+    from samp_core.images import load_sample
+    from samp_core.methods import METHODS, default_settings, make_method
+    from ui.queue import Item, Queue
+    from ui.work.limits import MOST_GRADIENTS
+
+    for name in METHODS:
+        cost = make_method(bundled, default_settings(name, target=1)).estimate(224, 224).gradients
+        assert cost <= MOST_GRADIENTS, name
+    dear = default_settings("samp++", target=1, steps=112, ic_tolerance=1 / 200, accumulation="gauss", gauss_nodes=32)
+    items = [Item("a", dear), Item("b", default_settings("gradient", target=1))]
+    queue = Queue(bundled, load_sample("coffee"), "cup", items, Turns(1)).start()
+    queue.wait(60)
+    assert [item.status for item in items] == ["failed", "done"]
+    assert "a page accepts at most" in items[0].error
