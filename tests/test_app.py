@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
-from samp_core.methods import METHODS, SAMP, default_settings
+from samp_core.methods import METHODS, SAMP, UnsupportedError, default_settings, make_method
 from ui import state
 from ui.comparison import progress_in_words
 from ui.grid import card, placeholder
@@ -462,15 +462,20 @@ def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(c
     assert compare.slider(key="compare-ig-steps").value == 50
 
 
-def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(compare):
+def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(compare, monkeypatch):
+    def refuse(classifier, settings):
+        if settings.method == "gradient":
+            raise UnsupportedError("This network has no layer for it.")
+        return make_method(classifier, settings)
+
+    monkeypatch.setattr("ui.queue.make_method", refuse)
     compare.toggle(key="contrast").set_value(True).run()
     choose(compare, "gradient", "edges")
-    queue = compare_to_the_end(compare)
-    queue.items[0].status, queue.items[0].entry = "failed", None
-    queue.items[0].error = "This network has no layer for it."
-    compare.run()
-    assert_fine(compare)
-    assert card(queue.items[0])["error"] == "This network has no layer for it."
+    refused, other = compare_to_the_end(compare).items
+    assert card(refused)["error"] == "This network has no layer for it."
+    assert (refused.status, refused.entry) == ("failed", None)
+    assert other.status == "done"
+    assert card(other)["values"]
     assert "minus logit of" in text(compare)
 
 

@@ -8,7 +8,6 @@ import math
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 from torch import nn
 
 from samp_core.baselines import GaussianBlur
@@ -387,28 +386,29 @@ def test_order_is_early_first(smooth, toys):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "says"),
     [
-        {"momentum": 1.0},
-        {"momentum": -0.1},
-        {"ic_tolerance": 0.0},
-        {"ic_tolerance": 1.5},
-        {"pixels_per_step": 0},
-        {"steps": 3, "pixels_per_step": 3},
-        {"directions": ()},
-        {"directions": ("deletion", "deletion")},
-        {"directions": ("sideways",)},
-        {"tie_band": -1.0},
-        {"tie_band": math.nan},
-        {"accumulation": "simpson"},
-        {"gauss_nodes": 0},
-        {"batch_size": -1},
-        {"max_steps": 0},
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1, not 1.0"),
+        ({"momentum": -0.1}, "momentum must be at least 0 and below 1, not -0.1"),
+        ({"ic_tolerance": 0.0}, "ic_tolerance is a fraction .*, not 0.0"),
+        ({"ic_tolerance": 1.5}, "ic_tolerance is a fraction .*, not 1.5"),
+        ({"pixels_per_step": 0}, "pixels_per_step and steps must be at least 1"),
+        ({"steps": 3, "pixels_per_step": 3}, "either pixels_per_step or steps"),
+        ({"directions": ()}, "'deletion', 'insertion' or both, each once"),
+        ({"directions": ("deletion", "deletion")}, "'deletion', 'insertion' or both, each once"),
+        ({"directions": ("sideways",)}, "no direction 'sideways'"),
+        ({"tie_band": -1.0}, "tie_band must be a finite number of at least 0"),
+        ({"tie_band": math.nan}, "tie_band must be a finite number of at least 0"),
+        ({"accumulation": "simpson"}, "no accumulation rule 'simpson'"),
+        ({"gauss_nodes": 0}, "gauss_nodes must be from 1 to [0-9]+, not 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1 or None, not -1"),
+        ({"max_steps": 0}, "max_steps at least 1"),
     ],
     ids=str,
 )
-def test_impossible_settings_are_refused(settings, smooth):
-    with pytest.raises(ValueError, match=r"\w{3,}"):
+@pytest.mark.usefixtures("no_type_checks")
+def test_impossible_settings_are_refused(settings, says, smooth):
+    with pytest.raises(ValueError, match=says):
         SAMP(smooth, **settings)
 
 
@@ -422,13 +422,14 @@ def test_unknown_rule_lists_the_known(smooth, toys):
     [
         (torch.zeros(2, 12, 10, dtype=torch.float64), 0, "floating point images"),
         (torch.zeros(1, 2, 12, 10, dtype=torch.long), 0, "floating point images"),
-        (torch.zeros(0, 2, 12, 10, dtype=torch.float64), 0, "no images"),
+        (torch.zeros(0, 2, 12, 10, dtype=torch.float64), 0, "nothing to explain"),
         (torch.ones(1, 2, 12, 10, dtype=torch.float64), 7, "numbered from 0 to 2; there is no class 7"),
         (torch.ones(1, 2, 12, 10, dtype=torch.float64), -1, "there is no class -1"),
     ],
 )
+@pytest.mark.usefixtures("no_type_checks")
 def test_impossible_questions_are_refused(inputs, target, says, smooth):
-    with pytest.raises((ValueError, TypeCheckError), match=rf"{says}|inputs"):
+    with pytest.raises(ValueError, match=says):
         SAMP(smooth).attribute(inputs, target)
     with pytest.raises(ValueError, match="there is no class 9"):
         SAMP(smooth, score=Contrast(0, 9)).attribute(torch.ones(1, 2, 12, 10, dtype=torch.float64), 0)
