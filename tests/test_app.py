@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from samp_core.compare import maps_npz
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
 from samp_core.methods import METHODS, SAMP, UnsupportedError, default_settings, make_method
 from ui import state
 from ui.comparison import progress_in_words
-from ui.grid import card, placeholder
+from ui.grid import Board, beside, card, placeholder
 from ui.queue import Item, Queue
-from ui.stage.lanes import LaneRun
+from ui.stage.lanes import START, LaneRun, Stage, put_beside
 from ui.state import Photo
 from ui.work.turns import Turns
 
@@ -493,7 +499,7 @@ def test_a_failing_method_does_not_hold_up_the_queue(bundled):
     assert card(items[0])["lines"][0] == ["time", "-"]
     # The map of edges is there and is shown, its curves cannot be.
     assert items[0].entry is None
-    assert card(items[1])["values"]
+    assert items[1].entry is not None
     assert "no memory left" in card(items[1])["error"]
     assert dict(card(items[1])["lines"])["insertion - deletion"] == "-"
 
@@ -622,3 +628,117 @@ def test_no_method_chosen_is_said(compare):
     choose(compare)
     assert compare.button(key="run-all").disabled
     assert "at least one method" in text(compare)
+
+
+def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
+    """Return method, steps and start of each item of the newest comparison."""
+    asked = [item.settings for item in page.session_state["queue"].items]
+    return [(s.method, s.steps, s.insertion_baseline) for s in asked]
+
+
+def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
+    page = linked(lanes="ig,steps=4,start=white;edges;ig,steps=5").switch_page("pages/2_Compare.py").run()
+    choose(page, "ig", "edges")
+    page.slider(key="compare-ig-steps").set_value(4).run()
+    page.button(key="compare-lanes").click().run()
+    assert "for 4 methods" in text(page), "a lane with the settings of a card adds none"
+    queue = compare_to_the_end(page)
+    assert [c for c in cards_of(page) if c[0] == "ig"] == [("ig", 4, "zero"), ("ig", 4, "white"), ("ig", 5, "zero")]
+    names = [c["name"] for c in beside([card(i) for i in queue.items], [i.settings for i in queue.items])]
+    assert len(set(names)) == 4
+    assert "insertion baseline white" in names[2]
+    assert "Integrated Gradients" in names[2]
+    with np.load(io.BytesIO(maps_npz([i.entry for i in queue.items]))) as maps:
+        assert len(maps.files) == 4
+    assert "ig,steps=5" in str(page.query_params["also"])
+
+    # The same settings are one card, and one start for all makes twins of those that differ by it alone.
+    page.selectbox(key="compare-start").set_value("black").run()
+    assert "for 3 methods" in text(page)
+    compare_to_the_end(page)
+    assert [c for c in cards_of(page) if c[0] == "ig"] == [("ig", 4, "black"), ("ig", 5, "black")]
+    assert "start at different images" not in text(page)
+
+
+def test_a_method_is_kept_once_more_and_its_knobs_are_free(compare):
+    choose(compare, "ig")
+    compare.slider(key="compare-ig-steps").set_value(4).run()
+    compare.button(key="compare-ig-twin").click().run()
+    assert "for 1 method" in text(compare)
+    compare.button(key="compare-ig-reset").click().run()
+    assert "for 2 methods" in text(compare)
+    assert "Not as published: Integrated Gradients (steps 4, not 50)." in text(compare)
+
+
+def test_cards_say_whose_path_starts_elsewhere():
+    asked = [default_settings(name) for name in ("samp", "samp++", "ig", "edges")]
+    shown = beside([placeholder(s) for s in asked], asked)
+    assert [c["other_start"] for c in shown] == [False, False, True, False]
+    assert [c["other_start"] for c in beside([placeholder(s) for s in asked[:2]], asked[:2])] == [False, False]
+    assert [c["settings"] for c in shown[1:3]] == [
+        "14 steps, momentum 0.5, IC 1/50, paper rule",
+        "50 steps, trapezoid rule",
+    ]
+
+
+def test_a_map_grows_while_its_path_is_walked_and_its_result_is_exact(bundled, monkeypatch):
+    monkeypatch.setattr("ui.queue._PICTURES", 0)
+    item = Item("ig", default_settings("ig", target=1, steps=4))
+    queue = Queue(bundled, load_sample("coffee"), "cup", [item], Turns(1))
+    seen = []
+    walk = queue.pace.note
+
+    def note(progress: float) -> None:
+        if item.growing is not None:
+            seen.append((item.growing, Board().message("", str, (224, 224), [card(item)], [item], None)["running"]))
+        walk(progress)
+
+    monkeypatch.setattr(queue.pace, "note", note)
+    queue.start().wait(60)
+    assert [growing.number for growing, _ in seen] == [1, 2, 3, 4]
+    assert len({growing.levels for growing, _ in seen}) == 4
+    assert all(len(running["levels"]) < 30_000 for _, running in seen)
+    assert item.growing is None
+    assert item.status == "done"
+    with queue.turn():
+        plain = make_method(bundled, item.settings).explain(bundled.preprocessing(load_sample("coffee")), 1)
+    assert torch.equal(item.entry.explanation.attributions, plain.attributions)
+    assert queue._turns.pace, "the estimate learns from it"
+
+
+def test_a_card_is_sent_when_it_changes_and_a_map_once(compare):
+    choose(compare, "gradient", "edges")
+    queue = compare_to_the_end(compare)
+    board = Board()
+
+    def message(**of_first: str) -> dict[str, Any]:
+        cards = [card(item) for item in queue.items]
+        cards[0] |= of_first
+        board.ledger.hear(None)
+        return board.message("photo", lambda: "uri", (224, 224), cards, queue.items, None)
+
+    first, second = message(), message()
+    assert [len(first[part]) for part in ("cards", "maps")] == [2, 2]
+    assert first["photo"] == "uri"
+    assert "photo" not in second
+    assert [len(second[part]) for part in ("cards", "maps")] == [0, 0]
+    assert len(json.dumps(second)) < 1_000
+    assert [c["method"] for c in message(words="other")["cards"]] == ["gradient"]
+    values = np.frombuffer(base64.b64decode(first["maps"][0]["values"]), "<i2") * first["maps"][0]["unit"]
+    exact = queue.items[0].entry.map.ravel()
+    assert np.abs(values - exact).max() <= np.abs(exact).max() / 65_000
+
+
+def test_a_card_opens_on_the_stage_beside_the_lanes_there(app):
+    own = Stage()
+    own.open(*START)
+    put_beside(own, default_settings("edges"))
+    assert [lane.settings.method for lane in own.lanes] == ["samp", "ig", "edges"]
+    assert own.in_hand.settings.method == "edges"
+    for name in ("random", "gradient"):
+        put_beside(own, default_settings(name))
+    assert [lane.settings.method for lane in own.lanes] == ["samp", "ig", "edges", "gradient"]
+    put_beside(own, default_settings("ig", insertion_baseline="blur"))
+    assert len(own.lanes) == 4
+    assert own.in_hand.settings.method == "ig"
+    assert not own.begun

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from samp_core.images import load_sample
 from ui.server import policy
@@ -280,6 +280,34 @@ def test_the_column_just_asked_for_is_in_sight(page, address):
     assert "insertion minus deletion" in download(page, numbers).decode()
 
 
+def enlarge_and_carry(page: Page, cards: Locator) -> None:
+    """Look at a map large, and take settings to the stage and back."""
+    samp = cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))
+    expect(samp.locator(".settings")).to_have_text("14 steps, momentum 0, IC off, paper rule")
+    enlarge = page.get_by_role("button", name="Enlarge SAMP")
+    enlarge.press("Enter")
+    expect(page.locator("dialog canvas")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(enlarge).to_be_focused()
+    page.get_by_role("button", name="Open Edges on the stage").click()
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(3, timeout=LONG)
+    expect(page.locator(".stage .lane").last).to_have_attribute("data-method", "edges")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Compare").click()
+    expect(page.locator(".cards canvas")).to_have_count(4, timeout=LONG)  # remembered, and sent to the new grid
+    page.get_by_role("button", name="Add the stage's lanes").click()
+    twin = cards.filter(has_text="press Run to see its map")
+    expect(twin).to_have_count(1, timeout=LONG)
+    expect(twin).to_contain_text("Integrated Gradients")
+    expect(twin).to_contain_text("blur → photo")
+    expect(page.get_by_text("for 5 methods")).to_be_visible(timeout=LONG)
+    at_rest(page)
+    twin.get_by_role("button", name="Remove").click()
+    expect(twin).to_have_count(0, timeout=LONG)
+    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
+
+
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
     cards = page.locator(".cards .card")
@@ -294,6 +322,12 @@ def test_compare_side_by_side(page, address):
     expect(page.get_by_text("of 4 done")).to_be_visible(timeout=LONG)
     assert places(page) == before
     expect(page.get_by_text(re.compile("of 4 done, .*, about .* left"))).to_be_visible(timeout=LONG)
+    # A map grows in its card while its path is walked.
+    growing = page.locator(".card[data-method=samp][data-status=running], .card[data-method=ig][data-status=running]")
+    canvas = growing.locator("canvas")
+    expect(canvas).to_be_visible(timeout=LONG)
+    assert "so far" in canvas.get_attribute("aria-label")
+    expect(growing.locator("progress")).to_have_attribute("value", re.compile("0[.]"), timeout=LONG)
     expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
     expect(page.locator(".cards canvas")).to_have_count(4)
     assert places(page) == before
@@ -327,6 +361,8 @@ def test_compare_side_by_side(page, address):
     assert len(table.splitlines()) == 5
     assert b"data:image/png;base64," in download(page, "Report (html)")
     assert download(page, "Figure (pdf)").startswith(b"%PDF")
+
+    enlarge_and_carry(page, cards)
 
 
 def test_nothing_jumps_in_compare_on_a_telephone(page, address):

@@ -6,7 +6,6 @@ import base64
 import io
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from samp_core.film import data_uri
 from tests.test_browser import CHROMIUM, FLAGS, ROOT
 
 Update = Callable[[dict[str, Any]], None]
@@ -42,17 +42,22 @@ def page(browser) -> Iterator[Page]:
     page.close()
 
 
-def mount(page: Page, folder: Path) -> Update:
-    """Put a component on an empty page; returns what sends it data. What it triggers is in ``window.triggered``."""
+def mount(page: Page) -> Update:
+    """Put the grid on an empty page; returns what sends it a message. What is asked for is in ``window.triggered``."""
+    folder = ROOT / "ui" / "grid"
     parts = {ending: (folder / f"{folder.name}.{ending}").read_text() for ending in ("html", "css", "js")}
     page.set_content(f"<style>{parts['css']}</style><main>{parts['html']}</main>")
     module = "data:text/javascript;base64," + base64.b64encode(parts["js"].encode()).decode()
-    page.evaluate("async (url) => { window.component = (await import(url)).default; window.triggered = []; }", module)
+    page.evaluate(
+        """async (url) => { (await import(url)).default({ parentElement: document.querySelector("main") });
+             window.triggered = []; window.told = []; }""",
+        module,
+    )
 
     def update(data: dict[str, Any]) -> None:
         page.evaluate(
-            """(data) => component({ data, parentElement: document.querySelector("main"), setStateValue: () => {},
-                 setTriggerValue: (name, value) => triggered.push([name, value]) })""",
+            """(data) => sampGrid.view.update(data, (name, value) => told.push([name, value]),
+                 (name, { key, what }) => triggered.push([key, what]))""",
             data,
         )
 
@@ -67,18 +72,28 @@ def photo(colour: str) -> str:
     return f"data:image/svg+xml,{picture}</svg>"
 
 
-def card(title: str, values: np.ndarray | None = None, **more: Any) -> dict[str, Any]:
-    packed = {} if values is None else {"unit": 1 / 100, "values": base64.b64encode(values.astype("<i2")).decode()}
-    shared = {"status": "done", "place": "no path", "words": "", "error": None, "can_cancel": False, "seen": ""}
-    return {"key": title, "title": title, "lines": [["time", "1 s"]], **shared, **packed, **more}
+def card(title: str, **more: Any) -> dict[str, Any]:
+    shared = {"status": "done", "place": "no path", "settings": "", "words": "", "error": None, "can_cancel": False}
+    return {"key": title, "name": title, "title": title, "lines": [["time", "1 s"]], "seen": "", **shared, **more}
 
 
-def cards(*shown: dict[str, Any], of: str = "") -> dict[str, Any]:
+def message(*shown: dict[str, Any], of: str = "", **maps: np.ndarray) -> dict[str, Any]:
+    """Return what the server sends: these cards, and these maps of theirs."""
     ramp = [[k, 0, 255 - k] for k in range(256)]
+    packed = [
+        {"key": key, "series": f"map {key}", "unit": 1 / 100, "values": base64.b64encode(v.astype("<i2")).decode()}
+        for key, v in maps.items()
+    ]
+    wants = [f"map {each['key']}" for each in shown]
     return {
-        **{"photo": of or photo("ff0000"), "height": 8, "width": 8, "cards": list(shown)},
-        **{"scales": {"map": "per map"}, "palettes": {"signed": ramp, "intensity": ramp}},
+        **{"height": 8, "width": 8, "keys": [each["key"] for each in shown], "cards": list(shown), "maps": packed},
+        **{"photo": of or photo("ff0000"), "scales": {"map": "per map"}, "palettes": {"signed": ramp}},
+        **{"display": None, "wants": wants, "sent": dict.fromkeys(wants, 1)},
     }
+
+
+def levels(value: int) -> str:
+    return data_uri(Image.fromarray(np.full((8, 8), value, np.uint8)))
 
 
 def pixels(page: Page, selector: str) -> np.ndarray:
@@ -86,46 +101,93 @@ def pixels(page: Page, selector: str) -> np.ndarray:
 
 
 def test_another_photo_of_the_same_length_is_shown(page):
-    update = mount(page, ROOT / "ui" / "grid")
+    update = mount(page)
     first, second = photo("ff0000"), photo("0000ff")
-    update(cards(card("A"), of=first))
+    update(message(card("A"), of=first))
     expect(page.locator(".card img")).to_have_attribute("src", first)
-    update(cards(card("A"), of=second))
+    update(message(card("A"), of=second))
     expect(page.locator(".card img")).to_have_attribute("src", second)
 
 
 def test_a_map_that_was_made_again_is_drawn_again(page):
-    update = mount(page, ROOT / "ui" / "grid")
-    update(cards(card("A", np.full((8, 8), 100))))
+    update = mount(page)
+    update(message(card("A"), A=np.full((8, 8), 100)))
     page.wait_for_timeout(100)
     before = pixels(page, ".card canvas")
-    update(cards(card("A", np.full((8, 8), -100))))
+    update(message(card("A"), A=np.full((8, 8), -100)))
     page.wait_for_timeout(100)
     assert np.abs(pixels(page, ".card canvas") - before).mean() > 30
 
 
 def test_news_leave_what_has_not_changed_alone(page):
-    update = mount(page, ROOT / "ui" / "grid")
-    update(cards(card("A", status="running", can_cancel=True), card("B", status="waiting", can_cancel=True)))
+    update = mount(page)
+    update(message(card("A", status="running", can_cancel=True), card("B", status="waiting", can_cancel=True)))
     expect(page.locator(".card")).to_have_count(3)
     page.get_by_role("button", name="Cancel B").focus()
     heights = [box["height"] for box in (c.bounding_box() for c in page.locator(".card").all())]
-    update(cards(card("A", np.ones((8, 8))), card("B", status="running", can_cancel=True)))
-    update(cards(card("A", np.ones((8, 8))), card("B", status="running", can_cancel=True)))
+    update(message(card("A"), card("B", status="running", can_cancel=True), A=np.ones((8, 8))))
+    update({**message(card("A"), card("B", status="running", can_cancel=True)), "cards": []})
     expect(page.locator(".card canvas")).to_have_count(1)
     assert [box["height"] for box in (c.bounding_box() for c in page.locator(".card").all())] == heights
     expect(page.get_by_role("button", name="Cancel B")).to_be_focused()
-    update(cards(card("A", np.ones((8, 8)), status="cached"), card("B", status="running", can_cancel=True)))
+    update(message(card("A", status="cached"), card("B", status="running", can_cancel=True)))
     expect(page.get_by_role("button", name="Cancel B")).to_be_focused()
     page.get_by_role("button", name="Cancel B").click()
-    assert page.evaluate("triggered") == [["cancel", "B"]]
-    update(cards(card("B", error="It cannot.")))
+    assert page.evaluate("triggered") == [["B", "cancel"]]
+    update(message(card("B", error="It cannot.")))
     expect(page.locator(".card")).to_have_count(2)
     expect(page.locator(".card .state")).to_have_text("It cannot.")
 
 
 def test_a_map_without_curves_says_why(page):
-    update = mount(page, ROOT / "ui" / "grid")
-    update(cards(card("A", np.ones((8, 8)), status="failed", error="no memory left")))
+    update = mount(page)
+    update(message(card("A", status="failed", error="no memory left"), A=np.ones((8, 8))))
     expect(page.locator(".card canvas")).to_be_visible()
     expect(page.locator(".card .fault")).to_have_text("no memory left")
+
+
+def test_a_map_grows_until_the_exact_one_is_there_and_goes_with_a_cancel(page):
+    update = mount(page)
+    running = card("A", status="running")
+    for number, value in enumerate((140, 40)):
+        news = {"key": "A", "item": 1, "progress": 0.5, "levels": levels(value), "peak": 1.0}
+        update({**message(running), "running": news, "cards": [] if number else [running]})
+        expect(page.locator(".card canvas")).to_have_count(1)
+        page.wait_for_timeout(200)
+        red = pixels(page, ".card canvas")[..., 0].mean()
+        assert red > 128 if value > 128 else red < 128
+    assert page.locator(".card progress").evaluate("(bar) => bar.value") == 0.5
+    page.get_by_role("button", name="Enlarge A").click()
+    expect(page.locator("dialog canvas")).to_be_visible()
+    update(message(card("A"), A=np.full((8, 8), 100)))
+    page.wait_for_timeout(100)
+    assert pixels(page, ".card canvas")[..., 0].mean() > 0
+    shown = page.evaluate(
+        "[...document.querySelectorAll('canvas')].map((c) => [...c.getContext('2d').getImageData(0, 0, 1, 1).data])"
+    )
+    assert shown[0] == shown[1], "the large view follows"
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_be_hidden()
+    expect(page.get_by_role("button", name="Enlarge A")).to_be_focused()
+
+    update({**message(card("B", status="running")), "running": {**news, "key": "B"}})
+    expect(page.locator(".card canvas")).to_have_count(1)
+    update(message(card("B", status="cancelled", words="cancelled")))
+    expect(page.locator(".card canvas")).to_have_count(0)
+    expect(page.locator(".card .state")).to_have_text("cancelled")
+
+
+def test_a_new_grid_says_what_it_lacks(page):
+    update = mount(page)
+    update({**message(card("A")), "sent": {}})
+    page.wait_for_timeout(300)
+    ((name, have),) = page.evaluate("told")
+    assert name == "have"
+    assert have["missing"]
+    assert have["counts"] == {}
+    page.locator("select.columns").select_option("2")
+    columns = page.locator(".cards").evaluate(
+        "(cards) => getComputedStyle(cards).gridTemplateColumns.split(' ').length"
+    )
+    assert columns == 2
+    assert page.evaluate("told.at(-1)[1].columns") == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import OrderedDict
@@ -135,7 +136,8 @@ def run_key(network_name: str, of: Photo, settings: Settings) -> str:
     values = settings.to_dict()
     if settings.accumulation != "gauss":
         del values["gauss_nodes"]
-    return f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
+    words = f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
+    return hashlib.sha256(words.encode()).hexdigest()[:24]  # short, for it travels to the browser and back
 
 
 def queue() -> Queue | None:

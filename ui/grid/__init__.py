@@ -175,7 +175,7 @@ class Board:
             data["scales"] = SCALES
         for item in items:
             if item.entry is not None:
-                series = f"map {item.key} {id(item.entry.explanation)}"
+                series = f"map {item.key} {item.entry.explanation.seconds}"  # tells it from another run's
                 if self.ledger.fresh(series):
                     data["maps"].append({"key": item.key, "series": series, **packed(item.entry.map)})
             elif item.status == "running":
