@@ -24,7 +24,7 @@ from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Explanation, Settings
 from samp_core.metrics import Curve, cancellation, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
-from samp_core.runs import describe
+from samp_core.runs import describe, place_in_words
 
 SCALES = {
     "shared": "shared: all maps saturate at the same |a|",
@@ -207,14 +207,15 @@ def figure(
     """Return photo and maps at equal size, each with its cost and gap, the colour scale in words below."""
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     cells: list[tuple[Image.Image, str, str]] = [(photo, "photo", describe(classifier, entries[0].settings)[1])]
-    for values, row in zip(scaled([e.map for e in entries], scale), table(entries), strict=True):
-        gap = "no path, no gap" if row["gap"] is None else f"gap {format_gap(row['gap'])}"
+    for entry, values, row in zip(entries, scaled([e.map for e in entries], scale), table(entries), strict=True):
+        gap = "no gap" if row["gap"] is None else f"gap {format_gap(row['gap'])}"
         curves = "" if row["difference"] is None else f"\ninsertion - deletion {row['difference']:.2f}"
         picture = overlay(photo, values, opacity, mode, limit=1.0)
-        cells.append((picture, row["method"].replace(" (", "\n(", 1), f"{row['gradients']} gradients, {gap}{curves}"))
+        words = f"{place_in_words(entry.settings)}\n{row['gradients']} gradients, {gap}{curves}"
+        cells.append((picture, row["method"].replace(" (", "\n(", 1), words))
     columns = min(columns, len(cells))
     rows = -(-len(cells) // columns)
-    made = Figure(figsize=(2.3 * columns, 2.85 * rows + 0.5), layout="constrained", facecolor="white")
+    made = Figure(figsize=(2.3 * columns, 2.95 * rows + 0.5), layout="constrained", facecolor="white")
     for n, (picture, title, words) in enumerate(cells):
         axes = made.add_subplot(rows, columns, n + 1)
         axes.imshow(picture)

@@ -76,6 +76,13 @@ def ends_in_words(settings: Settings) -> str:
     return " + ".join(ways[direction] for direction in settings.directions)
 
 
+def place_in_words(settings: Settings) -> str:
+    """Return what a method looks at, for a caption: where its paths start and end, at which layer, or ``no path``."""
+    if "layer" in settings.options:
+        return f"layer {settings.options['layer'] or 'to be found'}"
+    return ends_in_words(settings) or "no path"
+
+
 def _score_words(classifier: Classifier, settings: Settings) -> str:
     if settings.target is None:
         return "score of the network's first choice"

@@ -31,7 +31,7 @@ from samp_core.compare import (
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import Settings, default_settings
 from samp_core.metrics import deletion, insertion, rank_correlation
-from samp_core.runs import begin
+from samp_core.runs import as_settled, begin
 from tests.test_files import contents, no_space
 
 
@@ -152,13 +152,26 @@ def test_figure_says_its_scale(toy, photo, entries, scale):
     assert toy.name in made.get_supxlabel()
     titles = [axes.get_title() for axes in made.axes]
     assert titles == ["photo", *(e.title for e in entries)]
-    assert "no path, no gap" in made.axes[3].get_xlabel()
+    assert made.axes[2].get_xlabel().startswith("zero → photo\n51 gradients, gap")
+    assert made.axes[3].get_xlabel().startswith("no path\n1 gradients, no gap")
     assert len(figure(toy, photo, entries[:1], mode="intensity").axes) == 2
 
 
 def test_names_in_a_figure_are_no_mathematics(toy, photo, entries):
     odd = replace(toy, labels=tuple(rf"$\odd{n}$" for n in range(5)))
     figure(odd, photo, entries[:1]).savefig(io.BytesIO(), dpi=20)
+
+
+def test_files_name_the_layer_that_was_found(bundled, photo):
+    settings, run = begin(bundled, photo, default_settings("grad-cam", target=2))
+    for _ in run:
+        pass
+    explanation = run.result()
+    entry = Entry(as_settled(settings, explanation), explanation)
+    layer = entry.settings.options["layer"]
+    assert layer in dict(bundled.network.named_modules())
+    assert figure(bundled, photo, [entry]).axes[1].get_xlabel().startswith(f"layer {layer}\n")
+    assert f"Grad-CAM: layer {layer}<" in report_html(bundled, photo, "cup.png", [entry])
 
 
 def test_report_needs_no_other_file(toy, photo, entries):

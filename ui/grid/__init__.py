@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from samp_core.compare import SCALES, table, told_apart
 from samp_core.methods import METHODS, Settings
 from samp_core.render import format_cancellation, format_gap, palette
-from samp_core.runs import ends_in_words
+from samp_core.runs import place_in_words
 from ui.component import component
 from ui.queue import Item
 from ui.stage.scene import Ledger
@@ -47,13 +47,6 @@ def packed(pixel_map: NDArray[np.float64]) -> dict[str, Any]:
     return {"unit": unit, "values": base64.b64encode(np.round(pixel_map / unit).astype("<i2").tobytes()).decode()}
 
 
-def place(settings: Settings) -> str:
-    """Return what a method looks at: where its paths start and end, or at which layer."""
-    if "layer" in settings.options:
-        return f"layer {settings.options['layer'] or 'to be found'}"
-    return ends_in_words(settings) or "no path"
-
-
 def placeholder(settings: Settings, key: str = "") -> dict[str, Any]:
     """Return what the grid shows of a method that was not run yet."""
     return _card(key or METHODS[settings.method].title, settings, "idle", "press Run to see its map")
@@ -65,7 +58,7 @@ def _card(key: str, settings: Settings, status: str, words: str) -> dict[str, An
         "method": settings.method,
         "title": METHODS[settings.method].title,
         "settings": settings_in_words(settings),
-        "place": place(settings),
+        "place": place_in_words(settings),
         "status": status,
         "words": words,
         "error": None,
