@@ -21,6 +21,7 @@ _NEWS = "grid-news"
 frame("Compare")
 question = sidebar()
 st.title("Compare", anchor=False)
+st.session_state.pop("compare-acted", None)
 if (lane := st.session_state.pop("compare-lane", None)) is not None:
     put_beside(current(), lane)
     # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
@@ -64,7 +65,7 @@ def act() -> None:
 @st.fragment(run_every=0.3 if polling else None)
 def cards() -> None:
     """Send the grid what is new; the fragment asks again until everything is done."""
-    if st.session_state.pop("compare-acted", False):
+    if "compare-acted" in st.session_state:  # until the whole page has run: a message may come between
         st.rerun()
     preprocessing = (question if queue is None else queue).classifier.preprocessing
     image = question.photo.image if queue is None else queue.image

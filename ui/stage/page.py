@@ -55,7 +55,7 @@ def _draw(own: Stage, question: Question) -> None:
 
     @st.fragment(run_every=POLL if running else 0.5 if grounding else None)
     def lanes() -> None:
-        if st.session_state.pop("stage-acted", False):
+        if "stage-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
         ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
         ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
