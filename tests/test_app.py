@@ -654,7 +654,9 @@ def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
     assert len(set(names)) == 4
     assert "insertion baseline white" in names[2]
     assert "Integrated Gradients" in names[2]
-    with np.load(io.BytesIO(maps_npz([i.entry for i in queue.items]))) as maps:
+    with np.load(
+        io.BytesIO(maps_npz(queue.classifier, queue.image, queue.name, [i.entry for i in queue.items]))
+    ) as maps:
         assert len(maps.files) == 4
     assert "ig,steps=5" in str(page.query_params["also"])
 

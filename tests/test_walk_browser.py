@@ -157,13 +157,13 @@ def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, s
         settle(page, "Learn")
         page.get_by_role("button", name="Next", exact=True).click()
         expect(page.get_by_role("heading", name="Which path should we prefer?")).to_be_visible()
-        page.locator(".st-key-toy-ic input[type=range]").press("Home")  # a setting that Streamlit itself binds
-        expect(page).to_have_url(re.compile("toy-ic"))
+        page.locator(".st-key-prefer-ic input[type=range]").press("Home")  # a setting that Streamlit itself binds
+        expect(page).to_have_url(re.compile("prefer-ic"))
         settle(page, "Learn")
         page.get_by_role("button", name="Try it on a photo").click()
         settle(page, "Explain")
         assert "photo=coffee" in query(page)
-        assert "toy-ic" not in query(page)
+        assert "prefer-ic" not in query(page)
         follow(page, "Metrics")
         settle(page, "Metrics")
         expect(page.get_by_text("Not as published: SAMP (momentum 0.3")).to_be_visible()
