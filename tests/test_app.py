@@ -657,7 +657,7 @@ def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
     with np.load(
         io.BytesIO(maps_npz(queue.classifier, queue.image, queue.name, [i.entry for i in queue.items]))
     ) as maps:
-        assert len(maps.files) == 4
+        assert sum(maps[name].shape == (224, 224) for name in maps.files) == 4
     assert "ig,steps=5" in str(page.query_params["also"])
 
     # The same settings are one card, and one start for all makes twins of those that differ by it alone.

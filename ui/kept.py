@@ -151,6 +151,8 @@ class Kept(Generic[T]):
             st.session_state[key] = value
 
         def take() -> None:
+            if key not in st.session_state:
+                return  # the page was left before the change arrived, and its widget went with it
             self.put(st.session_state[key])
             for name in resets:
                 put(name, None)

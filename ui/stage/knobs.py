@@ -119,7 +119,7 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
 
 
 def _choose_live(lane: Lane, key: str) -> None:
-    lane.live = st.session_state[key]
+    lane.live = st.session_state.get(key, lane.live)
 
 
 def _key(lane: Lane, knob: str) -> str:
