@@ -168,13 +168,15 @@ class View {
     this.build();
     if (data.active) { this.pause(); this.at = 1; }
     if (data.active && !this.wasActive) this.comeIntoSight();
+    const moving = data.active || this.wasActive;
     this.wasActive = data.active;
     this.parts.play.disabled = this.parts.clock.disabled = this.parts.back.disabled = this.parts.on.disabled = data.active || !this.playable();
     this.parts.notes.replaceChildren(...data.notes.map((note) => element("p", {}, note)));
     for (const panel of this.panels.values()) panel.index = -1;
     this.go(this.at);
     this.drawCharts();
-    this.acknowledge(missing);
+    // A word to the server while nothing moves could cut into the visitor's way to another page.
+    if (moving || missing) this.acknowledge(missing);
   }
 
   async takePhoto(series, uri) {
