@@ -305,7 +305,7 @@ def enlarge_and_carry(page: Page, cards: Locator) -> None:
     at_rest(page)
     twin.get_by_role("button", name="Remove").click()
     expect(twin).to_have_count(0, timeout=LONG)
-    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("4 methods, all of them remembered")).to_be_visible(timeout=LONG)
 
 
 def test_compare_side_by_side(page, address):
@@ -386,7 +386,8 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
     assert places(page) == before
 
     # Another choice than the one shown is said where nothing moves for it.
-    page.set_viewport_size({"width": 1440, "height": 844})
+    page.set_viewport_size({"width": 1440, "height": 1200})
+    at_rest(page)
     page.locator(".st-key-score input").click()
     page.get_by_role("option", name="Log-probability").click()
     expect(page.get_by_text("differs from it")).to_be_visible(timeout=LONG)
