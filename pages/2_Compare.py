@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from samp_core.film import data_uri
 from ui import kept, state
 from ui.choice import choice, estimate, removable, remove
 from ui.comparison import below, explained, status
+from ui.feed import feed
 from ui.frame import frame
-from ui.grid import Board, beside, card, grid, news, placeholder
-from ui.pictures import data_uri
+from ui.grid import DISPLAY, VIEW, Board, beside, card, grid, placeholder
 from ui.room import room
 from ui.sidebar import sidebar
 from ui.stage.lanes import put_beside
@@ -88,7 +89,7 @@ def cards() -> None:
         st.session_state.get("grid-display"),
     )
     with st.container(key="grid-news-place"):  # it has nothing to show
-        st.session_state["grid-display"] = news(message, _NEWS, act)
+        st.session_state["grid-display"] = feed(VIEW, message, _NEWS, act, DISPLAY)
     if polling and queue is not None and not queue.active:
         st.rerun()
 

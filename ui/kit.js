@@ -54,3 +54,15 @@ function isDark(box) {
 function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
+
+// Tells the server, a little later and in one word for all of it, how much of each series has arrived at a view.
+function acknowledge(view, missing) {
+  const told = JSON.stringify(view.counts);
+  if (told === view.told && !missing) return;
+  clearTimeout(view.teller);
+  view.teller = setTimeout(() => {
+    view.told = JSON.stringify(view.counts);
+    view.number += 1;
+    view.report("have", { mount: view.mount, number: view.number, counts: view.counts, missing });
+  }, missing ? 150 : 350);
+}

@@ -10,10 +10,10 @@ from functools import cache
 import streamlit as st
 
 from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
+from samp_core.film import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.methods import SCORES
 from ui import kept, state
-from ui.pictures import data_uri
 from ui.state import Photo
 from ui.words import plain
 

@@ -184,29 +184,11 @@ class Board:
         return shown
 
 
+VIEW = "sampGrid"  # the browser's name for it
 _STYLE = "<style>.st-key-grid-news-place { position: absolute; height: 0; overflow: hidden; }</style>"
 
 
 def grid() -> None:
-    """Mount the grid; what it shows comes by :func:`news`."""
+    """Mount the grid; what it shows comes by :func:`ui.feed.feed`, to :data:`VIEW`."""
     st.html(_STYLE)
-    component(_FOLDER)(key="grid")
-
-
-def news(data: dict[str, Any], key: str, on_act: Callable[[], None]) -> dict[str, Any]:
-    """Send the grid its next message, and return how its reader wants maps shown: ``scale``, ``mode``, ``opacity``.
-
-    Args:
-        data: what :meth:`Board.message` made.
-        key: what the session calls this; ``session_state[key]`` holds ``have`` (what arrived) and ``act``.
-        on_act: called after a button of a card was pressed.
-    """
-    result = component(_FOLDER / "news")(
-        key=key,
-        data=data,
-        default={"display": DISPLAY, "have": None},
-        on_display_change=lambda: None,
-        on_have_change=lambda: None,
-        on_act_change=on_act,
-    )
-    return dict(result.get("display") or DISPLAY)
+    component(_FOLDER, kit=True)(key="grid")

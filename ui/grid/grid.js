@@ -119,7 +119,7 @@ class View {
     if (changed) this.layout();
     this.progress();
     if (this.running && this.running.levels) this.grow(this.running);
-    this.acknowledge(missing);
+    acknowledge(this, missing);
   }
 
   begin(display) {
@@ -163,17 +163,6 @@ class View {
       if (this.running && this.running.key === key) bar.value = this.running.progress;
       else bar.removeAttribute("value");
     }
-  }
-
-  acknowledge(missing) {
-    const told = JSON.stringify(this.counts);
-    if (told === this.told && !missing) return;
-    clearTimeout(this.teller);
-    this.teller = setTimeout(() => {
-      this.told = JSON.stringify(this.counts);
-      this.number += 1;
-      this.report("have", { mount: this.mount, number: this.number, counts: this.counts, missing });
-    }, missing ? 150 : 350);
   }
 
   ask(key, what) {

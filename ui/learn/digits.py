@@ -14,6 +14,7 @@ from PIL import Image
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
 from samp_core.digits import SIDE, centre, samples, training_facts
+from samp_core.film import data_uri
 from samp_core.integrate import RULES
 from samp_core.methods import SAMP, Explanation, IntegratedGradients
 from samp_core.metrics import cancellation
@@ -22,7 +23,6 @@ from samp_core.scores import Contrast, Logit, Score
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
 from ui.pen import pen
-from ui.pictures import data_uri
 
 DRAW = "draw"
 TOLERANCES = {"off": None, "1/10": 1 / 10, "1/20": 1 / 20, "1/50": 1 / 50, "1/100": 1 / 100}

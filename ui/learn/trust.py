@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samp_core.digits import SIDE, samples
+from samp_core.film import data_uri
 from samp_core.learn import Trial, trials
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, map_in_words
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
-from ui.pictures import data_uri
 
 CURVE_PIXELS = 20
 MOMENTUM, TOLERANCE, PIXELS = 0.5, 1 / 10, 40

@@ -6,13 +6,14 @@ import streamlit as st
 
 from samp_core.runs import describe
 from ui import kept, state
+from ui.feed import feed
 from ui.result import result
 from ui.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
 from ui.stage.lanes import START, LaneRun, Stage, keep_link, stage
 from ui.stage.link import from_text
-from ui.stage.player import feed, player
+from ui.stage.player import DISPLAY, VIEW, player
 from ui.stage.relief import relief
 from ui.stage.scene import Ledger, scene
 from ui.stage.words import ways
@@ -60,7 +61,7 @@ def _draw(own: Stage, question: Question) -> None:
         ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
         ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
         data = scene(own, question, ground, ledger)
-        st.session_state["stage-display"] = feed(data, _FEED, lambda: _act(own, ground))
+        st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda: _act(own, ground), DISPLAY)
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
             st.rerun()
 

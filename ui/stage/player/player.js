@@ -176,7 +176,7 @@ class View {
     this.go(this.at);
     this.drawCharts();
     // A word to the server while nothing moves could cut into the visitor's way to another page.
-    if (moving || missing) this.acknowledge(missing);
+    if (moving || missing) acknowledge(this, missing);
   }
 
   async takePhoto(series, uri) {
@@ -235,17 +235,6 @@ class View {
       delete this.counts[name];
       delete this.counts[`${name} sketch`];
     }
-  }
-
-  acknowledge(missing) {
-    const told = JSON.stringify(this.counts);
-    if (told === this.told && !missing) return;
-    clearTimeout(this.teller);
-    this.teller = setTimeout(() => {
-      this.told = JSON.stringify(this.counts);
-      this.number += 1;
-      this.report("have", { mount: this.mount, number: this.number, counts: this.counts, missing });
-    }, missing ? 150 : 350);
   }
 
   tell() {
