@@ -25,6 +25,7 @@ _FEED = "feed"
 
 def show(question: Question) -> None:
     """Show the stage for a photo, network and class."""
+    st.session_state.pop("stage-acted", None)
     own = current()
     knobs(own, question)
     keep_link(own)
