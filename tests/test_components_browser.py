@@ -110,6 +110,20 @@ def test_another_photo_of_the_same_length_is_shown(page):
     expect(page.locator(".card img")).to_have_attribute("src", second)
 
 
+def test_what_is_missing_is_told_while_messages_keep_coming(page):
+    update = mount(page)
+    lost = message(card("A"), card("B"), A=np.full((8, 8), 100)) | {"sent": {"map A": 1}}
+    for _ in range(40):
+        update(lost)
+        page.wait_for_timeout(20)
+    told = page.evaluate("told")
+    assert told
+    assert told[0][0] == "have"
+    assert told[0][1]["missing"]
+    assert told[0][1]["counts"] == {"map A": 1}
+    assert len(told) < 10
+
+
 def test_a_map_that_was_made_again_is_drawn_again(page):
     update = mount(page)
     update(message(card("A"), A=np.full((8, 8), 100)))

@@ -55,14 +55,22 @@ function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }
 
-// Tells the server, a little later and in one word for all of it, how much of each series has arrived at a view.
+// Tells the server, a little later and in one word for all of it, how much of each series has arrived at a view. While
+// messages keep coming the word is not put off any further: what is missing would stay missing until they end.
 function acknowledge(view, missing) {
   const told = JSON.stringify(view.counts);
   if (told === view.told && !missing) return;
+  view.misses ||= missing;
+  const due = performance.now() + (view.misses ? 150 : 600);
+  if (view.teller && view.due <= due) return;
   clearTimeout(view.teller);
+  view.due = due;
   view.teller = setTimeout(() => {
+    const misses = view.misses;
+    view.teller = null;
+    view.misses = false;
     view.told = JSON.stringify(view.counts);
     view.number += 1;
-    view.report("have", { mount: view.mount, number: view.number, counts: view.counts, missing });
-  }, missing ? 150 : 350);
+    view.report("have", { mount: view.mount, number: view.number, counts: view.counts, missing: misses });
+  }, due - performance.now());
 }

@@ -393,6 +393,8 @@ export default function ({ parentElement }) {
   const mine = grid.view;
   return () => {
     // Called before an update as well as at the end.
-    if (!root.isConnected && grid.view === mine) grid.view = null;
+    if (root.isConnected) return;
+    clearTimeout(mine.teller);
+    if (grid.view === mine) grid.view = null;
   };
 }

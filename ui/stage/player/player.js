@@ -127,6 +127,7 @@ class View {
 
   destroy() {
     this.pause();
+    clearTimeout(this.teller);
     this.observer.disconnect();
     document.removeEventListener("keydown", this.keys);
   }
