@@ -9,7 +9,6 @@ the page over the same runs in a worker alone and over their bare gradient evalu
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import tempfile
 import time
@@ -22,12 +21,11 @@ from playwright.sync_api import Page, sync_playwright
 from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.methods import METHODS, Settings, make_method
-from tests.test_browser import FLAGS, ROOT, serve
+from tests.serving import CHROMIUM, FLAGS, ROOT, serve
 from ui.stage.lanes import LaneRun
 from ui.state import Photo
 from ui.work.turns import Turns
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SAMP = replace(METHODS["samp"].defaults, target=967)
 SAMP_PP = replace(METHODS["samp++"].defaults, target=967)
 LINE = replace(METHODS["ig"].defaults, insertion_baseline="blur", target=967)

@@ -16,11 +16,22 @@ install_import_hook("samp_core", "tests.typecheck.check")  # before the first im
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
+from tests.serving import ROOT, serve
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _two_threads() -> None:
+@pytest.fixture(autouse=True)
+def _two_threads() -> Iterator[None]:
+    """Leave two threads to the next test and its fixtures, whatever this one's turns have set."""
     torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the app to all browser tests that do not ask for a server of their own; yields its address."""
+    with serve(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log") as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,14 +6,8 @@ import http.client
 import io
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +17,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from samp_core.images import load_sample
+from tests.serving import CHROMIUM, FLAGS, LONG
 from ui.server import policy
-
-ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-LONG = 90_000  # ms; generous, for machines that do other things as well
 
 pytestmark = [
     pytest.mark.browser,
@@ -36,41 +26,6 @@ pytestmark = [
         CHROMIUM is None and not os.environ.get("CI"), reason="needs chromium (Debian: apt-get install chromium)"
     ),
 ]
-
-
-@contextmanager
-def serve(script: Path, log_file: Path) -> Iterator[str]:
-    """Serve a script as a user would; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = log_file.open("w+")
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, "the server ended"
-                time.sleep(0.1)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.seek(0)
-        text = log.read()
-        log.close()
-    assert "Traceback" not in text, text
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """Serve the app; yields its address."""
-    with serve(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log") as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

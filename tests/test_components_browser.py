@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from samp_core.film import data_uri
-from tests.test_browser import CHROMIUM, FLAGS, ROOT
+from tests.serving import CHROMIUM, FLAGS, ROOT
 
 Update = Callable[[dict[str, Any]], None]
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.test_browser import LONG, ROOT, browser, page, pytestmark, serve
+from tests.serving import LONG, ROOT, serve
+from tests.test_browser import browser, page, pytestmark
 
 __all__ = ["browser", "page", "pytestmark"]  # fixtures, and where they can run
 

@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.test_browser import LONG, address, barriers, browser, page, pytestmark  # noqa: F401
+from tests.serving import LONG
+from tests.test_browser import barriers, browser, page, pytestmark  # noqa: F401
 from ui.learn.lesson import SCENES
 
 

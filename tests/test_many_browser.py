@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from samp_core.benchmark import Store
 from samp_core.images import load_sample
-from tests.test_browser import LONG, ROOT, browser, download, page, pytestmark, serve  # noqa: F401 - fixtures
+from tests.serving import LONG, ROOT, serve
+from tests.test_browser import browser, download, page, pytestmark  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from samp_core.images import load_sample
-from tests.test_browser import LONG, ROOT, address, barriers, browser, download, page, pytestmark, serve  # noqa: F401
+from tests.serving import LONG, ROOT, serve
+from tests.test_browser import barriers, browser, download, page, pytestmark  # noqa: F401
 
 RUN = "samp,steps=6", "ig,steps=8,start=blur"  # lanes that are quick
 

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from samp_core.images import load_sample
-from tests.test_browser import LONG, ROOT, browser, pytestmark, serve  # noqa: F401
+from tests.serving import LONG, ROOT, serve
+from tests.test_browser import browser, pytestmark  # noqa: F401
 from ui.frame import PAGES
 
 NAMES = tuple(PAGES.values())
