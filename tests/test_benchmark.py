@@ -472,6 +472,23 @@ def test_two_processes_share_one_file(folder, tmp_path):
     np.testing.assert_allclose(both["value"], both["value_expected"], atol=1e-5)
 
 
+def test_what_another_finishes_between_look_and_claim_is_not_made_again(folder, tmp_path, monkeypatch):
+    classifier, plan = toy_classifier(), toy_plan(folder)
+    with Store(tmp_path / "r.sqlite") as store, Store(tmp_path / "r.sqlite") as other:
+        claim, quick = store.claim, []
+
+        def overtaken(unit):
+            if not quick:
+                quick.extend(run(classifier, plan, other))
+            return claim(unit)
+
+        monkeypatch.setattr(store, "claim", overtaken)
+        *_, end = run(classifier, plan, store)
+        assert quick[-1].fresh == end.done == end.total
+        assert end.fresh == 0
+        assert store.claim(next(iter(plan.units(classifier))))  # nothing is left claimed
+
+
 def test_claims_of_the_living_are_kept_and_of_the_dead_are_not(folder, tmp_path):
     classifier = toy_classifier()
     unit = next(iter(toy_plan(folder).units(classifier)))

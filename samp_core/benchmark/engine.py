@@ -467,6 +467,11 @@ def run(
                 time.sleep(wait)
             continue
         skipped = 0
+        if (known := missing(store, unit, batch)) is None:  # another process finished it between look and claim
+            store.release(unit)
+            progress.done += len(unit.photos)
+            yield progress
+            continue
         progress.now = f"{METHODS[unit.configuration.settings.method].title} on {unit.photos[0].name}"
         try:
             yield progress
