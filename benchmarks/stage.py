@@ -31,8 +31,10 @@ SAMP_PP = replace(METHODS["samp++"].defaults, target=967)
 LINE = replace(METHODS["ig"].defaults, insertion_baseline="blur", target=967)
 ONES = "deep('.stage .lane')"
 # Finds elements in the shadow trees of the app's components as well.
-DEEP = """window.deep = (selector, root = document) => [...root.querySelectorAll(selector),
-  ...[...root.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean).flatMap((tree) => deep(selector, tree))];"""
+DEEP = """window.deep = (selector, root = document) => {
+  const trees = [...root.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean);
+  return [...root.querySelectorAll(selector), ...trees.flatMap((tree) => deep(selector, tree))];
+};"""
 REPEATS = 7
 
 
