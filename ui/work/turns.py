@@ -7,6 +7,7 @@ questions pass, and after :data:`SLICE` seconds anybody.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -22,6 +23,8 @@ QUESTION, WORK, BACKGROUND = range(3)
 """Urgency of a turn: somebody waits for a page, a run is watched, or the result is an extra."""
 
 SLICE = 0.25  # seconds after which a step lets others pass at its next checkpoint
+LULL = 0.3  # seconds without work after which background begins: between two steps of a run it would only slow it
+PATIENCE = 2.0  # seconds after which it goes on all the same, so that a busy server does not starve it
 _OWNERS = 256  # sessions whose last turn is remembered
 
 
@@ -65,6 +68,7 @@ class Turns:
         self._lock = threading.Lock()
         self._waiting: list[_Ticket] = []
         self._busy = False
+        self._worked = -math.inf  # when work last had the turn; infinite while it has it
         self._numbers = count()
         self._served: OrderedDict[str, int] = OrderedDict()
         self._mine = threading.local()
@@ -76,13 +80,15 @@ class Turns:
             yield
             return
         ticket = _Ticket(owner, urgency, next(self._numbers))
+        if urgency == BACKGROUND:
+            self._await_lull()
         self._take(ticket)
         self._mine.ticket = ticket
         try:
             yield
         finally:
             self._mine.ticket = None
-            self._pass_on()
+            self._pass_on(ticket)
 
     def learn(self, fingerprint: str, gradients: int, seconds: float) -> None:
         """Take a finished run into :attr:`pace`; what the machine is busy with otherwise is part of it."""
@@ -99,10 +105,15 @@ class Turns:
         with self._lock:
             passing = any(w.urgency < ticket.urgency or (late and w.urgency == ticket.urgency) for w in self._waiting)
         if passing:
-            self._pass_on()
+            self._pass_on(ticket)
             ticket.called.clear()
             ticket.number, ticket.resumes = next(self._numbers), not late
             self._take(ticket)
+
+    def _await_lull(self) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while (now := time.monotonic()) < give_up and now - self._worked < LULL:
+            time.sleep(min(LULL / 6, give_up - now))
 
     def _take(self, ticket: _Ticket) -> None:
         with self._lock:
@@ -118,14 +129,18 @@ class Turns:
 
     def _serve(self, ticket: _Ticket) -> None:
         self._busy = True
+        if ticket.urgency == WORK:
+            self._worked = math.inf
         self._served[ticket.owner] = next(self._numbers)
         self._served.move_to_end(ticket.owner)
         while len(self._served) > _OWNERS:
             self._served.popitem(last=False)
         ticket.called.set()
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, ticket: _Ticket) -> None:
         with self._lock:
+            if ticket.urgency == WORK:
+                self._worked = time.monotonic()
             if not self._waiting:
                 self._busy = False
                 return
