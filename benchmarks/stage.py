@@ -88,19 +88,19 @@ def knob(page: Page) -> tuple[float, float]:
     """Turn the momentum one notch; return the seconds to the first new picture and to the finished map."""
     page.evaluate(
         """() => {
-          const lane = deep('.stage .lane')[0], canvas = lane.querySelector('canvas.map');
-          const ink = (c) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-            let h = 0; for (let i = 0; i < d.length; i += 97) h = (h * 31 + d[i]) | 0; return h; };
-          const before = ink(canvas), state = lane.querySelector('img.state').src;
+          // A first map of the new run: a sketch, or that of a move. The old one, dimmed, does not count.
+          const news = /sketch|move [1-9]/i;
           window.times = {};
           const look = () => {
             const now = performance.now();
-            if (!window.times.first && ink(lane.querySelector('canvas.map')) !== before
-                && lane.dataset.status === 'running') window.times.first = now;
-            if (window.times.first && lane.dataset.status === 'done') { window.times.end = now; return; }
+            const lane = deep('.stage .lane')[0];
+            const status = lane.dataset.status;
+            if (!window.times.first && status === 'running' && news.test(lane.innerText)) window.times.first = now;
+            if (window.times.first && status === 'done') { window.times.end = now; return; }
             requestAnimationFrame(look);
           };
-          addEventListener('keydown', () => { window.times.press = performance.now(); look(); }, { once: true });
+          const press = () => { window.times.press = performance.now(); look(); };
+          addEventListener('keydown', press, { once: true, capture: true });
         }"""
     )
     page.locator("[class*='-momentum'] input[type=range], [class*='-momentum'] [role=slider]").first.focus()

@@ -56,12 +56,13 @@ function clamp(value, low, high) {
 }
 
 // Tells the server, a little later and in one word for all of it, how much of each series has arrived at a view. While
-// messages keep coming the word is not put off any further: what is missing would stay missing until they end.
-function acknowledge(view, missing) {
+// messages keep coming the word is not put off any further: what is missing would stay missing until they end. Each word
+// costs the server a run of its script, so a busy one gets few; fewer than one in five seconds, and it sends all again.
+function acknowledge(view, missing, busy) {
   const told = JSON.stringify(view.counts);
   if (told === view.told && !missing) return;
   view.misses ||= missing;
-  const due = performance.now() + (view.misses ? 150 : 600);
+  const due = performance.now() + (view.misses ? 150 : busy ? 2000 : 500);
   if (view.teller && view.due <= due) return;
   clearTimeout(view.teller);
   view.due = due;

@@ -16,7 +16,7 @@ from ui.stage.lanes import LaneRun
 from ui.work.turns import BACKGROUND, Turns
 from ui.work.worker import Worker
 
-BATCH = 8  # images a turn: short, because questions and runs wait for its end
+BATCH = 4  # images a turn: short, because questions and runs wait for its end
 _AXES = 3  # decimals of what goes to the browser
 
 
@@ -173,7 +173,7 @@ class Ground(Worker):
                 view.values[r][c] = round(value, _AXES)
             self._done += len(some)
             # The browser is sent the ground in a few pieces, not with every batch.
-            if begin // BATCH % 8 == 3:
+            if begin // BATCH % 16 == 7:
                 self.version += 1
 
 

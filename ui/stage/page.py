@@ -25,7 +25,8 @@ _FEED = "feed"
 
 def show(question: Question) -> None:
     """Show the stage for a photo, network and class."""
-    st.session_state.pop("stage-acted", None)
+    for passing in ("stage-acted", "stage-ended"):
+        st.session_state.pop(passing, None)
     own = current()
     knobs(own, question)
     keep_link(own)
@@ -64,7 +65,10 @@ def _draw(own: Stage, question: Question) -> None:
         data = scene(own, question, ground, ledger)
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda: _act(own, ground), DISPLAY)
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
-            st.rerun()
+            # One look later: the browser draws the end of a run before it is busy with the whole page.
+            if st.session_state.get("stage-ended"):
+                st.rerun()
+            st.session_state["stage-ended"] = True
 
     player()
     with st.container(key="feed-place"):  # it has nothing to show

@@ -177,7 +177,7 @@ class View {
     this.go(this.at);
     this.drawCharts();
     // A word to the server while nothing moves could cut into the visitor's way to another page.
-    if (moving || missing) acknowledge(this, missing);
+    if (moving || missing) acknowledge(this, missing, data.active);
   }
 
   async takePhoto(series, uri) {
