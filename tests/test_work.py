@@ -39,7 +39,8 @@ def test_a_session_is_served_in_the_order_in_which_it_asked():
     assert queue_up(Turns(1), [("a", WORK)] * 4) == [0, 1, 2, 3]
 
 
-def test_questions_pass_before_work_and_extras_come_last():
+def test_questions_pass_before_work_and_extras_come_last(monkeypatch):
+    monkeypatch.setattr("ui.work.turns.PATIENCE", 0.0)
     assert queue_up(Turns(1), [("a", BACKGROUND), ("a", WORK), ("b", QUESTION), ("a", QUESTION)]) == [2, 3, 1, 0]
 
 
@@ -81,6 +82,45 @@ def test_a_long_turn_lets_a_question_pass_at_its_next_checkpoint_and_work_only_w
         assert order == ["q", "work"]
     for thread in threads:
         thread.join(10)
+
+
+def background(turns: Turns) -> tuple[threading.Thread, threading.Event]:
+    """Let a thread ask for a turn as background; return it and what is set once it had one."""
+    had = threading.Event()
+
+    def take() -> None:
+        with turns("ground", BACKGROUND):
+            had.set()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    return thread, had
+
+
+def test_background_waits_for_a_lull_in_the_work_instead_of_taking_every_second_turn(monkeypatch):
+    monkeypatch.setattr("ui.work.turns.LULL", 1.0)
+    monkeypatch.setattr("ui.work.turns.PATIENCE", 60.0)
+    turns = Turns(1)
+    with turns("run"):
+        pass
+    thread, had = background(turns)
+    for _ in range(5):  # a run: steps with little between them
+        assert not had.is_set()
+        with turns("run"):
+            time.sleep(0.02)
+    assert had.wait(10)  # and the lull after it
+    thread.join(10)
+
+
+def test_background_gets_through_to_work_that_never_rests(monkeypatch):
+    monkeypatch.setattr("ui.work.turns.LULL", 60.0)
+    monkeypatch.setattr("ui.work.turns.PATIENCE", 0.1)
+    turns = Turns(1)
+    with turns("run"):
+        pass
+    thread, had = background(turns)
+    assert had.wait(10)
+    thread.join(10)
 
 
 def test_the_number_of_threads_is_that_of_the_turns_whatever_other_threads_set():

@@ -223,7 +223,7 @@ class View {
   }
 
   async takeSketch(lane, run) {
-    run.sketch = { ...(await levels(lane.sketch.map, this.scratch)), peak: lane.sketch.peak };
+    run.sketch = { ...(await levels(lane.sketch.map, this.scratch)), peak: lane.sketch.peak, moves: lane.sketch.moves };
     run.sketch.limit = saturation(run.sketch);
     this.drawMaps();
   }
@@ -522,7 +522,7 @@ class View {
     panel.hint.hidden = Boolean(map || under);
     panel.hint.style.display = map || under ? "none" : "";
     panel.hint.textContent = lane.error ? "no map" : "The map grows here.";
-    panel.badge.textContent = !live || !under ? "" : sketch ? "under it: a sketch of 4 large moves" : "under it: the last map";
+    panel.badge.textContent = !live || !under ? "" : sketch ? `under it: a sketch, ${sketch.moves} of 4 large moves` : "under it: the last map";
     panel.badge.hidden = !panel.badge.textContent;
     panel.badge.style.display = panel.badge.hidden ? "none" : "";
     const shown = map || under;
