@@ -334,7 +334,8 @@ class View {
         this.zoomTo(this.zoom.factor);
       };
       stage.addEventListener("pointermove", move);
-      stage.addEventListener("pointerup", () => stage.removeEventListener("pointermove", move), { once: true });
+      // However a drag ends (let go, taken by a scroll, window left), the capture is lost.
+      stage.addEventListener("lostpointercapture", () => stage.removeEventListener("pointermove", move), { once: true });
     });
     return stage;
   }
