@@ -38,7 +38,7 @@ SUFFIXES = frozenset(
 )
 """Endings of the files that count as photos inside a folder: those of every format that can be read."""
 DEFAULT_METHODS = ("samp", "samp++", "samp-isotonic", "ig", "guided-ig", "grad-cam", "random")
-DEFAULT_METRICS = ("curves", "gap", "concentration")
+DEFAULT_METRICS = ("curves", "gap", "cancellation", "concentration")
 COST = ("seconds", "gradients", "forwards")
 """Measured with every map, without being asked for."""
 

@@ -132,6 +132,7 @@ _ENTRIES = (
         False,
         _line_settings("ig", "trapezoid"),
         _build_ig,
+        way="Straight line",
     ),
     Method(
         "blur-ig",
@@ -144,6 +145,7 @@ _ENTRIES = (
         _build_blur_ig,
         (Option("max_sigma", "First blur", "Standard deviation of the first blur, in pixels.", 50.0, 5.0, 100.0, 5.0),),
         start="blur, sigma {max_sigma:g}",
+        way="Blur to sharp",
     ),
     Method(
         "guided-ig",
@@ -161,6 +163,7 @@ _ENTRIES = (
             Option("max_dist", "Corridor", "Half width of the corridor around the straight line; 0 is the line.",
                    0.02, 0.0, 1.0, 0.02),
         ),
+        way="Around noise",
     ),
 )  # fmt: skip
 

@@ -165,6 +165,7 @@ class Method:
         options: settings that only this method has.
         limits: what it cannot do, in a sentence; empty if nothing is known.
         start: where its path starts if the insertion baseline means nothing to it, as a format of its options.
+        way: what its one direction is called; searches are called by their directions' names.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Method:
     options: tuple[Option, ...] = ()
     limits: str = ""
     start: str = ""
+    way: str = "Path"
 
     @property
     def has_path(self) -> bool:

@@ -29,13 +29,10 @@ def ways(settings: Settings) -> list[tuple[str, str]]:
 def directions(settings: Settings) -> list[dict[str, str]]:
     """Return title and way of each direction, for people."""
     method = METHODS[settings.method]
-    titles = [d.capitalize() for d in settings.directions] if method.is_search else [_LINES.get(method.name, "Path")]
+    titles = [d.capitalize() for d in settings.directions] if method.is_search else [method.way]
     return [
         {"title": title, "way": f"{start} → {end}"} for title, (start, end) in zip(titles, ways(settings), strict=False)
     ]
-
-
-_LINES = {"ig": "Straight line", "blur-ig": "Blur to sharp", "guided-ig": "Around noise"}
 
 
 def start_of(settings: Settings) -> str:
