@@ -47,6 +47,7 @@ class LaneRun(Worker):
         settings: what was asked, with the target filled in.
         key: what the result belongs to: photo, network and settings.
         status: where it is; ``done``, ``stopped`` and ``failed`` are final.
+        expected: seconds that it was expected to take when it was asked for.
         film: its pictures; None before the first, and for methods without a path.
         sketch: map of a quick search, as levels of :func:`~samp_core.film.compand` and the strongest magnitude.
         sketched: how many of its moves are in it.
@@ -71,6 +72,7 @@ class LaneRun(Worker):
         self.explanation: Explanation | None = None
         self.threads: int | None = None
         self.error = ""
+        self.expected = seconds
         self._wants_sketch = METHODS[settings.method].is_search and seconds > SKETCH
         self._progress = 0.0
 

@@ -19,6 +19,8 @@ from ui.stage.scene import Ledger, scene
 from ui.stage.words import ways
 
 POLL = 0.1  # seconds between two looks at a run under way
+CALM = 0.2  # the same for a long run: each look costs the browser time on the cores that the run needs
+LONG = 3.0  # seconds that a long run is expected to take
 KEPT_GROUNDS = 4
 _FEED = "feed"
 
@@ -55,8 +57,10 @@ def current() -> Stage:
 def _draw(own: Stage, question: Question) -> None:
     ground = _ground(own)
     running, grounding = bool(own.active), ground is not None and ground.active
+    runs = [lane.run for lane in own.active if lane.run is not None]
+    beat = CALM if any(run.expected > LONG for run in runs) else POLL
 
-    @st.fragment(run_every=POLL if running else 0.5 if grounding else None)
+    @st.fragment(run_every=beat if running else 0.5 if grounding else None)
     def lanes() -> None:
         if "stage-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
