@@ -7,12 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from samp_core.classifiers import load_classifier
 from samp_core.integrate import Completeness
 from samp_core.methods import METHODS, Explanation
 from samp_core.scores import Cost
+from ui.stage import lanes
 from ui.stage.link import from_text, to_text
 from ui.stage.scene import Ledger
 from ui.stage.words import overshoot_in_words, result_in_words, ways
+from ui.state import Photo
+from ui.work.turns import Turns
 
 
 def acknowledge(ledger: Ledger, number: int, mount: str = "m", missing: bool = False, **counts: int) -> None:
@@ -61,6 +65,31 @@ def test_a_new_player_gets_everything():
     acknowledge(ledger, 5, run=4)
     acknowledge(ledger, 1, mount="another")
     assert len(ledger.fresh("run", 4)) == 4
+
+
+def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
+    settings = replace(METHODS["samp++"].defaults, target=967)
+    run = lanes.LaneRun(Turns(1), load_classifier().prepare(), Photo.sample("coffee"), settings, "", 60.0)
+    seen = []
+    draw = lanes.compand
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "compand", lambda values: seen.append((run.sketch, values)) or draw(values))
+        run._draw_sketch()
+    assert [None if sketch is None else sketch[2] for sketch, _ in seen] == [None, 2, 3]
+    touched = [float((values != 0).mean()) for _, values in seen]
+    assert touched[0] < 1
+    assert touched == sorted(touched)
+    assert run.sketch is not None
+    assert run.sketch[2] == lanes.SKETCH_MOVES
+
+
+def test_live_keeps_its_mind_near_the_limit(monkeypatch):
+    lane, own = lanes.Lane("a", 0, METHODS["samp"].defaults), lanes.Stage()
+    said = []
+    for seconds in (6.0, 4.9, 7.4, 7.6, 5.1, 4.9):
+        monkeypatch.setattr(lanes, "cost", lambda *_, seconds=seconds: (None, seconds))
+        said.append(own.is_live(lane, None))
+    assert said == [False, True, True, False, False, True]
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -84,9 +84,13 @@ def test_a_long_turn_lets_a_question_pass_at_its_next_checkpoint_and_work_only_w
         thread.join(10)
 
 
-def background(turns: Turns) -> tuple[threading.Thread, threading.Event]:
-    """Let a thread ask for a turn as background; return it and what is set once it had one."""
-    had = threading.Event()
+def background(monkeypatch, lull: float, patience: float) -> tuple[Turns, threading.Event, threading.Thread]:
+    """After a piece of work, let a thread ask for a turn as background; return what is set once it had one, too."""
+    monkeypatch.setattr("ui.work.turns.LULL", lull)
+    monkeypatch.setattr("ui.work.turns.PATIENCE", patience)
+    turns, had = Turns(1), threading.Event()
+    with turns("run"):
+        pass
 
     def take() -> None:
         with turns("ground", BACKGROUND):
@@ -94,16 +98,11 @@ def background(turns: Turns) -> tuple[threading.Thread, threading.Event]:
 
     thread = threading.Thread(target=take)
     thread.start()
-    return thread, had
+    return turns, had, thread
 
 
 def test_background_waits_for_a_lull_in_the_work_instead_of_taking_every_second_turn(monkeypatch):
-    monkeypatch.setattr("ui.work.turns.LULL", 1.0)
-    monkeypatch.setattr("ui.work.turns.PATIENCE", 60.0)
-    turns = Turns(1)
-    with turns("run"):
-        pass
-    thread, had = background(turns)
+    turns, had, thread = background(monkeypatch, lull=1.0, patience=60.0)
     for _ in range(5):  # a run: steps with little between them
         assert not had.is_set()
         with turns("run"):
@@ -113,12 +112,7 @@ def test_background_waits_for_a_lull_in_the_work_instead_of_taking_every_second_
 
 
 def test_background_gets_through_to_work_that_never_rests(monkeypatch):
-    monkeypatch.setattr("ui.work.turns.LULL", 60.0)
-    monkeypatch.setattr("ui.work.turns.PATIENCE", 0.1)
-    turns = Turns(1)
-    with turns("run"):
-        pass
-    thread, had = background(turns)
+    _, had, thread = background(monkeypatch, lull=60.0, patience=0.1)
     assert had.wait(10)
     thread.join(10)
 

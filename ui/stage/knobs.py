@@ -14,7 +14,7 @@ from samp_core.integrate import RULES
 from samp_core.methods import METHODS, Option, Settings
 from ui.controls import OFF, TOLERANCES, tolerance_words
 from ui.sidebar import Question
-from ui.stage.lanes import LIVE, MOST, Lane, Stage, cost
+from ui.stage.lanes import LIVE, MOST, STAYS_LIVE, Lane, Stage, cost
 from ui.stage.link import MOMENTUM, NODES, STEPS, WAYS
 from ui.words import plain, seconds_in_words
 
@@ -98,7 +98,7 @@ def _actions(stage: Stage, lane: Lane, question: Question, values: dict[str, Any
     live = st.toggle(
         "Live", value=default, key=key, on_change=_choose_live, args=(lane, key),
         help="Letting a knob go restarts this lane at once. Off by itself where a run is expected to take longer than "
-        f"{LIVE:.0f} seconds.",
+        f"{LIVE:g} seconds; where it was on, {STAYS_LIVE:g}.",
     )  # fmt: skip
     words = f"about **{estimate.gradients:,}** gradient evaluations, **{seconds_in_words(seconds)}**"
     if not stage.begun:

@@ -31,6 +31,7 @@ Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
 MOST = 4  # lanes
 KEPT = 6  # finished runs to come back to without computing
 LIVE = 5.0  # seconds of estimated work below which a lane answers its knobs at once
+STAYS_LIVE = 7.5  # the same once it does: an estimate goes up and down with what else the machine does
 SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
 SKETCH_MOVES = 4
 SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
@@ -49,8 +50,8 @@ class LaneRun(Worker):
         status: where it is; ``done``, ``stopped`` and ``failed`` are final.
         expected: seconds that it was expected to take when it was asked for.
         film: its pictures; None before the first, and for methods without a path.
-        sketch: map of a quick search, as levels of :func:`~samp_core.film.compand` and the strongest magnitude.
-        sketched: how many of its moves are in it.
+        sketch: map of a quick search, as levels of :func:`~samp_core.film.compand`, the strongest magnitude, and how
+            many moves are in it.
         explanation: the result, once final and not failed.
         threads: torch's threads in the turn that made it.
         error: what went wrong, for a user.
@@ -67,8 +68,7 @@ class LaneRun(Worker):
         self.status: Status = "waiting"
         self.film: Film | None = None
         self.frames: list[Frame] = []
-        self.sketch: tuple[NDArray[np.uint8], float] | None = None
-        self.sketched = 0
+        self.sketch: tuple[NDArray[np.uint8], float, int] | None = None
         self.explanation: Explanation | None = None
         self.threads: int | None = None
         self.error = ""
@@ -142,8 +142,7 @@ class LaneRun(Worker):
             if self._cancelled.is_set():
                 return
             if move >= SKETCH_SHOWN:
-                self.sketch = compand(run.attributions()[0].sum(0).double().cpu().numpy())
-                self.sketched = move
+                self.sketch = (*compand(run.attributions()[0].sum(0).double().cpu().numpy()), move)
 
 
 @dataclass
@@ -276,8 +275,7 @@ class Stage:
             seconds = cost(lane, question)[1]
         except ValueError:
             return False
-        # An estimate near the limit goes up and down with what else the machine does; the switch should not.
-        lane.was_live = seconds < (1.5 * LIVE if lane.was_live else LIVE)
+        lane.was_live = seconds < (STAYS_LIVE if lane.was_live else LIVE)
         return lane.was_live
 
     def _start(self, lane: Lane, question: Question, key: str) -> None:

@@ -115,9 +115,10 @@ def _lane(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any]:
     frames = list(run.frames)
     fresh = ledger.fresh(run.identity, len(frames))
     shown |= {"total": len(frames), "first": fresh.start, "frames": [_frame(run, k) for k in fresh]}
-    if run.sketch is not None and ledger.fresh(f"{run.identity} sketch", run.sketched):
-        levels, peak = run.sketch
-        shown["sketch"] = {"map": data_uri(Image.fromarray(levels), quality=72), "peak": peak, "moves": run.sketched}
+    if (sketch := run.sketch) is not None:  # the worker may put a newer one there meanwhile
+        levels, peak, moves = sketch
+        if ledger.fresh(f"{run.identity} sketch", moves):
+            shown["sketch"] = {"map": data_uri(Image.fromarray(levels), quality=72), "peak": peak, "moves": moves}
     if run.active:
         left = run.pace.left()
         shown["progress"] = round(run.progress, 3)
