@@ -12,7 +12,7 @@ import statistics
 
 from samp_core import default_settings, load_classifier, load_sample
 from samp_core.images import SAMPLES
-from samp_core.integrate import RULES
+from samp_core.rules import RULES
 from samp_core.runs import begin
 
 

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, load_classifier
-from samp_core.methods import METHODS, Settings, make_method
+from samp_core.methods import METHODS, Settings, default_settings, make_method
 from tests.serving import CHROMIUM, FLAGS, ROOT, serve
 from ui.stage.lanes import LaneRun
 from ui.state import Photo
@@ -28,7 +28,7 @@ from ui.work.turns import Turns
 
 SAMP = replace(METHODS["samp"].defaults, target=967)
 SAMP_PP = replace(METHODS["samp++"].defaults, target=967)
-LINE = replace(METHODS["ig"].defaults, insertion_baseline="blur", target=967)
+LINE = default_settings("ig", insertion_baseline="blur", target=967)
 ONES = "deep('.stage .lane')"
 # Finds elements in the shadow trees of the app's components as well.
 DEEP = """window.deep = (selector, root = document) => {

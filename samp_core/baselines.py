@@ -5,6 +5,7 @@ All work in the network's normalised space, shape (N, C, H, W) in and out, and l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from samp_core import catalogue
 from samp_core.images import Preprocessing
 
 
@@ -128,34 +130,44 @@ class Noise:
         return (self.sigma * noise).to(images.device).expand_as(images).clone()
 
 
-BASELINES = {
-    "zero": "Zero (training mean)",
-    "black": "Black",
-    "white": "White",
-    "mean": "Mean colour of the photo",
-    "blur": "Gaussian blur",
-    "noise": "Gaussian noise",
-}
-"""Name to title of the baselines that :func:`make_baseline` builds."""
+@dataclass(frozen=True)
+class BaselineDeclaration:
+    """One baseline, as pages, command line and files know it.
+
+    Attributes:
+        name: what command line and files call it.
+        title: what people call it.
+        make: builds it for images prepared in a way, from the seed of everything random.
+    """
+
+    name: str
+    title: str
+    make: Callable[[Preprocessing, int], Baseline]
+
+
+def _paper_blur(preprocessing: Preprocessing, seed: int) -> GaussianBlur:
+    """Return the paper's blur: 31 pixels wide for photos, 11 for images of 64 pixels or less; sigma 5."""
+    return GaussianBlur(11 if max(preprocessing.crop) <= 64 else 31, 5.0)
+
+
+DECLARED = (
+    BaselineDeclaration("zero", "Zero (training mean)", lambda preprocessing, seed: Zero()),
+    BaselineDeclaration("black", "Black", lambda preprocessing, seed: Black(preprocessing.mean, preprocessing.std)),
+    BaselineDeclaration("white", "White", lambda preprocessing, seed: White(preprocessing.mean, preprocessing.std)),
+    BaselineDeclaration("mean", "Mean colour of the photo", lambda preprocessing, seed: Mean()),
+    BaselineDeclaration("blur", "Gaussian blur", _paper_blur),
+    BaselineDeclaration("noise", "Gaussian noise", lambda preprocessing, seed: Noise(seed=seed)),
+)
+
+
+BASELINES: catalogue.Catalogue[BaselineDeclaration] = catalogue.BASELINES
+"""All baselines by name."""
 
 
 def make_baseline(name: str, preprocessing: Preprocessing, seed: int = 0) -> Baseline:
     """Build a baseline by name for images prepared by ``preprocessing``.
 
-    The blur follows the paper: 31 pixels wide for photos, 11 for images of 64 pixels or less; sigma 5.
-
     Raises:
         ValueError: no baseline has this name.
     """
-    small = max(preprocessing.crop) <= 64
-    made: dict[str, Baseline] = {
-        "zero": Zero(),
-        "black": Black(preprocessing.mean, preprocessing.std),
-        "white": White(preprocessing.mean, preprocessing.std),
-        "mean": Mean(),
-        "blur": GaussianBlur(11 if small else 31, 5.0),
-        "noise": Noise(seed=seed),
-    }
-    if name not in made:
-        raise ValueError(f"There is no baseline {name!r}. Choose one of: {', '.join(made)}.")
-    return made[name]
+    return BASELINES.require(name).make(preprocessing, seed)

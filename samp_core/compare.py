@@ -20,8 +20,9 @@ from PIL import Image
 from scipy.stats import rankdata
 from torch import Tensor
 
+from samp_core.attribution import Explanation
 from samp_core.classifiers import Classifier
-from samp_core.methods import METHODS, Explanation, Settings
+from samp_core.methods import METHODS, Settings
 from samp_core.metrics import Curve, cancellation, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
 from samp_core.runs import describe, place_in_words
@@ -102,7 +103,7 @@ def told_apart(asked: Sequence[Settings], labels: Sequence[str] | None = None) -
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return "off" if value is None else " and ".join(value) if isinstance(value, list) else str(value)
+    return "off" if value is None else " and ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
 def disagreement(

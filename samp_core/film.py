@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from samp_core.attribution import Explanation, PathRun, Run
 from samp_core.images import Preprocessing
-from samp_core.methods.base import Explanation, PathRun
-from samp_core.paths import Step
+from samp_core.paths import Endpoints, Step
 from samp_core.render import colour_limit, encode
 
 PICTURES = 28
@@ -108,8 +108,9 @@ class Film:
         self.way = 0.0
         self._take(0, ends.start, None)
 
-    def add(self, step: Step) -> Frame | None:
+    def add(self, step: Step | float) -> Frame | None:
         """Take in the newest move; return its picture if it is worth one."""
+        assert isinstance(step, Step)
         for trace, score, active in zip(self.scores, step.score.tolist(), step.active.tolist(), strict=True):
             trace.append(score if active else None)
         self._move = step.move
@@ -174,6 +175,41 @@ class Film:
     def _way(self, state: Tensor) -> float:
         left = (self._run.ends.end - state).abs().sum((1, 2, 3)) / self._length
         return float(1 - left.mean().clamp(0, 1))
+
+
+class Still:
+    """The film of a run without a path: nothing while it works, then its map as the one picture."""
+
+    directions: tuple[str, ...] = ()
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.frames: list[Frame] = []
+        self.ends: Endpoints | None = None
+
+    @property
+    def way(self) -> float:
+        """Share of the work that is done, 0 to 1."""
+        return self._run.progress
+
+    def add(self, step: Step | float) -> Frame | None:
+        """Take in the newest piece of work, of which there is no picture."""
+        return None
+
+    def close(self, explanation: Explanation) -> Frame | None:
+        """Take in the result; its map is the only picture."""
+        if explanation.finished:
+            self.frames.append(still(explanation))
+        return self.frames[-1] if self.frames else None
+
+    def trace(self, index: int) -> list[list[float | None]]:
+        """Return no scores: there is no way along which they could be taken."""
+        return []
+
+
+def film(preprocessing: Preprocessing, run: Run) -> Film | Still:
+    """Return the film of a run that is not yet walked."""
+    return Film(preprocessing, run) if isinstance(run, PathRun) else Still(run)
 
 
 def _opacity(far: Float[NDArray[np.floating], "h w"], even: bool) -> str:

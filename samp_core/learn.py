@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from samp_core.baselines import GaussianBlur, Zero
-from samp_core.integrate import Completeness, make_rule
-from samp_core.methods import SAMP
+from samp_core.faces import SAMP
 from samp_core.metrics import cancellation, cascade, deletion, insertion, spearman
+from samp_core.rules import RULES, Completeness
 
 Points = Float[NDArray[np.float64], "p 2"]
 """Corners of a path between (0, 0) and (1, 1), both included."""
@@ -395,7 +395,7 @@ def trials(
 
     noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed)).to(inputs)
     run = search(network).start(torch.cat([inputs, inputs * (1 + sigma * noise)]), target)
-    rules = {name: make_rule(name, run.ends, run.gradients, gauss_nodes=4) for name in RULE_TITLES}
+    rules = {name: RULES[name].make(run.ends, run.gradients, 4) for name in RULE_TITLES}
     clean = torch.arange(run.paths) % 2 == 0
     for step in run:  # one walk, so that the rules differ in nothing but the rule
         rules["paper"].add(step)

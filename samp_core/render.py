@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from samp_core.methods import Explanation
+from samp_core.attribution import Explanation
 from samp_core.metrics import top_share
 
 Mode = Literal["signed", "intensity"]

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-import samp_core
+from samp_core.attribution import Explanation, Run
 from samp_core.classifiers import Classifier
 from samp_core.files import write_files
 from samp_core.images import sha256
-from samp_core.methods import METHODS, DirectRun, Explanation, PathRun, Settings, make_method
+from samp_core.methods import METHODS, Settings, make_method
 from samp_core.metrics import cancellation, variance
 from samp_core.render import Mode, figure
+from samp_core.version import __version__
 
 
-def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tuple[Settings, PathRun | DirectRun]:
+def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tuple[Settings, Run]:
     """Prepare a run on one photo; without a target the network's first choice is explained.
 
     Returns:
@@ -34,31 +35,22 @@ def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tup
     """
     inputs = classifier.preprocessing(image)
     if settings.target is None:
-        settings = replace(settings, target=classifier.predict(inputs, 1)[0].index)
+        settings = settings.changed(target=classifier.predict(inputs, 1)[0].index)
     return settings, make_method(classifier, settings).start(inputs, settings.target)
 
 
 def describe(classifier: Classifier, settings: Settings) -> tuple[str, str]:
     """Return the method with its settings, and the explained score, both in words."""
     method = METHODS[settings.method]
-    options = [f"{name.replace('_', ' ')} {value}" for name, value in settings.options.items() if value != ""]
-    if not method.has_path:
-        words = f"{method.title}: {', '.join(options)}" if options else method.title
-        return words, _score_words(classifier, settings)
-    parts = [
-        f"{settings.steps} step{'s' * (settings.steps != 1)}"
-        if settings.steps
-        else f"{settings.pixels_per_step} pixels a step"
-    ]
-    if method.is_search:
-        parts.append(f"momentum {settings.momentum:g}")
-        parts.append(f"IC {settings.ic_tolerance:g}" if settings.ic_tolerance else "no IC")
-        if len(settings.directions) == 1:
-            parts.append(f"{settings.directions[0]} only")
-    parts += options
-    nodes = f" ({settings.gauss_nodes} nodes)" if settings.accumulation == "gauss" else ""
-    parts.append(f"{settings.accumulation} accumulation{nodes}")
-    return f"{method.title}: {', '.join(parts)}", _score_words(classifier, settings)
+    words = options_in_words(settings)
+    return f"{method.title}: {words}" if words else method.title, _score_words(classifier, settings)
+
+
+def options_in_words(settings: Settings) -> str:
+    """Return a method's options, shortly; empty if it has none."""
+    given = settings.options
+    options = [o for o in METHODS[settings.method].options if o.name in given and o.counts(given)]
+    return ", ".join(part for option in options if (part := option.in_words(given[option.name])))
 
 
 def as_settled(settings: Settings, explanation: Explanation) -> Settings:
@@ -68,12 +60,8 @@ def as_settled(settings: Settings, explanation: Explanation) -> Settings:
 
 def ends_in_words(settings: Settings) -> str:
     """Return where each path starts and ends, ``photo → zero + blur → photo``; empty for a method without a path."""
-    method = METHODS[settings.method]
-    if not method.has_path:
-        return ""
-    start = method.start.format(**settings.options) or settings.insertion_baseline
-    ways = {"deletion": f"photo → {settings.deletion_baseline}", "insertion": f"{start} → photo"}
-    return " + ".join(ways[direction] for direction in settings.directions)
+    ways = METHODS[settings.method].ways(settings.options)
+    return " + ".join(f"{start} → {end}" for start, end in ways)
 
 
 def place_in_words(settings: Settings) -> str:
@@ -146,7 +134,7 @@ def record(
             "cost": asdict(explanation.cost),
             "seconds": round(explanation.seconds, 3),
         },
-        "versions": {"samp_core": samp_core.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"samp_core": __version__, "python": platform.python_version(), **_versions()},
         "machine": {
             "platform": platform.platform(),
             "device": str(explanation.attributions.device),

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samp_core import catalogue
 from samp_core.checkpoints import checkpoint
 from samp_core.classifiers import ask
 
@@ -114,6 +115,33 @@ class Contrast:
     def describe(self, label: Callable[[int], str], target: int) -> str:
         """Return e.g. ``logit of tabby minus logit of tiger cat``."""
         return f"logit of {label(self.a)} minus logit of {label(self.b)}"
+
+
+@dataclass(frozen=True)
+class ScoreDeclaration:
+    """One score of a class, as pages, command line and files know it.
+
+    Attributes:
+        name: what command line and files call it.
+        title: what people call it.
+        summary: its range, and what is to be known of it, in a few words.
+        make: builds it.
+    """
+
+    name: str
+    title: str
+    summary: str
+    make: Callable[[], Score]
+
+
+DECLARED = (
+    ScoreDeclaration("logit", "Logit", "the network's raw output, any real number", Logit),
+    ScoreDeclaration("probability", "Probability", "softmax, 0 to 1; its gradient vanishes near both", Probability),
+    ScoreDeclaration("log-probability", "Log-probability", "logarithm of the softmax, at most 0", LogProbability),
+)
+
+SCORES: catalogue.Catalogue[ScoreDeclaration] = catalogue.SCORES
+"""All scores of one class by name."""
 
 
 @dataclass

@@ -18,9 +18,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from samp_core.attribution import UnsupportedError
 from samp_core.compare import maps_npz
+from samp_core.faces import SAMP
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
-from samp_core.methods import METHODS, SAMP, UnsupportedError, default_settings, make_method
+from samp_core.methods import METHODS, default_settings, make_method
 from ui import state
 from ui.comparison import progress_in_words
 from ui.grid import Board, beside, card, placeholder
@@ -105,7 +107,7 @@ def test_home_says_what_this_is_and_leads_to_two_paths_from_one_start(app):
     assert_fine(app)
     lanes = app.session_state["stage"].lanes
     assert [lane.settings.method for lane in lanes] == ["samp", "ig"]
-    assert {lane.settings.insertion_baseline for lane in lanes} == {"blur"}
+    assert {lane.settings.options["insertion_baseline"] for lane in lanes} == {"blur"}
     assert all(lane.run is not None for lane in lanes)
     for lane in lanes:
         lane.run.cancel()
@@ -165,7 +167,7 @@ def test_the_estimate_follows_the_knobs(explain):
 def test_a_knob_restarts_its_own_lane_and_going_back_recomputes_nothing(explain):
     stage = explain.session_state["stage"]
     knob(explain, "slider", "steps").set_value(4).run()
-    stage.lanes[1].settings = replace(stage.lanes[1].settings, steps=2)
+    stage.lanes[1].settings = stage.lanes[1].settings.changed(steps=2)
     stage.wanted = {lane.identity for lane in stage.lanes}
     explain.run()
     first, other = (lane.run for lane in stage.lanes)
@@ -175,7 +177,7 @@ def test_a_knob_restarts_its_own_lane_and_going_back_recomputes_nothing(explain)
     knob(explain, "slider", "momentum").set_value(0.9).run()
     second = stage.lanes[0].run
     assert second is not first
-    assert second.settings.momentum == 0.9
+    assert second.settings.options["momentum"] == 0.9
     assert stage.lanes[1].run is other
     second.wait(60)
     knob(explain, "slider", "momentum").set_value(0.0).run()
@@ -197,7 +199,7 @@ def test_a_lane_that_is_not_live_waits_for_run_and_says_that_its_result_is_old(e
 
 def test_cancel_leaves_a_partial_result_that_says_so(explain):
     stage = explain.session_state["stage"]
-    stage.open(replace(METHODS["samp++"].defaults, ic_tolerance=1 / 200), start=True)
+    stage.open(default_settings("samp++", ic_tolerance=1 / 200), start=True)
     explain.run()
     run = stage.in_hand.run
     while len(run.frames) < 2:
@@ -461,7 +463,7 @@ def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(c
     choose(compare, "ig", "gradient")
     compare.slider(key="compare-ig-steps").set_value(6).run()
     first = compare_to_the_end(compare)
-    assert first.items[0].settings.steps == 6
+    assert first.items[0].settings.options["steps"] == 6
     compare.slider(key="compare-ig-steps").set_value(8).run()
     assert [i.status for i in compare_to_the_end(compare).items] == ["done", "cached"]
     compare.button(key="compare-ig-reset").click().run()
@@ -622,7 +624,7 @@ def test_images_at_once_are_part_of_what_a_map_is(compare):
     first = compare_to_the_end(compare)
     compare.select_slider(key="compare-batch").set_value(4).run()
     assert "differs from it" in text(compare)
-    assert "batch size 4, not 16" in text(compare)
+    assert "images at once 4, not 16" in text(compare)
     fresh = compare_to_the_end(compare)
     assert fresh.items[0].settings.batch_size == 4
     costs = [q.items[0].entry.explanation.cost for q in (first, fresh)]
@@ -639,7 +641,7 @@ def test_no_method_chosen_is_said(compare):
 def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
     """Return method, steps and start of each item of the newest comparison."""
     asked = [item.settings for item in page.session_state["queue"].items]
-    return [(s.method, s.steps, s.insertion_baseline) for s in asked]
+    return [(s.method, s.options.get("steps"), s.options.get("insertion_baseline")) for s in asked]
 
 
 def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):

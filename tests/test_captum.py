@@ -8,7 +8,7 @@ import torch
 from captum.metrics import infidelity, infidelity_perturb_func_decorator
 
 from samp_core.baselines import GaussianBlur, Zero
-from samp_core.methods import SAMP, IntegratedGradients
+from samp_core.faces import SAMP, IntegratedGradients
 
 TARGET = torch.tensor([0, 2, 1])
 SETTINGS = {"pixels_per_step": 30, "insertion_baseline": GaussianBlur(5, 2.0), "ic_tolerance": 0.3}

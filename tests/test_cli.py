@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from samp_core.__main__ import main
+from samp_core.cli import main
 from samp_core.images import load_sample
-from samp_core.methods import METHODS
+from samp_core.methods import METHODS, default_settings
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "samp_core"]
@@ -44,7 +44,7 @@ def cli(cat_png, tmp_path, monkeypatch, capsys, bundled):
             status = end.code
         return status, *capsys.readouterr()
 
-    monkeypatch.setattr("samp_core.__main__.load_classifier", load)
+    monkeypatch.setattr("samp_core.cli.shared.load_classifier", load)
     return call
 
 
@@ -76,7 +76,8 @@ def test_help_says_whose_settings_the_options_are(capsys):
         main(["explain", "--help"])
     words = " ".join(capsys.readouterr().out.split())
     assert "without a path" not in words
-    assert "--option NAME=VALUE setting that only this method has" in words
+    assert "--option NAME=VALUE any of these in another way" in words
+    assert re.search(r"--momentum VALUE [^-]*steadier: from 0 to 0.999 \(samp, samp\+\+, samp-isotonic", words)
 
 
 @pytest.mark.parametrize(("arguments", "says"), [(["--version"], r"samp_core \d+\.\d+"), (["--help"], "explain")])
@@ -95,12 +96,12 @@ def test_explain_from_a_shell_writes_three_files_and_shows_its_progress(cat_png,
     assert "  0% " in ended.stderr
     assert "100% " in ended.stderr
     assert "Warning" not in ended.stderr
-    assert "SAMP++: 2 steps, momentum 0.5, no IC, paper accumulation" in ended.stdout
+    assert "SAMP++: 2 steps, momentum 0.5, no IC, paper rule" in ended.stdout
     assert re.search("explains the logit of tiger cat; about 4 gradient evaluations", ended.stdout)
     assert ended.stdout.count("completeness gap") == 2
     assert {p.name for p in out.iterdir()} == {"maps.npz", "figure.png", "run.json"}
     run = json.loads((out / "run.json").read_text())
-    assert run["settings"]["ic_tolerance"] is None
+    assert run["settings"]["options"]["ic_tolerance"] is None
     assert run["image"]["name"] == "my cat.png"
     assert run["machine"]["threads"] >= 1
     assert run["machine"]["prepared"]
@@ -116,7 +117,7 @@ GIVEN = {
     "pixels_per_step": 30000,
     "momentum": 0.25,
     "ic_tolerance": 0.5,
-    "directions": ["deletion"],
+    "directions": ["deletion", "insertion"],
     "deletion_baseline": "mean",
     "insertion_baseline": "white",
     "accumulation": "gauss",
@@ -130,14 +131,14 @@ GIVEN = {
 
 
 def test_every_setting_that_is_given_is_in_the_record(cli, tmp_path):
-    words = {**GIVEN, "directions": "deletion", "target": "tabby"}
+    words = {**GIVEN, "directions": "both", "target": "tabby"}
     arguments = [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     status, output, errors = cli("--quiet", *arguments)
     assert (status, output, errors) == (0, "", "")  # quiet: no bar and no summary
     run = json.loads((tmp_path / "out" / "run.json").read_text())
-    assert run["settings"].items() >= {**GIVEN, "steps": None}.items()
+    assert {**run["settings"]["options"], **run["settings"]}.items() >= {**GIVEN, "steps": None}.items()
     assert run["explained_score"] == "logit of tabby minus logit of tiger cat"
-    assert list(run["result"]["completeness"]) == ["deletion"]
+    assert list(run["result"]["completeness"]) == ["deletion", "insertion"]
 
 
 def test_score_and_steps_are_in_the_record_and_the_rest_is_the_methods_own(cli, tmp_path):
@@ -146,25 +147,31 @@ def test_score_and_steps_are_in_the_record_and_the_rest_is_the_methods_own(cli, 
     assert "explains the probability of tiger cat" in output
     assert "100%" in errors
     run = json.loads((tmp_path / "out" / "run.json").read_text())
-    expected = {**METHODS["ig"].defaults.to_dict(), "steps": 2, "score": "probability", "target": 282}
-    assert run["settings"] == expected
+    assert run["settings"] == default_settings("ig", steps=2, score="probability", target=282).to_dict()
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
         ("--method palmistry", 2, "invalid choice: 'palmistry'"),
-        ("--steps 2.5", 2, "--steps: invalid whole number value: '2.5'"),
-        ("--steps 0", 2, "--steps: must be at least 1"),
-        ("--steps 3 --pixels-per-step 3", 2, "not allowed with argument --steps"),
-        ("--momentum 2", 2, "momentum must be at least 0 and below 1, not 2.0"),
-        ("--momentum nan", 2, "momentum must be at least 0 and below 1, not nan"),
-        ("--ic-tolerance 0", 2, "ic_tolerance is a fraction of the whole way, above 0"),
-        ("--ic-tolerance abc", 2, "--ic-tolerance: invalid number value: 'abc'"),
-        ("--ic-tolerance 1e-9", 1, "needs at least 1,000,000,000 moves, more than max_steps = 2,000"),
-        ("--momentum 0.5 --method ig", 2, "--momentum steers a search, and Integrated Gradients does not search"),
-        ("--max-steps 9 --method ig", 2, "--max-steps steers a search, and Integrated Gradients does not search"),
-        ("--gauss-nodes 4", 2, "--gauss-nodes means nothing to the rule 'paper'"),
+        ("--steps 2.5", 2, r"SAMP\+\+: steps must be from 1 to 10,000, a whole number, not 2.5\."),
+        ("--steps 0", 2, r"SAMP\+\+: steps must be from 1 to 10,000, a whole number, not 0\."),
+        ("--steps many", 2, r"SAMP\+\+: steps must be from 1 to 10,000, a whole number, not 'many'\."),
+        ("--steps 3 --pixels-per-step 3", 2, "either steps or pixels_per_step: each follows from the other"),
+        ("--momentum 2", 2, "momentum must be from 0 to 0.999, not 2"),
+        ("--momentum nan", 2, "momentum must be from 0 to 0.999, not nan"),
+        ("--ic-tolerance 0", 2, "ic_tolerance must be from 0.0001 to 1, or none, not 0"),
+        ("--ic-tolerance abc", 2, "ic_tolerance must be from 0.0001 to 1, or none, not 'abc'"),
+        ("--ic-tolerance 1/9000", 1, "needs at least 9,000 moves, more than max_steps = 2,000"),
+        ("--momentum 0.5 --method ig", 2, "--momentum means nothing to Integrated Gradients. Its options: --steps"),
+        ("--option momentum=0.5 --method gradient", 2, "--momentum means nothing to Gradient. .* it has none"),
+        ("--samples 5 --max-steps 9 --method ig", 2, "--(samples|max-steps), --(samples|max-steps) means nothing to"),
+        ("--samples 1000 --method smoothgrad", 2, "SmoothGrad: samples must be from 1 to 500, a whole number"),
+        ("--directions deletion --insertion-baseline zero", 2, "counts only with --directions insertion"),
+        ("--max-sigma 1e9 --method blur-ig", 2, "Blur IG: max_sigma must be from 5 to 100, not 1000000000.0"),
+        ("--gauss-nodes 4", 2, "--gauss-nodes counts only with --accumulation gauss"),
+        ("--seed x", 2, "--seed: must be from 0 to 9,223,372,036,854,775,807, a whole number, not 'x'"),
+        ("--batch 0", 2, "--batch: must be from 1 to 4,096, a whole number, not 0"),
         ("--target asdfqwer", 1, "no class 'asdfqwer'"),
         ("--target 1000", 1, "no class '1000'"),
         ("--target 282 --contrast 282", 2, "two different classes, but both are class 282"),

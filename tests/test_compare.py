@@ -13,7 +13,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
-from samp_core import __main__ as command_line
+from samp_core import cli as command_line
 from samp_core import load_classifier
 from samp_core.compare import (
     COLUMNS,
@@ -185,7 +185,7 @@ def test_report_needs_no_other_file(toy, photo, entries):
 
 
 def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command_line, "load_classifier", lambda *a, **k: bundled)
+    monkeypatch.setattr("samp_core.cli.shared.load_classifier", lambda *a, **k: bundled)
     photo, out = tmp_path / "cup.png", tmp_path / "out"
     load_sample("coffee").save(photo)
     status = command_line.main(["compare", str(photo), "--methods", "gradient, edges", "--out", str(out), "--quiet"])
@@ -203,11 +203,11 @@ def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.main(["compare", str(photo), "--methods", "samp,astrology", "--out", str(out)])
     assert ended.value.code == 2
-    assert "there is no method 'astrology'" in capsys.readouterr().err
+    assert "There is no method 'astrology'" in capsys.readouterr().err
 
 
 def test_a_refusing_method_does_not_stop_the_others(toy, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command_line, "load_classifier", lambda *a, **k: toy)
+    monkeypatch.setattr("samp_core.cli.shared.load_classifier", lambda *a, **k: toy)
     photo, out = tmp_path / "cup.png", tmp_path / "out"
     load_sample("coffee").save(photo)
     arguments = ["compare", str(photo), "--methods", "cam,ig", "--out", str(out), "--quiet"]

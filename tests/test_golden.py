@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from samp_core.baselines import GaussianBlur, Zero
-from samp_core.methods import SAMP
+from samp_core.faces import SAMP
 
 FOLDER = Path(__file__).parent / "golden"
 CASES = json.loads((FOLDER / "cases.json").read_text())["cases"]

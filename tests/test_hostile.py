@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch import nn
 
+from samp_core.attribution import Explanation, UnsupportedError
 from samp_core.classifiers import Classifier, ClassifierError, ask, load_classifier, preserved
+from samp_core.faces import SAMP
 from samp_core.images import Preprocessing
-from samp_core.methods import METHODS, SAMP, Explanation, Settings, UnsupportedError, default_settings, make_method
+from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS, Subject
 from samp_core.scores import PathError
 from tests.test_library_methods import TINY
@@ -170,7 +172,7 @@ def classifier(network: nn.Module) -> Classifier:
 def settings(name: str, **changes: Any) -> Settings:
     method = METHODS[name]
     if method.has_path:
-        changes = {"steps": 3, "ic_tolerance": 0.5 if method.is_search else None, **changes}
+        changes = {"steps": 3, **changes} | ({"ic_tolerance": 0.5} if method.option("ic_tolerance") else {})
     return default_settings(name, options={o.name: TINY.get(o.name, o.default) for o in method.options}, **changes)
 
 

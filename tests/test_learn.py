@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from samp_core.baselines import GaussianBlur
 from samp_core.digits import load_digits, samples
+from samp_core.faces import SAMP
 from samp_core.learn import (
     RULE_TITLES,
     TOYS,
@@ -28,7 +29,6 @@ from samp_core.learn import (
     toy,
     trials,
 )
-from samp_core.methods import SAMP
 from tests.test_app import ROOT, assert_fine
 from ui.learn.board import read_points
 from ui.learn.lesson import SCENES
@@ -314,7 +314,7 @@ def test_a_scene_leads_to_a_photo_with_its_knobs(learn, scene):
     search, line = (lane.settings for lane in learn.session_state["stage"].lanes)
     assert (search.method, line.method) == (method, "ig")
     for knob, value in wanted.items():
-        assert getattr(search, knob) == value
+        assert search.options[knob] == value
 
 
 def test_knobs_stay_while_other_scenes_are_shown(learn):

@@ -13,9 +13,10 @@ import torch
 import torchcam.methods
 from torch import nn
 
+from samp_core.attribution import DirectRun, UnsupportedError
 from samp_core.classifiers import Classifier
 from samp_core.images import Preprocessing
-from samp_core.methods import METHODS, DirectRun, Settings, UnsupportedError, default_settings, make_method
+from samp_core.methods import METHODS, Settings, default_settings, make_method
 from tests.test_paths import assert_same_state, state_of
 
 DIRECT = [name for name, method in METHODS.items() if not method.has_path]
@@ -188,16 +189,22 @@ def test_unknown_missing_and_impossible_options_are_refused(name, toy):
         rest = {key: value for key, value in known.items() if key != option.name}
         refused(rest, f"missing: {option.name}")
         refused({**rest, f"{option.name}x": option.default}, f"no option {option.name}x")  # misspelt
-        if isinstance(option.default, str):
-            values: list[Any] = ["nonsense"] * bool(option.choices)
+        if option.has_choices:
+            values: list[Any] = ["nonsense", 1, 0.5, *[("nonsense",), ()] * option.is_several]
+        elif option.is_text:
+            values = [1, None]
         else:
-            values = [option.high + 1, option.low - 1, 1e9, math.inf, -math.inf, math.nan, "1", True]
-            values += [option.low + 0.5] * isinstance(option.default, int)
+            values = [2 * option.high + 1, option.low - 1, 1e12, math.inf, -math.inf, math.nan, "1", True]
+            values += [option.low + 0.5] * option.is_whole
+            values += [None] * (not option.off and not option.optional)
         for value in values:
-            refused({**rest, option.name: value}, f"{option.name} must be (from|one of)")
-        if not isinstance(option.default, str):
-            for value in (option.low, option.high, option.default):
+            refused({**rest, option.name: value}, f"{option.name} must be (from|one of|a text)")
+        if not option.has_choices and not option.is_text:
+            if option.instead_of:
+                rest[option.instead_of] = None
+            for value in (option.low, option.high):
                 make_method(toy, default_settings(name, options={**rest, option.name: value}))
+    make_method(toy, default_settings(name))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (20, 37)])

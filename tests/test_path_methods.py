@@ -7,7 +7,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from samp_core.baselines import GaussianBlur
-from samp_core.methods import BlurIG, GuidedIG, IntegratedGradients
+from samp_core.faces import BlurIG, GuidedIG, IntegratedGradients
 from samp_core.paths.blur import gaussian
 
 BLUR = GaussianBlur(5, 2.0)

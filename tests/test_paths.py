@@ -5,32 +5,40 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+from samp_core.attribution import AttributionMethod
 from samp_core.baselines import GaussianBlur
-from samp_core.integrate import RULES, Isotonic
-from samp_core.methods import METHODS, SAMP, BlurIG, GuidedIG, IntegratedGradients, make_method
-from samp_core.methods.registry import default_settings
+from samp_core.faces import SAMP, BlurIG, GuidedIG, IntegratedGradients
+from samp_core.images import Preprocessing
+from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.paths import Endpoints, GreedyPath, StraightPath
+from samp_core.rules import RULES, Isotonic
 from samp_core.scores import Contrast, PathError
 
 BLUR = GaussianBlur(5, 2.0)
-PATHS = {
-    "straight": lambda net, rule, **k: IntegratedGradients(net, 12, BLUR, accumulation=rule, **k),
-    "samp": lambda net, rule, **k: SAMP.samp(net, pixels_per_step=13, insertion_baseline=BLUR, accumulation=rule, **k),
-    "samp++": lambda net, rule, **k: SAMP.samp_plus_plus(
-        net, pixels_per_step=13, insertion_baseline=BLUR, accumulation=rule, **k
-    ),
+TOY = Preprocessing(None, (12, 10), (0.0,), (1.0,))
+
+
+def declared(name: str, net: nn.Module, rule: str, batch_size: int = 64) -> AttributionMethod:
+    """Build a registered method with few steps for the toy networks, everything else as published."""
+    changes = {"accumulation": rule, "batch_size": batch_size, "steps": 9}
+    return METHODS[name].make(net, TOY, default_settings(name, **changes).settled())
+
+
+PATHS = {name: partial(declared, name) for name, method in METHODS.items() if method.has_path}
+PATHS |= {
+    "pixels": lambda net, rule, **k: SAMP(net, pixels_per_step=13, insertion_baseline=BLUR, accumulation=rule, **k),
     "tight": lambda net, rule, **k: SAMP(
         net, steps=4, momentum=0.9, ic_tolerance=0.013, insertion_baseline=BLUR, accumulation=rule, **k
     ),
-}
-PATHS |= {
-    "blur": lambda net, rule, **k: BlurIG(net, 9, 3.0, accumulation=rule, **k),
-    "guided": lambda net, rule, **k: GuidedIG(net, 9, BLUR, max_dist=0.1, accumulation=rule, **k),
+    "wide": lambda net, rule, **k: GuidedIG(net, 9, BLUR, max_dist=0.1, accumulation=rule, **k),
+    "narrow": lambda net, rule, **k: BlurIG(net, 9, 3.0, accumulation=rule, **k),
+    "line from blur": lambda net, rule, **k: IntegratedGradients(net, 12, BLUR, accumulation=rule, **k),
 }
 TARGET = [0, 2, 1]
 every_path = pytest.mark.parametrize("make", PATHS.values(), ids=PATHS)
@@ -240,7 +248,7 @@ def test_stopped_run_gives_a_valid_partial_map(make, rule, smooth, toys):
 def test_watching_a_run_does_not_change_it(smooth, toys):
     run = PATHS["samp++"](smooth, "trapezoid").start(toys, TARGET)
     for _ in run:
-        run.attributions()
+        run.partial()
         run.order()
     torch.testing.assert_close(run.result().attributions, PATHS["samp++"](smooth, "trapezoid").attribute(toys, TARGET))
 
@@ -457,7 +465,7 @@ def test_paths_can_be_walked_without_a_network():
 @pytest.mark.parametrize("name", [m.name for m in METHODS.values() if m.has_path])
 def test_every_registered_path_method_explains_a_photo(name, bundled, cat):
     changes = {"steps": 4, "target": 282}
-    if METHODS[name].is_search and METHODS[name].defaults.ic_tolerance:
+    if METHODS[name].is_search and METHODS[name].defaults.options.get("ic_tolerance"):
         changes["ic_tolerance"] = 0.25
     settings = default_settings(name, **changes)
     method = make_method(bundled, settings)

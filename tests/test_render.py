@@ -12,9 +12,9 @@ import torch
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from samp_core.attribution import Explanation
 from samp_core.baselines import GaussianBlur
-from samp_core.integrate import Completeness
-from samp_core.methods import SAMP, Explanation, IntegratedGradients
+from samp_core.faces import SAMP, IntegratedGradients
 from samp_core.render import (
     COLOURS,
     colour,
@@ -29,6 +29,7 @@ from samp_core.render import (
     palette,
     quantise,
 )
+from samp_core.rules import Completeness
 
 MAP = np.array([[-3.0, -1.0, -0.5], [0.0, 0.5, 7.0]])
 PHOTO = Image.effect_noise((10, 12), 60).convert("RGB")

@@ -15,11 +15,11 @@ from PIL import Image
 from torch import nn
 
 from samp_core import __version__
+from samp_core.attribution import Decomposition, DirectMethod, Explanation
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import Preprocessing, load_sample, sha256
-from samp_core.integrate import Completeness
-from samp_core.methods import METHODS, Explanation, Settings, default_settings
-from samp_core.methods.direct import Decomposition, DirectMethod
+from samp_core.methods import METHODS, Settings, default_settings
+from samp_core.rules import Completeness
 from samp_core.runs import as_settled, begin, describe, ends_in_words, figure_png, maps_npz, record, save
 from samp_core.scores import Logit
 from tests.test_files import contents, full_disk  # noqa: F401 - a fixture
@@ -74,29 +74,29 @@ def test_begin_explains_the_first_choice_unless_told(toy, photo):
         ({"momentum": 2.0}, "momentum must be"),
         ({"score": "entropy"}, "no score 'entropy'.*logit, probability"),
         ({"contrast": 1}, "two different classes"),
-        ({"insertion_baseline": "grey"}, "no baseline 'grey'"),
-        ({"accumulation": "simpson"}, "no accumulation rule 'simpson'"),
-        ({"method": "ig", "steps": None, "pixels_per_step": 9}, "give steps, not pixels_per_step"),
+        ({"insertion_baseline": "grey"}, "insertion_baseline must be one of zero, .*, not 'grey'"),
+        ({"accumulation": "simpson"}, "accumulation must be one of paper, .*, not 'simpson'"),
+        ({"method": "ig", "pixels_per_step": 9}, "Integrated Gradients has no option pixels_per_step"),
     ],
     ids=str,
 )
 def test_begin_refuses_what_does_not_fit(changes, says, toy, photo):
     with pytest.raises(ValueError, match=says):
-        begin(toy, photo, replace(QUICK, **changes))
+        begin(toy, photo, QUICK.changed(**changes))
 
 
 @pytest.mark.parametrize(
     ("settings", "title", "score"),
     [
-        (QUICK, "SAMP: 3 steps, momentum 0, no IC, paper accumulation", "logit of tabby"),
+        (QUICK, "SAMP: 3 steps, momentum 0, no IC, paper rule", "logit of tabby"),
         (
             default_settings("samp++", steps=None, pixels_per_step=9, directions=("deletion",), score="probability"),
-            "SAMP++: 9 pixels a step, momentum 0.5, IC 0.02, deletion only, paper accumulation",
+            "SAMP++: momentum 0.5, IC 1/50, paper rule, pixels a step 9, directions deletion",
             "probability of tabby",
         ),
         (
             default_settings("ig", accumulation="gauss", gauss_nodes=4, contrast=2),
-            "Integrated Gradients: 50 steps, gauss accumulation (4 nodes)",
+            "Integrated Gradients: 50 steps, gauss rule, 4 nodes a move",
             "logit of tabby minus logit of tiger cat",
         ),
     ],
@@ -110,9 +110,9 @@ def test_describe(settings, title, score, toy):
     ("settings", "words"),
     [
         (QUICK, "photo → zero + blur → photo"),
-        (replace(QUICK, directions=("insertion",), insertion_baseline="noise"), "noise → photo"),
+        (QUICK.changed(directions=("insertion",), insertion_baseline="noise"), "noise → photo"),
         (default_settings("ig"), "zero → photo"),
-        (default_settings("blur-ig", options={"max_sigma": 20.0}), "blur, sigma 20 → photo"),
+        (default_settings("blur-ig", max_sigma=20.0), "blur, sigma 20 → photo"),
         (default_settings("gradient"), ""),
     ],
     ids=lambda value: getattr(value, "method", ""),
@@ -137,7 +137,7 @@ def test_paths_start_and_end_where_the_words_say(method, toy, photo):
 @pytest.mark.parametrize("method", ["grad-cam", "score-cam"])
 def test_a_layer_that_was_found_is_named(method, toy, photo):
     settings, explanation = explained(toy, photo, default_settings(method, target=1))
-    assert describe(toy, settings)[0].endswith(("Grad-CAM", "channels 256"))
+    assert describe(toy, settings)[0].endswith(("Grad-CAM", "feature maps 256"))
     settled = as_settled(settings, explanation)
     assert settled.options == {**settings.options, "layer": "2"}
     assert describe(toy, settled)[0].endswith("layer 2")
@@ -151,7 +151,7 @@ def test_a_layer_that_was_found_is_named(method, toy, photo):
 
 @pytest.mark.parametrize("method", PATH_METHODS)
 def test_record_says_what_was_asked_of_what_and_what_came_out(method, toy, photo):
-    changes = {"ic_tolerance": 0.3} if METHODS[method].defaults.ic_tolerance else {}
+    changes = {"ic_tolerance": 0.3} if METHODS[method].defaults.options.get("ic_tolerance") else {}
     settings, explanation = explained(toy, photo, default_settings(method, steps=3, seed=5, **changes))
     run = written(toy, photo, settings, explanation)
     assert run["format"] == "samp-run/1"
@@ -182,7 +182,7 @@ def test_record_says_what_was_asked_of_what_and_what_came_out(method, toy, photo
 
 def test_degenerate_results_are_strict_json(toy, photo):
     black = Image.new("RGB", (48, 40))
-    blank = replace(QUICK, deletion_baseline="black", insertion_baseline="black")
+    blank = QUICK.changed(deletion_baseline="black", insertion_baseline="black")
     settings, explanation = explained(toy, black, blank)
     result = written(toy, black, settings, explanation)["result"]
     assert result["steps"] == {"deletion": 0, "insertion": 0}
@@ -215,7 +215,9 @@ def test_a_method_without_a_path_is_recorded_without_directions(toy, photo):
         return task.score.gradients(task.inputs, torch.tensor([0]))[1]
 
     def made(work):
-        return DirectMethod(toy.network, work, score=Logit(), options={}, evaluations=lambda height, width: 1)
+        return DirectMethod(
+            toy.network, work, score=Logit(), gradients=lambda height, width: 1, preprocessing=toy.preprocessing
+        )
 
     run = made(work).start(toy.preprocessing(photo), 1)
     halfway = made(work).start(run._task.inputs, 1)
@@ -296,7 +298,7 @@ def test_the_figure_names_the_network(toy, photo, monkeypatch):
 
 
 def test_a_run_can_be_repeated_from_its_file(toy, photo):
-    settings, explanation = explained(toy, photo, replace(QUICK, target=None, insertion_baseline="noise", seed=3))
+    settings, explanation = explained(toy, photo, QUICK.changed(target=None, insertion_baseline="noise", seed=3))
     again = Settings.from_dict(written(toy, photo, settings, explanation)["settings"])
     assert maps_npz(toy, photo, explained(toy, photo, again)[1]) == maps_npz(toy, photo, explanation)
     other = explained(toy, photo, replace(again, seed=4))[1]
@@ -305,7 +307,7 @@ def test_a_run_can_be_repeated_from_its_file(toy, photo):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_settings_survive_json(name):
-    settings = default_settings(name, target=3, contrast=7, tie_band=1e-6, seed=11)
+    settings = default_settings(name, target=3, contrast=7, seed=11)
     assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
     assert settings.to_dict().keys() == Settings.__dataclass_fields__.keys()
 

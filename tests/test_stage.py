@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from samp_core.attribution import Explanation
 from samp_core.classifiers import load_classifier
-from samp_core.integrate import Completeness
-from samp_core.methods import METHODS, Explanation
+from samp_core.methods import METHODS, default_settings
+from samp_core.rules import Completeness
 from samp_core.scores import Cost
 from ui.stage import lanes
 from ui.stage.link import from_text, to_text
@@ -99,14 +100,14 @@ def test_published_settings_are_their_name_in_the_address(name):
 
 
 def test_lanes_survive_the_address():
-    samp = replace(
-        METHODS["samp++"].defaults, steps=20, momentum=0.8, ic_tolerance=1 / 20, directions=("insertion",),
+    samp = default_settings(
+        "samp++", steps=20, momentum=0.8, ic_tolerance=1 / 20, directions=("insertion",),
         insertion_baseline="black", deletion_baseline="mean", accumulation="gauss", gauss_nodes=8,
     )  # fmt: skip
-    guided = replace(METHODS["guided-ig"].defaults, options={"fraction": 0.5, "max_dist": 0.1}, steps=30)
+    guided = default_settings("guided-ig", fraction=0.5, max_dist=0.1, steps=30)
     for settings in (samp, guided):
         assert from_text(to_text(settings)) == settings
-    assert to_text(replace(METHODS["samp++"].defaults, ic_tolerance=None)) == "samp++,ic=off"
+    assert to_text(default_settings("samp++", ic_tolerance=None)) == "samp++,ic=off"
 
 
 @pytest.mark.parametrize(
@@ -158,5 +159,5 @@ def test_a_score_that_climbs_and_comes_back_is_explained_where_it_is_seen():
 def test_ends_are_named_for_every_direction():
     assert ways(METHODS["samp"].defaults) == [("photo", "zero"), ("gaussian blur", "photo")]
     assert ways(METHODS["ig"].defaults) == [("zero", "photo")]
-    assert ways(METHODS["blur-ig"].defaults) == [("very blurred", "photo")]
+    assert ways(METHODS["blur-ig"].defaults) == [("blur, sigma 50", "photo")]
     assert ways(METHODS["grad-cam"].defaults) == []

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import nn
 from zennit.composites import EpsilonPlus
 
+from samp_core.attribution import Explanation, UnsupportedError
 from samp_core.classifiers import Classifier
 from samp_core.images import Preprocessing
-from samp_core.methods import METHODS, Explanation, UnsupportedError, make_method
+from samp_core.methods import METHODS, make_method
 from tests.test_library_methods import Add, tiny
 
 TARGET = [1, 3]

@@ -124,7 +124,7 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(browser, 
 
 
 def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, server):
-    link = "photo=coffee&class=cup&score=probability&methods=samp+ig&samp.momentum=0.3&samp.tolerance=1%2F20"
+    link = "photo=coffee&class=cup&score=probability&methods=samp+ig&samp.momentum=0.3&samp.ic=1%2F20"
     link += "&metrics=gap+concentration"
     with visit(browser, f"{server}/Compare?{link}") as page:
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from samp_core.baselines import BASELINES
 from samp_core.methods import METHODS, Method, Settings
 from ui import kept, state
-from ui.controls import OFF, TOLERANCES, changes, choose_rule, rule_choice, tolerance_words
 from ui.cost import Work
+from ui.knob import KeptOption, changes
 from ui.sidebar import Question
 from ui.stage.link import from_text, to_text
 from ui.stage.page import current
+from ui.stage.words import start_of
 from ui.words import seconds_in_words
 
 _FAST = ("samp", "ig", "grad-cam", "edges")
@@ -69,8 +69,9 @@ def _keep_further(wanted: Sequence[Settings]) -> None:
 
 def _asked(question: Question, settings: Settings) -> Settings:
     """Return a method's settings with what all methods share."""
-    if _START.value() and METHODS[settings.method].has_baseline:
-        settings = replace(settings, insertion_baseline=_START.value())
+    starts = [d.end.option for d in METHODS[settings.method].directions if d.is_toward and d.end.option]
+    if _START.value() and starts:
+        settings = settings.changed(**dict.fromkeys(starts, _START.value()))
     return replace(
         settings,
         score=question.score,
@@ -119,7 +120,8 @@ def choice(question: Question, twins: bool = False) -> list[Settings]:
     preset = _PRESET.segments("Methods", key="compare-preset", wrap=True, label_visibility="collapsed")
     if preset == MINE:
         kept.put("mine", kept.text("methods"))  # to come back to after a look at a preset
-        names = kept.Several("methods", None, list(METHODS)).multiselect(
+        # No list is the default, so that an empty one is kept, too, and is still a choice of one's own.
+        names = kept.Several("methods", None, list(METHODS)).multiselect(  # type: ignore[arg-type]
             "Which methods", key="compare-mine", format_func=lambda n: METHODS[n].title, label_visibility="collapsed",
             placeholder="Choose at least one method",
         )  # fmt: skip
@@ -129,7 +131,7 @@ def choice(question: Question, twins: bool = False) -> list[Settings]:
         _all_settings(names, twins)
         _START.selectbox(
             "All paths start at", key="compare-start", label_visibility="collapsed", width=260,
-            format_func=lambda name: f"All paths start at: {BASELINES[name]}" if name else "Paths start as published",
+            format_func=lambda n: f"All paths start at: {BASELINES[n].title}" if n else "Paths start as published",
             help="One start for the insertion of all path methods, so that their maps differ by path alone. Blur IG "
             "has a start of its own.",
         )  # fmt: skip
@@ -172,27 +174,9 @@ def _all_settings(names: Sequence[str], twins: bool) -> None:
         )  # fmt: skip
 
 
-def _knobs(method: Method) -> dict[str, Any]:
+def _knobs(method: Method) -> dict[str, KeptOption]:
     """Return what can be set of a method, by name, with its published values as defaults."""
-    published = method.defaults
-    knobs: dict[str, Any] = {}
-    if method.has_path:
-        knobs["steps"] = kept.Number(f"{method.name}.steps", published.steps or 14, 4, 200)
-        if method.is_search:
-            knobs["momentum"] = kept.Number(f"{method.name}.momentum", published.momentum, 0.0, 0.95, 0.05)
-            knobs["ic_tolerance"] = kept.Choice(
-                f"{method.name}.tolerance", published.ic_tolerance or OFF, TOLERANCES, tolerance_words
-            )
-        knobs["accumulation"] = rule_choice(f"{method.name}.adding-up", published.accumulation)
-    for option in method.options:
-        name = f"{method.name}.{option.name}"
-        if option.choices:
-            knobs[option.name] = kept.Choice(name, option.default, option.choices)
-        elif isinstance(option.default, str):
-            knobs[option.name] = kept.Text(name, option.default)
-        else:
-            knobs[option.name] = kept.Number(name, option.default, option.low, option.high, option.step)
-    return knobs
+    return {option.name: KeptOption(f"{method.name}.{option.key}", option.default, option) for option in method.options}
 
 
 def _reset(method: Method) -> None:
@@ -206,23 +190,10 @@ def _show(method: Method) -> None:
     if method.limits:
         st.caption(f"Limits: {method.limits}")
     knobs = _knobs(method)
-    options = {option.name: option for option in method.options}
     for name, knob in knobs.items():
-        key = f"compare-{method.name}-{name}"
-        if name in options:
-            more = {"label": options[name].title, "help": options[name].help}
-            if isinstance(knob, kept.Choice):
-                knob.selectbox(key=key, **more)
-            elif isinstance(knob, kept.Text):
-                knob.text_input(key=key, **more)
-            else:
-                knob.slider(key=key, **more)
-        elif name == "ic_tolerance":
-            knob.select_slider("IC tolerance", key=key, format_func=tolerance_words)
-        elif name == "accumulation":
-            choose_rule(knob, key=key)
-        else:
-            knob.slider(name.capitalize(), key=key)
+        settings = _settings(method)
+        if knob.option.counts(settings.options):
+            knob.knob(key=f"compare-{method.name}-{name}")
     if knobs:
         st.button("Reset to published values", on_click=_reset, args=(method,), key=f"compare-{method.name}-reset")
     else:
@@ -230,11 +201,8 @@ def _show(method: Method) -> None:
 
 
 def _settings(method: Method) -> Settings:
-    chosen = {name: knob.value() for name, knob in _knobs(method).items()}
-    options = {option.name: chosen.pop(option.name) for option in method.options}
-    if "ic_tolerance" in chosen:
-        chosen["ic_tolerance"] = chosen["ic_tolerance"] or None
-    return replace(method.defaults, options=options, **chosen)
+    changes = {name: value for name, knob in _knobs(method).items() if (value := knob.value()) != knob.default}
+    return method.defaults.changed(**changes)
 
 
 def starts(wanted: list[Settings]) -> list[str]:
@@ -242,11 +210,9 @@ def starts(wanted: list[Settings]) -> list[str]:
     places: dict[str, list[str]] = {}
     for settings in wanted:
         method = METHODS[settings.method]
-        if method.has_path:
-            place = BASELINES[settings.insertion_baseline] if method.has_baseline else "a first blur of its own"
-            if "insertion" in settings.directions or not method.is_search:
-                titles = places.setdefault(place, [])
-                titles += [method.title] if method.title not in titles else []
+        if start := start_of(settings):
+            titles = places.setdefault(start, [])
+            titles += [method.title] if method.title not in titles else []
     if len(places) < 2:
         return []
     words = "; ".join(f"{', '.join(titles)}: {place}" for place, titles in places.items())

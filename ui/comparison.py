@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,7 +214,7 @@ def exports(queue: Queue, entries: Sequence[Entry], display: dict[str, Any]) -> 
         return buffer.getvalue()
 
     stem = queue.name.rsplit(".", 1)[0]
-    files = {
+    files: dict[str, tuple[Callable[[], str | bytes], str, str]] = {
         "Figure (png)": (lambda: drawn("png"), "png", "image/png"),
         "Figure (pdf)": (lambda: drawn("pdf"), "pdf", "application/pdf"),
         "Maps (npz)": (

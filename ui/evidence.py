@@ -116,14 +116,14 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
     inputs = run.classifier.preprocessing(run.image)
     points = measurement.evidence["deletion"].shape[1] - 1
     step = max(1, inputs[0, 0].numel() // 28)
-    maps = item_map(item).unsqueeze(0)
-    place = ranks(inputs, maps)
+    own = item_map(item).unsqueeze(0)
+    place = ranks(inputs, own)
     for direction, ends in (("deletion", (inputs, Zero()(inputs))), ("insertion", (GaussianBlur()(inputs), inputs))):
-        values = measurement.evidence[direction][0]
+        scores = measurement.evidence[direction][0]
         for column, fraction in zip(st.columns(6), (0.04, 0.1, 0.2, 0.4, 0.6, 0.8), strict=True):
             k = round(fraction * points)
             shown = run.classifier.preprocessing.to_image(mix(*ends, place, k * step))[0]
-            words = f"{direction}, {100 * k / points:.0f} %: {values[k]:.2f}"
+            words = f"{direction}, {100 * k / points:.0f} %: {scores[k]:.2f}"
             column.image(shown, caption=words, alt=words)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -90,6 +90,10 @@ def publish() -> None:
     st.query_params.update(wanted)
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 @dataclass(frozen=True)
 class Kept(Generic[T]):
     """A setting that lasts.
@@ -134,8 +138,10 @@ class Kept(Generic[T]):
         widget: Callable[..., Any],
         label: str,
         key: str,
-        default: Callable[[T], dict[str, Any]],
+        default: Callable[[Any], dict[str, Any]],
         resets: Sequence[str] = (),
+        shown: Callable[[T], Any] = _as_it_is,
+        value: Callable[[Any], T] = _as_it_is,
         **more: Any,
     ) -> T:
         """Show a widget for it.
@@ -145,19 +151,20 @@ class Kept(Generic[T]):
             label, key, more: what it is given.
             default: the arguments that make a value the widget's own default.
             resets: names of settings that go back to their defaults when somebody changes this one.
+            shown, value: from a value to what the widget shows, and back.
         """
-        value = self.value()
-        if key in st.session_state and st.session_state[key] != value:
-            st.session_state[key] = value
+        now = shown(self.value())
+        if key in st.session_state and st.session_state[key] != now:
+            st.session_state[key] = now
 
         def take() -> None:
             if key not in st.session_state:
                 return  # the page was left before the change arrived, and its widget went with it
-            self.put(st.session_state[key])
+            self.put(value(st.session_state[key]))
             for name in resets:
                 put(name, None)
 
-        return cast("T", widget(label, key=key, on_change=take, **default(value), **more))
+        return value(widget(label, key=key, on_change=take, **default(now), **more))
 
 
 @dataclass(frozen=True)
@@ -174,7 +181,7 @@ class Number(Kept[T]):
         if not self.low <= number <= self.high:
             raise ValueError(words)
         number = min(self.low + round((number - self.low) / self.step) * self.step, self.high)
-        return cast("T", kind(round(number, 10)))  # type: ignore[call-arg]
+        return kind(round(number, 10))  # type: ignore[call-arg]
 
     def _write(self, value: T) -> str:
         return f"{value:g}"

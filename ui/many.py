@@ -107,7 +107,8 @@ def many_photos(question: Question) -> None:
     bench: Bench | None = st.session_state.get("bench")
     polling = bench is not None and bench.active
     left, right = st.columns(2)
-    folder, photos = "", ()
+    folder = ""
+    photos: tuple[Photo, ...] = ()
     with left:
         source = st.segmented_control(
             "Photos", ["Folder", "Uploads"], default="Folder", key="bench-source", required=True,
@@ -296,8 +297,8 @@ def _results(results: Results, path: Path, polling: bool) -> None:
         f"Test: Wilcoxon signed-rank against {plain(against)} over the photos that both have, two-sided, "
         "Benjamini-Hochberg over the methods. Rank 1 is best."
     )
-    for words in results.failures:
-        st.warning(f"Not measured: {plain(words)}")
+    for failure in results.failures:
+        st.warning(f"Not measured: {plain(failure)}")
     with st.expander("Conditions of the numbers"):
         st.markdown("What decides the rounding decides a search's path, so results under other conditions stay apart.")
         st.dataframe([{"conditions": w, "numbers": n} for w, n in results.conditions.items()], hide_index=True)

@@ -14,10 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from samp_core.attribution import Run, UnsupportedError
 from samp_core.classifiers import Classifier
 from samp_core.compare import Entry, measure
 from samp_core.film import compand, data_uri
-from samp_core.methods import METHODS, DirectRun, PathRun, Settings, UnsupportedError, make_method
+from samp_core.methods import METHODS, Settings, make_method
 from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import as_settled, begin, describe
 from samp_core.scores import PathError
@@ -214,7 +215,7 @@ class Queue(Worker):
     def _share(self, item: Item) -> float:
         return self.work[self.items.index(item)].map_share
 
-    def _walk(self, item: Item, run: PathRun | DirectRun, part: float, grows: bool = False) -> None:
+    def _walk(self, item: Item, run: Run, part: float, grows: bool = False) -> None:
         """Carry a run out, turn by turn; it is this part of the item's work, 0 to 1.
 
         Where the map ``grows``, the item has pictures of it on the way; they cost no evaluation.
@@ -227,8 +228,8 @@ class Queue(Worker):
             with self.turn():
                 if next(iter(run), None) is None:
                     return
-            if grows and isinstance(run, PathRun) and time.monotonic() - seen > _PICTURES:
-                levels, peak = compand(run.attributions()[0].sum(0).double().cpu().numpy())
+            if grows and time.monotonic() - seen > _PICTURES and (attributions := run.partial()) is not None:
+                levels, peak = compand(attributions[0].sum(0).double().cpu().numpy())
                 number = item.growing.number + 1 if item.growing is not None else 1
                 item.growing = Growing(number, data_uri(Image.fromarray(levels), quality=72), peak)
                 seen = time.monotonic()

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from samp_core.metrics import cancellation, variance
-from samp_core.render import format_cancellation, format_gap, gap_in_words
+from samp_core.render import Mode, format_cancellation, format_gap, gap_in_words
 from samp_core.runs import describe, figure_png, maps_npz, record
 from ui.stage.lanes import LaneRun
 from ui.words import plain
@@ -72,7 +72,7 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
     )
     st.html(f'<div class="facts">{"".join(facts)}</div>')
     st.caption(f"{plain(title)}. Explains the {plain(score)} of {plain(job.classifier.name)}.")
-    if job.settings.accumulation != "isotonic":
+    if len(explanation.promises) and not bool(explanation.completeness.holds().all()):
         st.caption(
             "A gap does not make a ranking wrong, it makes the sum unfaithful: which pixels come first and how much "
             "they add up to are different questions."
@@ -84,7 +84,7 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
     explanation = job.explanation
     assert explanation is not None
     stem = f"{job.photo.name.rsplit('.', 1)[0]}-{job.settings.method}".replace("+", "p")
-    mode = "intensity" if display.get("mode") == "intensity" else "signed"
+    mode: Mode = "intensity" if display.get("mode") == "intensity" else "signed"
     opacity = float(display.get("opacity", 0.75))
     with st.container(horizontal=True):
         st.download_button(

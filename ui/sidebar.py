@@ -12,7 +12,7 @@ import streamlit as st
 from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
 from samp_core.film import data_uri
 from samp_core.images import SAMPLES, ImageError
-from samp_core.methods import SCORES
+from samp_core.scores import SCORES
 from ui import kept, state
 from ui.state import Photo
 from ui.words import plain
@@ -109,7 +109,7 @@ def choose(photo: Photo) -> None:
     """Make a photo the session's, and part of its link; the class to explain is again the network's first choice."""
     word = _in_link(photo)
     st.session_state["photo"], st.session_state["photo_in_link"] = photo, word
-    if word not in (None, *SAMPLES):
+    if word is not None and word not in SAMPLES:
         uploads: dict[str, Photo] = st.session_state.setdefault("uploads", {})
         uploads[word] = photo
         while len(uploads) > _KEPT_UPLOADS:
@@ -246,7 +246,7 @@ def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
         )
     else:
         score = kept.Choice("score", "logit", list(SCORES)).selectbox(
-            "Explained score", key="score", format_func=SCORES.__getitem__,
+            "Explained score", key="score", format_func=lambda name: SCORES[name].title,
             help="The paper explains the logit. Probabilities saturate: near 100 % their gradient vanishes.",
         )  # fmt: skip
     return Question(photo, name, classifier, chosen, contrast, score)

@@ -16,8 +16,9 @@ from PIL import Image
 from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
+from samp_core.faces import IntegratedGradients
 from samp_core.images import load_image, load_sample, sha256
-from samp_core.methods import IntegratedGradients, Settings
+from samp_core.methods import METHODS, Settings
 from samp_core.metrics import METRICS
 from ui.queue import Item, Measuring, Queue
 from ui.work.turns import QUESTION, Turns
@@ -134,8 +135,9 @@ def photo() -> Photo:
 def run_key(network_name: str, of: Photo, settings: Settings) -> str:
     """Return what identifies a result: photo, network and every setting that makes a difference to it."""
     values = settings.to_dict()
-    if settings.accumulation != "gauss":
-        del values["gauss_nodes"]
+    for option in METHODS[settings.method].options:
+        if not option.counts(settings.options):
+            values["options"].pop(option.name, None)
     words = f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
     return hashlib.sha256(words.encode()).hexdigest()[:24]  # short, for it travels to the browser and back
 

@@ -14,7 +14,7 @@ _NAME = re.compile(r"\w(?:[\w .-]{0,58}\w)?")
 
 
 def _folder() -> Path:
-    session = st.session_state.setdefault("bench-session", uuid4().hex)
+    session: str = st.session_state.setdefault("bench-session", uuid4().hex)
     return Path(os.environ.get("SAMP_RESULTS") or "results/sessions") / session
 
 

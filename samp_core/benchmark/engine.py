@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from samp_core.attribution import Explanation, UnsupportedError
 from samp_core.benchmark.plan import COST, Conditions, Photo, Plan, Unit, device_of
 from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, StoreError, unreadable
 from samp_core.classifiers import Classifier
 from samp_core.images import ImageError, load_image
-from samp_core.methods import METHODS, Explanation, UnsupportedError, make_method
+from samp_core.methods import METHODS, make_method
 from samp_core.metrics import METRICS, Measurement, Metric, Protocol, Subject
 from samp_core.scores import PathError
 

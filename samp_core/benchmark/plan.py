@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-import samp_core
 from samp_core.classifiers import Classifier
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
+from samp_core.version import __version__
 
 SUFFIXES = frozenset(
     (
@@ -207,7 +207,7 @@ class Plan:
     def configurations(self, classifier: Classifier, conditions: Conditions) -> tuple[Configuration, ...]:
         """Return what each method's numbers belong to."""
         found = tuple((p, version(p)) for p in ("torch", "torchvision", "captum", "numpy", "scipy", "pillow"))
-        versions = (("samp_core", samp_core.__version__), *found)
+        versions = (("samp_core", __version__), *found)
         return tuple(
             Configuration(
                 replace(s, target=None, batch_size=self.batch_size),

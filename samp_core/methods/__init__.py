@@ -1,30 +1,41 @@
-"""Attribution methods and their registry."""
+"""How methods declare themselves, one a file, and what is asked of them. Nothing here needs torch before a run does."""
 
-from samp_core.methods.base import Estimate, Explanation, PathAttribution, PathRun
-from samp_core.methods.blur_ig import BlurIG
-from samp_core.methods.direct import DirectMethod, DirectRun, UnsupportedError
-from samp_core.methods.guided_ig import GuidedIG
-from samp_core.methods.integrated_gradients import IntegratedGradients
-from samp_core.methods.registry import METHODS, SCORES, Method, Option, Settings, default_settings, make_method
-from samp_core.methods.samp import SAMP
+from samp_core import catalogue
+from samp_core.methods.declaration import (
+    FORWARD,
+    PATHS,
+    Direction,
+    End,
+    Method,
+    both_ways,
+    direct_method,
+    make_method,
+    path_method,
+    toward_image,
+)
+from samp_core.methods.options import Option, Value, baseline, fill, steps
+from samp_core.methods.settings import Settings, default_settings
+
+METHODS: catalogue.Catalogue[Method] = catalogue.METHODS
+"""All methods by name."""
 
 __all__ = [
+    "FORWARD",
     "METHODS",
-    "SCORES",
-    "SAMP",
-    "BlurIG",
-    "DirectMethod",
-    "DirectRun",
-    "Estimate",
-    "Explanation",
-    "GuidedIG",
-    "IntegratedGradients",
+    "PATHS",
+    "Direction",
+    "End",
     "Method",
     "Option",
-    "PathAttribution",
-    "PathRun",
     "Settings",
-    "UnsupportedError",
+    "Value",
+    "baseline",
+    "both_ways",
     "default_settings",
+    "direct_method",
+    "fill",
     "make_method",
+    "path_method",
+    "steps",
+    "toward_image",
 ]

@@ -1,19 +1,5 @@
 """Ways from a start image to an end image, one a file."""
 
-from samp_core.paths.base import Endpoints, GradientFn, Path, Step, StepEstimate
-from samp_core.paths.blur import BlurPath
-from samp_core.paths.guided import GuidedPath
-from samp_core.paths.samp import GreedyPath
-from samp_core.paths.straight import StraightPath
+import lazy_loader
 
-__all__ = [
-    "BlurPath",
-    "Endpoints",
-    "GradientFn",
-    "GreedyPath",
-    "GuidedPath",
-    "Path",
-    "Step",
-    "StepEstimate",
-    "StraightPath",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -61,6 +61,10 @@ class BlurPath:
                 f"{self.chunk} and {self.max_sigma}."
             )
 
+    def start(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the most blurred images, where the path starts."""
+        return gaussian(images, self.max_sigma)
+
     def estimate(self, height: int, width: int) -> StepEstimate:
         """Return ``steps`` twice: the path has no surprises."""
         return StepEstimate(self.steps, self.steps)

@@ -164,7 +164,7 @@ class Board:
         if self.ledger.fresh(data["photo_series"]):
             data["photo"] = photo()
         if self.ledger.fresh("palettes"):
-            data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}  # type: ignore[arg-type]
+            data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}
             data["scales"] = SCALES
         for item in items:
             if item.entry is not None:

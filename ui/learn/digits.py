@@ -11,14 +11,16 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from samp_core.attribution import Explanation
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import Classifier
 from samp_core.digits import SIDE, centre, samples, training_facts
+from samp_core.faces import SAMP, IntegratedGradients
 from samp_core.film import data_uri
-from samp_core.integrate import RULES
-from samp_core.methods import SAMP, Explanation, IntegratedGradients
+from samp_core.methods import Value
 from samp_core.metrics import cancellation
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, gap_in_words, map_in_words
+from samp_core.rules import RULES
 from samp_core.scores import Contrast, Logit, Score
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
@@ -180,19 +182,18 @@ def _knobs() -> Knobs:
             help="Pixels moved at once. The paper moves 10 of a digit's 784.",
         ),
         last.selectbox(
-            "Adding up", list(RULES), format_func=lambda r: RULES[r].split(":")[0], key="digit-rule",
-            **KEPT,
-            help="How the moves become a map. " + "; ".join(RULES.values()) + ".",
+            "Adding up", list(RULES), format_func=lambda r: RULES[r].title, key="digit-rule", **KEPT,
+            help="How the moves become a map. " + "; ".join(f"{r.title}: {r.summary}" for r in RULES.values()) + ".",
         ),
     )  # fmt: skip
 
 
-def settings() -> dict[str, float | str]:
+def settings() -> dict[str, Value]:
     """Return the scene's knobs that Explain has as well, pixels per step as the number of steps that they make."""
     kept = st.session_state
     return {
         "momentum": round(float(kept.get("digit-momentum", 0.5)), 2),
-        "ic_tolerance": TOLERANCES[kept.get("digit-ic", "1/50")] or 0.0,
+        "ic_tolerance": TOLERANCES[kept.get("digit-ic", "1/50")],
         "steps": min(112, round(SIDE * SIDE / kept.get("digit-pixels", 10))),
         "accumulation": kept.get("digit-rule", "paper"),
     }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from samp_core.digits import samples
 from samp_core.learn import Outputs, bridges, outputs
+from samp_core.methods import Value
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
 
@@ -37,9 +38,9 @@ def _bundle(
     )  # fmt: skip
 
 
-def settings() -> dict[str, float | str]:
+def settings() -> dict[str, Value]:
     """Return how the scene's search goes, for Explain."""
-    return {"steps": STEPS, "ways": "insertion only"}
+    return {"steps": STEPS, "directions": ("insertion",)}
 
 
 def why_greedy() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from samp_core.methods import Value
 from ui import kept
 from ui.learn import digits, greedy, trust, two
 from ui.learn.keys import arrow_keys
@@ -30,7 +31,7 @@ class Scene:
     title: str
     draw: Callable[[], None]
     method: str
-    settings: Callable[[], dict[str, float | str]]
+    settings: Callable[[], dict[str, Value]]
 
 
 SCENES = (

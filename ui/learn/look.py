@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from samp_core.classifiers import Classifier
 from samp_core.digits import load_digits, samples
-from samp_core.methods import Settings, make_method
+from samp_core.methods import default_settings, make_method
 from ui.comparison import PLAIN
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -26,7 +26,7 @@ def digit_network() -> Classifier:
     classifier = load_digits().prepare()
     # The first run takes half a second longer than all others: nobody should wait for it pen in hand.
     with one_thread():
-        method = make_method(classifier, Settings(method="samp", steps=4, target=0))
+        method = make_method(classifier, default_settings("samp", steps=4, target=0))
         method.explain(classifier.preprocessing(samples()[0]), 0)
     return classifier
 

@@ -10,6 +10,7 @@ import streamlit as st
 from samp_core.digits import SIDE, samples
 from samp_core.film import data_uri
 from samp_core.learn import Trial, trials
+from samp_core.methods import Value
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, map_in_words
 from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
@@ -49,7 +50,7 @@ def _trials(digit: int, sigma: float, seed: int) -> tuple[str, list[Trial]]:
     return first.label, made
 
 
-def settings() -> dict[str, float | str]:
+def settings() -> dict[str, Value]:
     """Return how the scene's map was made, for Explain."""
     return {"momentum": MOMENTUM, "ic_tolerance": TOLERANCE, "steps": round(SIDE * SIDE / PIXELS)}
 

@@ -16,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from samp_core.film import data_uri
 from samp_core.learn import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
+from samp_core.methods import Value
 from ui.comparison import COLOURS
 from ui.learn.board import board, read_points
 from ui.learn.look import KEPT, show
@@ -81,11 +82,11 @@ class Knobs:
         for key, value in zip((self.name, f"{self.name}-ic", f"{self.name}-momentum"), case, strict=True):
             st.session_state[key] = value
 
-    def settings(self) -> dict[str, float | str]:
+    def settings(self) -> dict[str, Value]:
         """Return the knobs that Explain has as well."""
         tolerance = TOLERANCES[st.session_state.get(f"{self.name}-ic", self.tolerance)]
         momentum = float(st.session_state.get(f"{self.name}-momentum", self.momentum))
-        return {"momentum": round(momentum, 2), "ic_tolerance": tolerance or 0.0}
+        return {"momentum": round(momentum, 2), "ic_tolerance": tolerance}
 
 
 CASES: dict[str, Case] = {

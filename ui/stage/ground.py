@@ -119,8 +119,7 @@ class Ground(Worker):
         """Return the runs' directions by their two ends, whichever way they walk."""
         groups: list[_Group] = []
         for run in self.runs:
-            film = run.film
-            assert film is not None
+            film = _film(run)
             ends = film.ends
             for d, (start_name, end_name) in enumerate(self.ways[run.identity]):
                 start, end, names = ends.start[d], ends.end[d], (start_name, end_name)
@@ -183,7 +182,7 @@ def ground_key(runs: Sequence[LaneRun]) -> str:
 
 
 def _film(run: LaneRun) -> Film:
-    assert run.film is not None
+    assert isinstance(run.film, Film)
     return run.film
 
 

@@ -12,15 +12,15 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
+from samp_core.attribution import Estimate, Explanation, Run
 from samp_core.classifiers import Classifier
-from samp_core.film import Film, Frame, compand, still
-from samp_core.methods import METHODS, DirectRun, Estimate, Explanation, PathRun, Settings, make_method
-from samp_core.paths import Step
+from samp_core.film import Film, Frame, Still, compand, film
+from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.runs import begin
 from samp_core.scores import PathError
 from ui import kept, state
 from ui.sidebar import Question
-from ui.stage.link import WAYS, to_text
+from ui.stage.link import to_text
 from ui.state import Photo
 from ui.work.limits import require_affordable
 from ui.work.turns import Turns
@@ -36,7 +36,7 @@ SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch fi
 SKETCH_MOVES = 4
 SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
 
-START = (Settings("samp", momentum=0.0, ic_tolerance=None), replace(METHODS["ig"].defaults, insertion_baseline="blur"))
+START = (default_settings("samp"), default_settings("ig", insertion_baseline="blur"))
 """What the stage opens with: SAMP, and the straight line from the image where SAMP's insertion starts."""
 
 
@@ -49,7 +49,7 @@ class LaneRun(Worker):
         key: what the result belongs to: photo, network and settings.
         status: where it is; ``done``, ``stopped`` and ``failed`` are final.
         expected: seconds that it was expected to take when it was asked for.
-        film: its pictures; None before the first, and for methods without a path.
+        film: its pictures; None before it begins.
         sketch: map of a quick search, as levels of :func:`~samp_core.film.compand`, the strongest magnitude, and how
             many moves are in it.
         explanation: the result, once final and not failed.
@@ -66,20 +66,24 @@ class LaneRun(Worker):
         self.identity = f"run-{next(self._numbers)}"
         self.classifier, self.photo, self.settings, self.key = classifier, photo, settings, key
         self.status: Status = "waiting"
-        self.film: Film | None = None
-        self.frames: list[Frame] = []
+        self.film: Film | Still | None = None
         self.sketch: tuple[NDArray[np.uint8], float, int] | None = None
         self.explanation: Explanation | None = None
         self.threads: int | None = None
         self.error = ""
         self.expected = seconds
-        self._wants_sketch = METHODS[settings.method].is_search and seconds > SKETCH
+        self._wants_sketch = bool(METHODS[settings.method].sketch) and seconds > SKETCH
         self._progress = 0.0
 
     @property
     def active(self) -> bool:
         """Whether the run is under way or waiting for its turn."""
         return self.status in ("waiting", "running")
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Its pictures so far."""
+        return [] if self.film is None else self.film.frames
 
     @property
     def progress(self) -> float:
@@ -91,58 +95,48 @@ class LaneRun(Worker):
             with self.turn():
                 self.status = "running"
                 self.settings, run = begin(self.classifier, self.photo.image, self.settings)
-                if isinstance(run, PathRun):
-                    self.film = Film(self.classifier.preprocessing, run)
-                    self.frames = self.film.frames
+                self.film = film(self.classifier.preprocessing, run)
             if self._wants_sketch and not self._cancelled.is_set():
                 self._draw_sketch()
-            self._walk(run)
+            self._walk(run, self.film)
         except (PathError, ValueError) as error:
             self._fail(str(error))
 
     def _fail(self, why: str) -> None:
         self.error, self.status = why, "failed"
 
-    def _walk(self, run: PathRun | DirectRun) -> None:
+    def _walk(self, run: Run, film: Film | Still) -> None:
         while not self._cancelled.is_set():
             with self.turn():
                 piece = next(iter(run), None)
             if piece is None:
                 break
-            if self.film is not None and isinstance(piece, Step):
-                self.film.add(piece)
-                # By the way that is walked: the number of moves of a search is not known beforehand.
-                self._progress = max(run.progress, self.film.way) if run.progress < 1 else self.film.way
-            else:
-                self._progress = run.progress
+            film.add(piece)
+            # By the way that is walked: the number of moves of a search is not known beforehand.
+            self._progress = max(run.progress, film.way) if run.progress < 1 else film.way
             self.pace.note(self._progress)
-        if isinstance(run, DirectRun) and self._cancelled.is_set():
+        if self._cancelled.is_set():
             run.stop()
-            next(iter(run), None)  # lets a direct method put its network copy away
+            next(iter(run), None)  # lets a method put its copy of the network away
         with self.turn():
             self.explanation, self.threads = run.result(), torch.get_num_threads()
-        if self.film is not None:
-            self.film.close(self.explanation)
-        elif self.explanation.finished:
-            self.frames.append(still(self.explanation))
+        film.close(self.explanation)
         self._turns.learn(self.classifier.fingerprint, self.explanation.cost.gradients, self.explanation.seconds)
         self.status = "done" if self.explanation.finished else "stopped"
 
     def _draw_sketch(self) -> None:
         """Search with few large moves: a first answer, while the walk that was asked for takes its time."""
-        rule = "trapezoid" if self.settings.accumulation == "gauss" else self.settings.accumulation
-        quick = replace(
-            self.settings, steps=SKETCH_MOVES, pixels_per_step=None, momentum=0.0, ic_tolerance=None, accumulation=rule
-        )
-        _, run = begin(self.classifier, self.photo.image, quick)
-        assert isinstance(run, PathRun)
+        quick = {**METHODS[self.settings.method].sketch}
+        if self.settings.options["accumulation"] == "gauss":
+            quick["accumulation"] = "trapezoid"
+        _, run = begin(self.classifier, self.photo.image, self.settings.changed(**quick))
         for move in range(1, SKETCH_MOVES + 1):
             with self.turn():
                 next(iter(run), None)
             if self._cancelled.is_set():
                 return
-            if move >= SKETCH_SHOWN:
-                self.sketch = (*compand(run.attributions()[0].sum(0).double().cpu().numpy()), move)
+            if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None:
+                self.sketch = (*compand(attributions[0].sum(0).double().cpu().numpy()), move)
 
 
 @dataclass
@@ -337,13 +331,9 @@ def open_with(method: str, **knobs: Any) -> None:
 
     Args:
         method: its name.
-        knobs: values by name; ``ways`` is one of :data:`~ui.stage.link.WAYS`, an ``ic_tolerance`` of 0 is none.
+        knobs: values by name.
     """
-    if "ways" in knobs:
-        knobs["directions"] = WAYS[knobs.pop("ways")]
-    if "ic_tolerance" in knobs:
-        knobs["ic_tolerance"] = knobs["ic_tolerance"] or None
-    put_on_stage(replace(METHODS[method].defaults, **knobs), START[1])
+    put_on_stage(default_settings(method, **knobs), START[1])
 
 
 def keep_link(own: Stage) -> None:

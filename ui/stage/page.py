@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from samp_core.film import Film
 from samp_core.runs import describe
 from ui import kept, state
 from ui.feed import feed
@@ -112,7 +113,7 @@ def _walked(own: Stage) -> list[LaneRun]:
     return [
         lane.run
         for lane in own.lanes
-        if lane.run is not None and lane.run.film is not None and lane.run.status == "done"
+        if lane.run is not None and isinstance(lane.run.film, Film) and lane.run.status == "done"
     ]
 
 

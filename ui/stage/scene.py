@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from samp_core.film import Film, data_uri
-from samp_core.methods import METHODS, PathRun
+from samp_core.film import data_uri, film
+from samp_core.methods import METHODS
 from samp_core.render import palette
 from samp_core.runs import begin, describe
 from ui import state
@@ -135,12 +135,11 @@ def _lane(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any]:
 
 def _frame(run: LaneRun, index: int) -> dict[str, Any]:
     frame = run.frames[index]
-    film = run.film
     return {
         "move": frame.move, "way": frame.way, "pixels": frame.pixels, "evaluations": frame.evaluations,
         "seconds": round(frame.seconds, 3), "states": frame.states, "moved": frame.moved, "even": frame.even,
         "map": frame.pixel_map, "peak": frame.peak, "limit": frame.limit, "sums": frame.sums,
-        "trace": film.trace(index) if film is not None else [],
+        "trace": run.film.trace(index) if run.film is not None else [],
     }  # fmt: skip
 
 
@@ -154,8 +153,7 @@ def _starts(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any] | 
             _, run = begin(question.classifier, question.photo.image, lane.asked(question))
     except ValueError:
         return None  # the knobs say why
-    assert isinstance(run, PathRun)
-    return {"key": key, "states": Film(question.classifier.preprocessing, run).frames[0].states}
+    return {"key": key, "states": film(question.classifier.preprocessing, run).frames[0].states}
 
 
 def _notes(stage: Stage) -> list[str]:

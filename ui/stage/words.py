@@ -4,56 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
+from samp_core.attribution import Explanation
 from samp_core.baselines import BASELINES
-from samp_core.methods import METHODS, Explanation, Settings
+from samp_core.methods import METHODS, Settings
 from samp_core.render import gap_in_words
+from samp_core.rules import RULES
+from samp_core.runs import options_in_words
 
 _RISE = 1.15  # a score this many times above the end's is said to overshoot
 
 
 def ways(settings: Settings) -> list[tuple[str, str]]:
-    """Return the names of the two ends of each direction that a method walks."""
-    method = METHODS[settings.method]
-    if not method.has_path:
-        return []
-    names = {name: title.split(" (")[0].lower() for name, title in BASELINES.items()}
-    if method.is_search:
-        ends = {
-            "deletion": ("photo", names[settings.deletion_baseline]),
-            "insertion": (names[settings.insertion_baseline], "photo"),
-        }
-        return [ends[direction] for direction in settings.directions]
-    return [(names[settings.insertion_baseline] if method.has_baseline else "very blurred", "photo")]
+    """Return the names of the two ends of each direction that a method walks, for people."""
+    names = {name: baseline.title.split(" (")[0].lower() for name, baseline in BASELINES.items()}
+    found = METHODS[settings.method].ways(settings.options)
+    return [(names.get(start, start), names.get(end, end)) for start, end in found]
 
 
 def directions(settings: Settings) -> list[dict[str, str]]:
     """Return title and way of each direction, for people."""
-    method = METHODS[settings.method]
-    titles = [d.capitalize() for d in settings.directions] if method.is_search else [method.way]
+    walked = METHODS[settings.method].walked(settings.options)
     return [
-        {"title": title, "way": f"{start} → {end}"} for title, (start, end) in zip(titles, ways(settings), strict=False)
+        {"title": direction.title, "way": f"{start} → {end}"}
+        for direction, (start, end) in zip(walked, ways(settings), strict=True)
     ]
 
 
 def start_of(settings: Settings) -> str:
-    """Return where a method's insertion or line begins, in words; empty if it walks none."""
-    method = METHODS[settings.method]
-    if not method.has_path or (method.is_search and "insertion" not in settings.directions):
-        return ""
-    return ways(settings)[-1][0]
+    """Return where a method's walk to the photo begins, in words; empty if it walks none."""
+    starts = [start for start, end in ways(settings) if end == "photo"]
+    return starts[-1] if starts else ""
 
 
 def settings_in_words(settings: Settings) -> str:
     """Return a method's settings, shortly."""
-    method = METHODS[settings.method]
-    options = [f"{o.title.lower()} {settings.options.get(o.name, o.default)}" for o in method.options]
-    if not method.has_path:
-        return ", ".join(options) or "no settings"
-    parts = [f"{settings.steps} steps" if settings.steps else f"{settings.pixels_per_step:,} pixels a step"]
-    if method.is_search:
-        parts.append(f"momentum {settings.momentum:g}")
-        parts.append(f"IC 1/{round(1 / settings.ic_tolerance)}" if settings.ic_tolerance else "IC off")
-    return ", ".join([*parts, *options, f"{settings.accumulation} rule"])
+    return options_in_words(settings) or "no settings"
 
 
 def result_in_words(settings: Settings, explanation: Explanation) -> list[str]:
@@ -78,7 +63,7 @@ def result_in_words(settings: Settings, explanation: Explanation) -> list[str]:
                 else f"Ranks pixels; {gap_in_words(worst)}."
             )
     sentences.append(_signs(explanation))
-    if settings.accumulation in ("isotonic", "idgi") and METHODS[settings.method].has_path:
+    if (rule := settings.options.get("accumulation")) and not RULES[str(rule)].is_integral:
         sentences.append("It deals out measured score changes; it is no line integral.")
     return sentences
 

@@ -1,0 +1,307 @@
+"""Methods that walk a path, and a run of one that can be watched and stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from samp_core.attribution.explanation import (
+    AttributionMethod,
+    Estimate,
+    Explanation,
+    Run,
+    Target,
+    explainable,
+    ordinary,
+)
+from samp_core.baselines import Baseline
+from samp_core.paths import Endpoints, Path, Step
+from samp_core.rules import MOST_NODES, RULES, Completeness, Rule
+from samp_core.scores import Cost, Logit, Score, ScoreFunction, as_target
+
+# A path that has walked all but this fraction of its way has arrived.
+ARRIVED = 1e-3
+
+
+class PathRun(Run):
+    """One run of a path method over a batch of images. Iterate over it to walk the paths, all directions at once.
+
+    Stop iterating, or call :meth:`stop`, and :meth:`result` gives the valid map of the way walked so far, marked as
+    unfinished. An exception inside the network ends the iteration and leaves network and images as they were.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rule: Callable[[Endpoints, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]], Rule],
+        score: ScoreFunction,
+        ends: Endpoints,
+        directions: tuple[str, ...],
+    ) -> None:
+        self.path, self.ends, self.directions = path, ends, directions
+        self._score = score
+        paths = len(ends.start)
+        self._images = torch.arange(paths, device=ends.start.device) % (paths // len(directions))
+        self._rule = rule(ends, self.gradients)
+        self._last: Step | None = None
+        self._scores: list[Tensor] = []
+        self._steps = torch.zeros(paths, dtype=torch.long, device=ends.start.device)
+        self._way = torch.zeros_like(ends.start[:, 0])  # how far each pixel has moved, and that weighted by when
+        self._when = torch.zeros_like(self._way)
+        self._result: Explanation | None = None
+        self._iterator = self._iterate()
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked of the network so far."""
+        return self._score.cost
+
+    @property
+    def progress(self) -> float:
+        """Expected fraction done, 0 to 1."""
+        expected = self.path.estimate(*self.ends.start.shape[2:]).expected
+        return min(1.0, int(self._steps.max()) / expected)
+
+    @property
+    def paths(self) -> int:
+        """Number of paths: directions times images."""
+        return len(self.ends.start)
+
+    def gradients(self, states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
+        """Return score and gradient of states on these paths, counted as the run's cost; for further rules."""
+        return self._score.gradients(states, self._images[paths])
+
+    def __iter__(self) -> Iterator[Step]:
+        return self._iterator
+
+    def _iterate(self) -> Iterator[Step]:
+        walk = self.path.walk(self.gradients, self.ends)
+        while not self._stopped:
+            began = time.perf_counter()
+            with ordinary():
+                step = next(walk, None)
+                if step is None:
+                    return
+                self._take(step)
+            self.seconds += time.perf_counter() - began
+            yield step
+
+    def _take(self, step: Step) -> None:
+        self._rule.add(step)
+        self._scores.append(torch.where(step.active, step.score, torch.nan))
+        self._steps += step.active
+        self._last = step
+        self._way += step.way
+        self._when.add_(step.way, alpha=step.index)
+
+    def partial(self) -> Float[Tensor, "n c h w"]:
+        """Return the attribution of the way walked so far, directions added up; costs no evaluation."""
+        return self.by_direction().sum(0)
+
+    def order(self) -> Float[Tensor, "n h w"]:
+        """Return how early each pixel moved; see :attr:`Explanation.order`."""
+        moved = self._way > 0
+        last = (self._steps - 1).clamp(min=1).view(-1, 1, 1)
+        early = torch.where(moved, 1 - self._when / torch.where(moved, self._way, 1) / last, 0.5)
+        return early.view(len(self.directions), -1, *early.shape[1:]).mean(0)
+
+    @property
+    def state(self) -> Float[Tensor, "p c h w"]:
+        """The image that each path has come to, direction by direction."""
+        return self.ends.start if self._last is None else self._last.state + self._last.move
+
+    def by_direction(self) -> Float[Tensor, "d n c h w"]:
+        """Return the attribution of the way walked so far of each direction; costs no evaluation."""
+        signed = self._rule.total() * self.ends.sign.view(-1, 1, 1, 1)
+        return signed.view(len(self.directions), -1, *signed.shape[1:])
+
+    def result(self) -> Explanation:
+        """Return the explanation of the way walked so far; ends the run.
+
+        One evaluation more of each path's last state completes the rule and measures the gap.
+        """
+        if self._result is None:
+            self._stopped = True
+            began = time.perf_counter()
+            with ordinary():
+                self._result = self._conclude(began)
+        return self._result
+
+    def _conclude(self, began: float) -> Explanation:
+        directions = len(self.directions)
+        length = (self.ends.end - self.ends.start).abs().sum((1, 2, 3))
+        state = self.state
+        left = (self.ends.end - state).abs().sum((1, 2, 3))
+        arrived = left <= ARRIVED * length
+        # The rest is below the arrival tolerance, so the statement can be about the very end image.
+        last = torch.where(arrived.view(-1, 1, 1, 1), self.ends.end, state)
+        gradient = None
+        if self._rule.wants_final_gradient:
+            score, gradient = self._score.gradients(last, self._images)
+        else:
+            score = self._last_scores(last, arrived)
+        self._rule.close(score, gradient)
+        trace = torch.full((len(self._scores) + 1, self.paths), torch.nan, dtype=score.dtype, device=score.device)
+        if self._scores:
+            trace[:-1] = torch.stack(self._scores)
+        trace.scatter_(0, self._steps.unsqueeze(0), score.unsqueeze(0))
+        by_direction = self.by_direction()
+        targets = (self.ends.sign * (score - trace[0])).view(directions, -1)
+        self.seconds += time.perf_counter() - began
+        return Explanation(
+            attributions=by_direction.sum(0),
+            by_direction=by_direction,
+            directions=self.directions,
+            order=self.order(),
+            scores=trace.view(len(trace), directions, -1),
+            completeness=Completeness(by_direction.sum((2, 3, 4)), targets),
+            finished=bool(arrived.all()),
+            notes=self._notes(arrived, length, left),
+            steps=self._steps.view(directions, -1),
+            cost=self.cost,
+            seconds=self.seconds,
+        )
+
+    def _last_scores(self, last: Tensor, arrived: Tensor) -> Tensor:
+        """Return the score of each path's last state; a path that ends where another began need not ask again."""
+        score = last.new_zeros(self.paths) if not self._scores else self._scores[0].clone()
+        images, asked = self.paths // len(self.directions), []
+        for path in range(self.paths):
+            starts = [k for k in range(path % images, self.paths, images) if k != path] if self._scores else []
+            same = (k for k in starts if not self._scores[0][k].isnan() and torch.equal(self.ends.start[k], last[path]))
+            if arrived[path] and (known := next(same, None)) is not None:
+                score[path] = self._scores[0][known]
+            else:
+                asked.append(path)
+        if asked:
+            score[asked] = self._score.values(last[asked], self._images[asked])
+        return score
+
+    def _notes(self, arrived: Tensor, length: Tensor, left: Tensor) -> tuple[str, ...]:
+        notes = []
+        if not arrived.all():
+            walked = 100 * (1 - (left.sum() / length.sum()).item())
+            notes.append(
+                f"Stopped early: the paths have walked {walked:.0f} % of their way, and the map covers only that."
+            )
+        images = self.paths // len(self.directions)
+        for path in (length == 0).nonzero().squeeze(1).tolist():
+            of = f" (image {path % images})" if images > 1 else ""
+            notes.append(
+                f"The {self.directions[path // images]} path{of} has no length: the image equals its baseline, so "
+                "every attribution is 0. Choose another baseline."
+            )
+        return tuple(notes)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of a path method: its name, and where it starts and ends; None is the explained image itself."""
+
+    name: str
+    start: Baseline | None
+    end: Baseline | None
+
+
+class PathMethod(AttributionMethod):
+    """A path, where it starts and ends, and a rule that adds it up. Methods differ in nothing else.
+
+    Memory grows with the number of images; gradients never flow into the parameters.
+
+    Args:
+        forward_func: images (N, C, H, W) to logits (N, K), or to one number an image, (N,) or (N, 1).
+        path: the path.
+        ways: the directions in which it is walked; a way that ends elsewhere than at the image counts negatively.
+        accumulation: name of a rule in :data:`~samp_core.catalogue.RULES`.
+        gauss_nodes: nodes inside each move for ``gauss``.
+        score: what of the logits is explained; the logit if not given.
+        batch_size: most images sent through the network at once; None for no limit.
+
+    Raises:
+        ValueError: there is no such rule, or a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Tensor],
+        path: Path,
+        ways: Sequence[Way],
+        *,
+        accumulation: str = "trapezoid",
+        gauss_nodes: int = 16,
+        score: Score | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        RULES.require(accumulation)
+        if not 1 <= gauss_nodes <= MOST_NODES:
+            raise ValueError(f"gauss_nodes must be from 1 to {MOST_NODES}, not {gauss_nodes}.")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1 or None, not {batch_size}.")
+        self.forward_func = forward_func
+        self.path = path
+        self.ways = tuple(ways)
+        self.directions = tuple(way.name for way in ways)
+        self.accumulation = accumulation
+        self.gauss_nodes = gauss_nodes
+        self.score = Logit() if score is None else score
+        self.batch_size = batch_size
+
+    def endpoints(self, inputs: Float[Tensor, "n c h w"]) -> Endpoints:
+        """Return the D * N paths' starts and ends, direction by direction."""
+        starts = [inputs if way.start is None else way.start(inputs) for way in self.ways]
+        ends = [inputs if way.end is None else way.end(inputs) for way in self.ways]
+        signs = inputs.new_tensor([1.0 if way.end is None else -1.0 for way in self.ways])
+        return Endpoints(torch.cat(starts), torch.cat(ends), signs.repeat_interleave(len(inputs)))
+
+    def estimate(self, height: int, width: int) -> Estimate:
+        """Return what a run on one image of this size will ask of the network."""
+        steps = self.path.estimate(height, width)
+        rule = RULES[self.accumulation]
+        each = [n + rule.gradients(n, self.gauss_nodes) for n in (steps.expected, steps.bound)]
+        return Estimate(steps.expected, steps.bound, each[0] * len(self.directions), each[1] * len(self.directions))
+
+    def start(
+        self, inputs: Float[Tensor, "n c h w"], target: Target = None, additional_forward_args: Any = None
+    ) -> PathRun:
+        """Prepare a run; nothing is searched until somebody iterates over it.
+
+        Args:
+            inputs: images in the network's normalised space; floating point, not modified.
+            target: explained class, one for all images or one for each; None if ``forward_func`` gives one number.
+            additional_forward_args: further arguments of ``forward_func``; tensors of N rows are matched to images.
+
+        Raises:
+            ValueError: inputs, targets or settings do not fit together.
+            PathError: an input is not finite.
+        """
+        inputs = explainable(inputs)
+        extra = additional_forward_args if isinstance(additional_forward_args, tuple) else (additional_forward_args,)
+        with ordinary(), torch.no_grad():
+            score = ScoreFunction(
+                self.forward_func,
+                as_target(target, len(inputs), inputs.device),
+                self.score,
+                () if additional_forward_args is None else extra,
+                len(inputs),
+                self.batch_size,
+            )
+            rule = RULES[self.accumulation]
+            return PathRun(
+                self.path,
+                lambda ends, gradient_of: rule.make(ends, gradient_of, self.gauss_nodes),
+                score,
+                self.endpoints(inputs),
+                self.directions,
+            )
+
+    def walk(
+        self, inputs: Float[Tensor, "n c h w"], target: Target = None, additional_forward_args: Any = None
+    ) -> Iterator[Step]:
+        """Yield the moves of all paths, for watching; see :class:`~samp_core.paths.Step`."""
+        return iter(self.start(inputs, target, additional_forward_args))

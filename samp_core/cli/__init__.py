@@ -1,0 +1,72 @@
+"""The command line, one file a command. A command is imported when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from samp_core.catalogue import METHODS
+from samp_core.version import __version__
+
+COMMANDS = {
+    "explain": "explain one image and write map, figure and settings",
+    "compare": "explain one image by several methods and write figure, table, maps and report",
+    "benchmark": "measure many methods on many photos, into a file that survives a kill",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that points to its help, and that is filled by its command's file when it is first needed."""
+
+    command = ""
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence and where there is more."""
+        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, after the command has said what it takes."""
+        if self.command:
+            command, self.command = self.command, ""
+            importlib.import_module(f"samp_core.cli.{command}").fill(self)
+        return super().parse_known_args(args, namespace)
+
+
+def program() -> str:
+    """Return what the command line is called as."""
+    return "samp" if Path(sys.argv[0]).stem == "samp" else "python -m samp_core"
+
+
+def _parser() -> Parser:
+    left_out = "".join(f"\nLeft out: {name} ({why})" for name, why in METHODS.left_out.items())
+    parser = Parser(
+        prog=program(),
+        description="Explain what an image classifier saw, along a path that is searched for (SAMP, ICLR 2024).",
+        epilog=f"Methods: {', '.join(METHODS)}.{left_out}",
+        formatter_class=argparse.RawDescriptionHelpFormatter if left_out else argparse.HelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"samp_core {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    for name, words in COMMANDS.items():
+        commands.add_parser(name, help=words, formatter_class=argparse.RawDescriptionHelpFormatter).command = name
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    parsed = _parser().parse_args(arguments)
+    command = importlib.import_module(f"samp_core.cli.{parsed.command}")
+    shared = importlib.import_module("samp_core.cli.shared")
+    shared.keep_freed_memory()
+    try:
+        return int(command.run(parsed))
+    except (*shared.FAILURES, *getattr(command, "FAILURES", ())) as error:
+        print(f"{program()}: {error}", file=sys.stderr)
+        return 2 if shared.is_wrong_argument(error) and not isinstance(error, getattr(command, "FAULTS", ())) else 1
+    except KeyboardInterrupt:
+        print(f"{program()}: interrupted; nothing was written.", file=sys.stderr)
+        return 130

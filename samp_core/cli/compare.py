@@ -1,0 +1,77 @@
+"""``compare``: one image by several methods."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+from samp_core.attribution import UnsupportedError
+from samp_core.cli.shared import add_conditions, add_methods, add_question, left_out_in_words, load_question, walk
+from samp_core.compare import SCALES, Entry, figure, maps_npz, measure, report_html, table, to_csv
+from samp_core.files import write_files
+from samp_core.methods import METHODS, default_settings
+from samp_core.render import format_gap
+from samp_core.runs import as_settled, begin, describe
+from samp_core.scores import PathError
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = (
+        "Explain one image by several methods, each with its published settings. Writes figure.png, figure.pdf, "
+        "table.csv, maps.npz and report.html into the output folder."
+    )
+    parser.epilog = (
+        f"Example: {parser.prog} cat.jpg --methods samp,samp++,ig --out results/cat\n{left_out_in_words()}".rstrip()
+    )
+    add_question(parser)
+    add_methods(parser, ("samp", "samp++", "samp-isotonic", "ig"))
+    add_conditions(parser)
+    parser.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain the image by every method; returns the exit status."""
+    image, classifier, chosen = load_question(arguments)
+    say = (lambda *_: None) if arguments.quiet else print
+    entries: list[Entry] = []
+    interrupted = False
+    for name in arguments.methods:
+        settings = default_settings(
+            name, **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
+        )
+        try:
+            settings, work = begin(classifier, image, settings)
+            interrupted = not walk(work, arguments.quiet, f"{METHODS[name].title:22}")
+            if interrupted:
+                break
+            explanation = work.result()
+            entries.append(measure(classifier, image, Entry(as_settled(settings, explanation), explanation)))
+        except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
+            print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
+    if not entries:
+        print(f"{Path(sys.argv[0]).stem}: no method gave a map, so nothing was written.", file=sys.stderr)
+        return 130 if interrupted else 1
+    drawn = figure(classifier, image, entries, scale=arguments.scale)
+    pictures = {"figure.png": io.BytesIO(), "figure.pdf": io.BytesIO()}
+    for filename, buffer in pictures.items():
+        drawn.savefig(buffer, format=filename[-3:], dpi=200)
+    name = Path(arguments.image).name
+    contents = {
+        **{filename: buffer.getvalue() for filename, buffer in pictures.items()},
+        "maps.npz": maps_npz(classifier, image, name, entries),
+        "table.csv": to_csv(classifier, entries).encode(),
+        "report.html": report_html(classifier, image, name, entries, arguments.scale).encode(),
+    }
+    write_files({arguments.out / filename: content for filename, content in contents.items()})
+    say(f"All explain the {describe(classifier, entries[0].settings)[1]}.")
+    for row in table(entries):
+        gap = "none" if row["gap"] is None else format_gap(row["gap"])
+        say(
+            f"{row['method']:22} {row['seconds']:7.1f} s  gap {gap:>9}  deletion {row['deletion']:6.3f}  "
+            f"insertion {row['insertion']:6.3f}  difference {row['difference']:6.3f}"
+        )
+    say(f"wrote figure.png, figure.pdf, maps.npz, table.csv and report.html into {arguments.out}")
+    return 130 if interrupted else 0

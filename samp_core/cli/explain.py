@@ -1,0 +1,75 @@
+"""``explain``: one image by one method, into a folder of files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from samp_core.cli.shared import (
+    add_conditions,
+    add_options,
+    add_question,
+    given_options,
+    left_out_in_words,
+    load_question,
+    walk,
+)
+from samp_core.methods import METHODS, default_settings, make_method
+from samp_core.metrics import variance
+from samp_core.render import format_gap, gap_in_words
+from samp_core.runs import begin, describe, save
+
+
+def fill(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.description = "Explain one image. Writes maps.npz, figure.png and run.json into the output folder."
+    parser.epilog = f"Example: {parser.prog} cat.jpg --method samp++ --out results/cat\n{left_out_in_words()}".rstrip()
+    add_question(parser)
+    how = parser.add_argument_group("how (defaults are the method's published settings)")
+    how.add_argument("--method", default="samp++", choices=list(METHODS), help="(default: %(default)s)")
+    add_conditions(how)
+    add_options(how)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain the image; returns the exit status.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
+    if arguments.contrast is not None and arguments.score is not None:
+        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
+    method = METHODS[arguments.method]
+    settings = default_settings(
+        method.name,
+        score=arguments.score or "logit",
+        seed=arguments.seed,
+        batch_size=arguments.batch,
+        **given_options(arguments, method),
+    ).settled()
+    image, classifier, chosen = load_question(arguments)
+    settings = settings.changed(**chosen)
+    torch.manual_seed(settings.seed)
+    settings, run = begin(classifier, image, settings)
+    threads = torch.get_num_threads()
+    estimate = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
+    title, score = describe(classifier, settings)
+    say = (lambda *_: None) if arguments.quiet else print
+    say(f"{title}\nexplains the {score}; about {estimate.gradients:,} gradient evaluations")
+    interrupted = not walk(run, arguments.quiet)
+    explanation = run.result()
+    written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation, threads)
+    for note in explanation.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    for d, promise in enumerate(explanation.promises):
+        relative = float(explanation.completeness.relative[d, 0])
+        say(f"{promise:9}  completeness gap {format_gap(relative)}: {gap_in_words(relative)}")
+    say(
+        f"Var(a) {float(variance(explanation.maps)[0]):.4g}, {explanation.cost.gradients} gradient evaluations, "
+        f"{explanation.seconds:.1f} s"
+    )
+    say("wrote " + ", ".join(str(path) for path in written))
+    return 130 if interrupted else 0

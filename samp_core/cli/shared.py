@@ -1,0 +1,248 @@
+"""What the commands share: arguments made from the declarations, a photo and a network, a bar while a run runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from tqdm import tqdm
+
+from samp_core.allocator import keep_freed_memory
+from samp_core.attribution import Run
+from samp_core.catalogue import METHODS, RULES, SCORES
+from samp_core.classifiers import Classifier, ClassifierError, load_classifier
+from samp_core.images import ImageError, load_image
+from samp_core.methods import Method, Option
+from samp_core.methods.options import SHARED
+from samp_core.scores import PathError
+
+__all__ = ["FAILURES", "keep_freed_memory"]
+
+FAILURES: tuple[type[Exception], ...] = (ValueError, PathError, OSError)
+"""What a command may raise to say why it cannot go on."""
+
+_BAR = "{percentage:3.0f}% {bar} {elapsed} gone, {remaining} left"
+
+
+def is_wrong_argument(error: Exception) -> bool:
+    """Return whether an error is about the command, and not about what it was given to work on."""
+    # Bad images and networks are ValueErrors too, but the command itself was well formed.
+    return isinstance(error, ValueError) and not isinstance(error, ImageError | ClassifierError)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return value
+
+
+positive.__name__ = "whole number"  # argparse puts this into its messages
+
+
+def of(option: Option) -> Callable[[str], Any]:
+    """Return what reads an option's value."""
+
+    def read(text: str) -> Any:
+        try:
+            return option.read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{option.name} ")) from None
+
+    return read
+
+
+def flag(option: str) -> str:
+    """Return an option's flag."""
+    return f"--{option.replace('_', '-')}"
+
+
+def add_question(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the arguments that say what is explained; returns their group."""
+    command.add_argument("image", metavar="IMAGE", help="image file of any common format")
+    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+    what = command.add_argument_group("what is explained")
+    add_network(what)
+    what.add_argument("--target", metavar="CLASS", help="class number or label (default: the network's first choice)")
+    what.add_argument("--contrast", metavar="CLASS", help='explain "target rather than this class"')
+    scores = "; ".join(f"{name}: {score.summary}" for name, score in SCORES.items())
+    what.add_argument(
+        "--score", choices=list(SCORES), help=f"what of the class is explained (default: logit). {scores}"
+    )
+    return what
+
+
+def add_network(where: Any) -> None:
+    """Add the arguments that choose a network."""
+    where.add_argument(
+        "--model",
+        default="efficientnet_lite0",
+        metavar="NAME",
+        help="efficientnet_lite0 (bundled) or a torchvision network (default: %(default)s)",
+    )
+    where.add_argument("--download", action="store_true", help="allow the weights to be fetched")
+
+
+def add_conditions(where: Any, batch: int = 16, more: str = "") -> None:
+    """Add seed and batch, which all methods share."""
+    shared = {option.name: option for option in SHARED}
+    where.add_argument(
+        "--seed", type=of(shared["seed"]), default=0, metavar="S", help="seed of everything random (default: 0)"
+    )
+    where.add_argument(
+        "--batch",
+        type=of(shared["batch_size"]),
+        default=batch,
+        metavar="N",
+        help=f"most images sent through the network at once; bounds the memory{more} (default: {batch})",
+    )
+
+
+def add_methods(where: Any, default: tuple[str, ...]) -> None:
+    """Add the choice of several methods."""
+    where.add_argument(
+        "--methods",
+        type=method_names,
+        default=list(default),
+        metavar="NAMES",
+        help=f"names with commas between, or 'all'; known: {', '.join(METHODS)} (default: {','.join(default)})",
+    )
+
+
+def method_names(text: str) -> list[str]:
+    """Read names of methods."""
+    names = list(METHODS) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        for name in names:
+            METHODS.require(name)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one method")
+    return list(dict.fromkeys(names))
+
+
+def add_options(where: argparse._ArgumentGroup) -> None:
+    """Add a flag for every option that any method has; what it may be depends on the method, and is read later."""
+    owners: dict[str, list[Method]] = {}
+    for method in METHODS.values():
+        for option in method.options:
+            owners.setdefault(option.name, []).append(method)
+    for name, methods in owners.items():
+        words: dict[str, list[str]] = {}
+        for method in methods:
+            option = method.option(name)
+            assert option is not None
+            words.setdefault(f"{option.help.rstrip('.')}: {option.range_in_words}", []).append(method.name)
+        parts = [f"{text} ({', '.join(owned)})" for text, owned in words.items()]
+        where.add_argument(flag(name), metavar="VALUE", help="; ".join(parts).replace("%", "%%"))
+    where.add_argument(
+        "--option",
+        action="append",
+        metavar="NAME=VALUE",
+        type=_assignment,
+        default=[],
+        help="any of these in another way, e.g. samples=10; may be repeated",
+    )
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
+    return name.strip().replace("-", "_"), value
+
+
+def given_options(arguments: argparse.Namespace, method: Method) -> dict[str, Any]:
+    """Return the options that were given on the command line, as the method takes them.
+
+    Raises:
+        ValueError: the method has no such option, it cannot have this value, or it counts for nothing beside the rest.
+    """
+    texts = {name: text for name, text in vars(arguments).items() if _is_option(name) and text is not None}
+    texts |= dict(arguments.option)
+    if useless := [flag(name) for name in texts if method.option(name) is None]:
+        own = ", ".join(flag(option.name) for option in method.options)
+        raise ValueError(f"{', '.join(useless)} means nothing to {method.title}. Its options: {own or 'it has none'}.")
+    try:
+        values = {o.name: o.read(texts[o.name]) for o in method.options if o.name in texts}
+    except ValueError as error:
+        raise ValueError(f"{method.title}: {error}.") from None
+    beside = {**method.defaults.options, **values}
+    for option in method.options:
+        if option.name in values and option.when and not option.counts(beside):
+            raise ValueError(
+                f"{flag(option.name)} counts only with {flag(option.when[0])} {option.when[1]}: add that, or leave it "
+                "out."
+            )
+    return values
+
+
+def _is_option(name: str) -> bool:
+    return any(method.option(name) is not None for method in METHODS.values())
+
+
+def left_out_in_words() -> str:
+    """Say which declarations of installed packages cannot be used, and why; empty if all can."""
+    found: Mapping[str, str] = {**METHODS.left_out, **RULES.left_out}
+    return "\n".join(f"Left out: {name} ({why})" for name, why in found.items())
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Nothing is made before there is a result, but that it can be made must be known before the work begins.
+
+    Raises:
+        ValueError: files cannot be written into the folder.
+    """
+    parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not parent.is_dir():
+        raise ValueError(f"{option} {folder} cannot be made: {parent} is a file; name a folder.")
+    if not os.access(parent, os.W_OK):
+        raise ValueError(f"{option} {folder} cannot be written: there is no permission for {parent}.")
+
+
+def load_question(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[str, int]]:
+    """Return image, network and the chosen classes.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
+    image = load_image(arguments.image)
+    check_folder("--out", arguments.out)
+    classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+    chosen = {
+        name: classifier.find_label(text)
+        for name in ("target", "contrast")
+        if (text := getattr(arguments, name)) is not None
+    }
+    if "target" not in chosen:
+        chosen["target"] = classifier.predict(classifier.preprocessing(image), 1)[0].index
+    return image, classifier, chosen
+
+
+def walk(run: Run, quiet: bool, label: str = "") -> bool:
+    """Carry a run to its end with a progress bar; returns whether it got there without an interrupt."""
+    interrupted = False
+
+    def stop(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        run.stop()  # after the step in hand, so that what was walked stays consistent
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with tqdm(total=100, disable=quiet, bar_format=f"{label}{_BAR}") as bar:
+            for _ in run:
+                bar.update(100 * run.progress - bar.n)
+            if not interrupted:
+                bar.update(100 - bar.n)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return not interrupted

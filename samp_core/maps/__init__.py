@@ -1,0 +1,5 @@
+"""How methods without a path make their maps, a file a family."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

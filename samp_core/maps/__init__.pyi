@@ -1,0 +1,31 @@
+from .activation import cam, feature_maps, grad_cam, grad_cam_plus_plus, layer_cam, score_cam
+from .backward import deeplift, guided_backprop, lrp
+from .controls import edges, random
+from .gradients import expected_gradients, gradient, input_x_gradient, smoothgrad
+from .masks import occlusion, occlusion_windows, rise
+from .regions import xrai
+from .surrogate import kernel_shap, lime
+
+__all__ = [
+    "cam",
+    "deeplift",
+    "edges",
+    "expected_gradients",
+    "feature_maps",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "gradient",
+    "guided_backprop",
+    "input_x_gradient",
+    "kernel_shap",
+    "layer_cam",
+    "lime",
+    "lrp",
+    "occlusion",
+    "occlusion_windows",
+    "random",
+    "rise",
+    "score_cam",
+    "smoothgrad",
+    "xrai",
+]
