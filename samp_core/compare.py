@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import rankdata
@@ -26,6 +25,9 @@ from samp_core.methods import METHODS, Settings
 from samp_core.metrics import Curve, cancellation, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
 from samp_core.runs import describe, place_in_words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCALES = {
     "shared": "shared: all maps saturate at the same |a|",
@@ -206,6 +208,8 @@ def figure(
     columns: int = 5,
 ) -> Figure:
     """Return photo and maps at equal size, each with its cost and gap, the colour scale in words below."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - comparisons are measured and told apart without it
+
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     cells: list[tuple[Image.Image, str, str]] = [(photo, "photo", describe(classifier, entries[0].settings)[1])]
     for entry, values, row in zip(entries, scaled([e.map for e in entries], scale), table(entries), strict=True):

@@ -16,8 +16,8 @@ from torch import nn
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import ImageError, Preprocessing
 
-ASSETS = Path(__file__).parents[1] / "assets"
-"""Where the weights and the sample digits are: in the checkout, beside the package."""
+DATA = Path(__file__).parent / "data"
+"""Where the weights and the sample digits are."""
 
 SIDE, BOX, MIDDLE = 28, 20, 14
 """Side of a digit's field, side of the box that its ink is scaled to, and the pixel index its mass is centred on."""
@@ -45,7 +45,7 @@ PREPROCESSING = Preprocessing(None, (SIDE, SIDE), (0.0,), (1.0,), "bilinear")
 """Digits are not normalised: 0 is black, the empty sheet, and 1 white, full ink."""
 
 
-def load_digits(path: Path = ASSETS / "digits.safetensors") -> Classifier:
+def load_digits(path: Path = DATA / "digits.safetensors") -> Classifier:
     """Return the digit network with its labels "0" to "9", ready to be asked.
 
     Args:
@@ -67,7 +67,7 @@ def load_digits(path: Path = ASSETS / "digits.safetensors") -> Classifier:
     return load_classifier(network, labels=[str(digit) for digit in range(10)], preprocessing=PREPROCESSING)
 
 
-def training_facts(path: Path = ASSETS / "digits.safetensors") -> dict[str, str]:
+def training_facts(path: Path = DATA / "digits.safetensors") -> dict[str, str]:
     """Return what the training script wrote beside the weights.
 
     Returns:
@@ -93,7 +93,7 @@ def samples() -> dict[int, Image.Image]:
     """
     made = {}
     for digit in range(10):
-        with Image.open(ASSETS / "digits" / f"{digit}.png") as image:
+        with Image.open(DATA / "digits" / f"{digit}.png") as image:
             made[digit] = image.convert("L")
     return made
 

@@ -20,7 +20,7 @@ from samp_core.files import write_files
 from samp_core.images import sha256
 from samp_core.methods import METHODS, Settings, make_method
 from samp_core.metrics import cancellation, variance
-from samp_core.render import Mode, figure
+from samp_core.render import Mode
 from samp_core.version import __version__
 
 
@@ -187,6 +187,8 @@ def figure_png(
     opacity: float = 0.6,
 ) -> bytes:
     """Return the figure of the first image as the bytes of a png file."""
+    from samp_core.figures import figure  # noqa: PLC0415 - runs are begun and described without matplotlib
+
     title, score = describe(classifier, as_settled(settings, explanation))
     photo = classifier.preprocessing.crop_image(image).convert("RGB")
     buffer = io.BytesIO()

@@ -238,7 +238,7 @@ def test_the_column_just_asked_for_is_in_sight(page, address):
 def enlarge_and_carry(page: Page, cards: Locator) -> None:
     """Look at a map large, and take settings to the stage and back."""
     samp = cards.filter(has=page.get_by_role("heading", name="SAMP", exact=True))
-    expect(samp.locator(".settings")).to_have_text("14 steps, momentum 0, IC off, paper rule")
+    expect(samp.locator(".settings")).to_have_text("14 steps, momentum 0, no IC, paper rule")
     enlarge = page.get_by_role("button", name="Enlarge SAMP")
     enlarge.press("Enter")
     expect(page.locator("dialog canvas")).to_be_visible()

@@ -344,7 +344,7 @@ def test_unknown_name_lists_close_ones(ask: Callable[[str], object]) -> None:
 
 
 def test_available_networks_exist(hub: Path) -> None:
-    assert [info.name for info in AVAILABLE if info.bundled] == ["efficientnet_lite0"]
+    assert [info.name for info in AVAILABLE if not info.file] == ["efficientnet_lite0"]
     assert [info.name for info in AVAILABLE if is_on_disk(info.name)] == ["efficientnet_lite0"]
     assert all(10 < info.megabytes < 600 for info in AVAILABLE)
 
@@ -481,3 +481,14 @@ def test_padding_moved_into_the_convolutions_changes_no_logit(original: Classifi
     inputs = original.preprocessing(load_sample("coffee"))
     with torch.no_grad():
         assert torch.equal(original.network(inputs), plain(inputs))
+
+
+def test_what_is_said_of_networks_and_labels_is_what_torchvision_says():
+    """These facts are written down because asking torchvision takes two seconds at every start."""
+    import torchvision.models
+
+    assert list(load_classifier().labels) == torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
+    for info in AVAILABLE[1:]:
+        weights = torchvision.models.get_model_weights(info.name).DEFAULT
+        assert info.megabytes == weights.meta["_file_size"]
+        assert weights.url.endswith(f"/{info.file}")

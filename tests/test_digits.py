@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from samp_core import SAMP, IntegratedGradients
 from samp_core.baselines import make_baseline
 from samp_core.classifiers import ClassifierError
-from samp_core.digits import ASSETS, BOX, MIDDLE, SIDE, centre, load_digits, samples, training_facts
+from samp_core.digits import BOX, DATA, MIDDLE, SIDE, centre, load_digits, samples, training_facts
 from samp_core.images import ImageError
 
 
@@ -46,7 +46,7 @@ def test_every_sample_is_read_right(classifier):
 
 
 def test_the_network_is_small_accurate_and_prepares(classifier):
-    path = ASSETS / "digits.safetensors"
+    path = DATA / "digits.safetensors"
     assert path.stat().st_size < 2**20
     facts = training_facts()
     assert float(facts["test_accuracy"]) >= 0.985

@@ -23,9 +23,9 @@ DEFAULTS = {
     "slider": ("value", 3), "select_slider": ("value", 2), "number_input": ("value", 3),
 }  # fmt: skip
 CHAIN = [  # each may import from those before it
-    *("version", "catalogue", "allocator", "checkpoints", "files", "decoding", "images", "classifiers", "digits"),
-    *("scores", "baselines", "paths", "rules", "plane", "attribution", "maps", "methods", "faces", "metrics"),
-    *("learn", "render", "film", "runs", "compare", "benchmark", "cli", "__main__"),
+    *("version", "catalogue", "allocator", "checkpoints", "files", "decoding", "images", "networks", "prepare", "zoo"),
+    *("classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps", "methods"),
+    *("faces", "metrics", "learn", "render", "film", "figures", "runs", "compare", "benchmark", "cli", "__main__"),
 ]
 NOT_FOR_METRICS = {"maps", "methods", "faces"}  # a measure does not know what made the map
 

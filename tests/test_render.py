@@ -15,12 +15,12 @@ from PIL import Image
 from samp_core.attribution import Explanation
 from samp_core.baselines import GaussianBlur
 from samp_core.faces import SAMP, IntegratedGradients
+from samp_core.figures import figure
 from samp_core.render import (
-    COLOURS,
     colour,
     colour_limit,
+    colour_map,
     encode,
-    figure,
     format_cancellation,
     format_gap,
     gap_in_words,
@@ -58,7 +58,7 @@ def test_levels_stand_for_their_values():
 
 
 def rgb(value: float, mode: str) -> list[int]:
-    return [round(255 * c) for c in COLOURS[mode](value)[:3]]
+    return [round(255 * c) for c in colour_map(mode)(value)[:3]]
 
 
 def test_palette_has_zero_in_the_middle_and_the_ends_at_the_limit():

@@ -292,7 +292,7 @@ def test_record_says_the_threads_of_the_thread_that_walked(toy, photo):
 def test_the_figure_names_the_network(toy, photo, monkeypatch):
     settings, explanation = explained(toy, photo, QUICK)
     titles = []
-    monkeypatch.setattr("samp_core.runs.figure", lambda *a, **k: titles.append(k["title"]) or Figure())
+    monkeypatch.setattr("samp_core.figures.figure", lambda *a, **k: titles.append(k["title"]) or Figure())
     figure_png(toy, photo, settings, explanation)
     assert titles[0].endswith("\nSequential")
 

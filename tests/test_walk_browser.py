@@ -139,7 +139,7 @@ def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, s
             expect(bar.get_by_role("combobox", name="Explained score")).to_have_value("Probability")
             if name != "Explain":
                 expect(
-                    page.get_by_text("Not as published: SAMP (momentum 0.3, not 0; ic tolerance 1/20, not off).")
+                    page.get_by_text("Not as published: SAMP (momentum 0.3, not 0; IC tolerance 1/20, not off).")
                 ).to_be_visible()
                 expect(page.get_by_text("insertion paths start at different images")).to_be_visible()
                 expect(page.locator(".st-key-compare-mine")).to_contain_text("Integrated Gradients")
@@ -281,4 +281,4 @@ def test_the_picker_says_when_paths_start_at_different_images():
 
     assert not starts([default_settings("samp"), default_settings("samp++"), default_settings("gradient")])
     (words,) = starts([default_settings("samp"), default_settings("ig"), default_settings("blur-ig")])
-    assert "SAMP: Gaussian blur; Integrated Gradients: Zero" in words
+    assert "SAMP: gaussian blur; Integrated Gradients: zero" in words

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.stats import rankdata
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 
@@ -33,6 +32,8 @@ def similarity(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Te
     NaN where a map is zero everywhere. Wang et al., "Image Quality Assessment", 2004; windows of 7 pixels, or the
     largest odd number that fits.
     """
+    from skimage.metrics import structural_similarity  # noqa: PLC0415 - ranks are compared without it
+
     values = []
     for pair in zip(a.abs().double().cpu().numpy(), b.abs().double().cpu().numpy(), strict=True):
         peaks = [m.max() for m in pair]

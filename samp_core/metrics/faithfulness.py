@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from captum.metrics import infidelity as captum_infidelity
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -246,6 +245,8 @@ def infidelity(
             masks[:, k, :, top : top + tall, left : left + wide] = 1
         masks = masks.view_as(images)
         return masks, torch.where(masks > 0, fill(images), images)
+
+    from captum.metrics import infidelity as captum_infidelity  # noqa: PLC0415 - only this measure needs captum
 
     found: Tensor = captum_infidelity(
         asked, without_squares, inputs, attributions.detach(), n_perturb_samples=samples,

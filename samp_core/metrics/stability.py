@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from captum.metrics import sensitivity_max
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -94,6 +93,8 @@ def max_sensitivity(
     def explained(images: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         with torch.enable_grad():  # captum switches gradients off around a method that may need them
             return tuple(explain(network, part).contiguous() for part in images)  # which it takes view() of
+
+    from captum.metrics import sensitivity_max  # noqa: PLC0415 - only this measure needs captum
 
     # One draw at a time: captum would otherwise explain all of them in one batch, whatever that costs in memory.
     found: Tensor = sensitivity_max(
