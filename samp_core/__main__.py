@@ -2,7 +2,7 @@
 
 import sys
 
-from samp_core.cli import main
+from samp_core.cli import program_entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program_entry())

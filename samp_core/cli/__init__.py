@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"samp_core.cli.{parsed.command}")
     shared = importlib.import_module("samp_core.cli.shared")
     shared.keep_freed_memory()
+    gc.enable()
     try:
         return int(command.run(parsed))
     except (*shared.FAILURES, *getattr(command, "FAILURES", ())) as error:
@@ -70,3 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{program()}: interrupted; nothing was written.", file=sys.stderr)
         return 130
+
+
+def program_entry() -> int:
+    """Run the command line as a program of its own; returns its exit status."""
+    gc.disable()  # until the command begins: collecting while everything is imported finds nothing and takes time
+    status = main()
+    gc.freeze()  # or the interpreter would look through all of torch once more before it ends
+    return status

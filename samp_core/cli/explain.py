@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import torch
 
@@ -59,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     title, score = describe(classifier, settings)
     say = (lambda *_: None) if arguments.quiet else print
     say(f"{title}\nexplains the {score}; about {estimate.gradients:,} gradient evaluations")
+    # Reading the drawing library takes half a second, which the search need not wait for, nor be waited for.
+    Thread(target=import_module, args=("samp_core.figures",), daemon=True).start()
     interrupted = not walk(run, arguments.quiet)
     explanation = run.result()
     written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation, threads)

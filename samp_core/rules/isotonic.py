@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from samp_core.paths import Endpoints, GradientFn, Step
@@ -79,6 +78,8 @@ class Isotonic(Rule):
         dealing: _Dealing, sign: float, size: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[NDArray[np.float64]]]:
         """Return mass and density of each move, and the share of each moved pixel's way."""
+        from scipy.optimize import isotonic_regression  # noqa: PLC0415 - rules are listed and others used without it
+
         gains = sign * np.diff(dealing.scores)
         known = len(gains)
         pixels, way = dealing.pixels[:known], dealing.way[:known]
