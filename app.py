@@ -17,10 +17,8 @@ DOORS = {
 if __name__ != "__main__":  # imported once, to be served
     app = st.App(__file__, middleware=[Middleware(Guard)], lifespan=opened_in_browser)
 else:  # run by Streamlit for every visitor
-    from ui import kept, state
+    from ui import kept, loading
     from ui.frame import PAGES, ROOT, frame
-    from ui.sidebar import choose
-    from ui.stage.lanes import START, put_on_stage
 
     frame("Home")
     st.title("Why did the network say that? It depends on the path.", anchor=False)
@@ -33,13 +31,15 @@ else:  # run by Streamlit for every visitor
         turn its knobs, and see what such clarity costs.</p>"""
     )
     with st.container(horizontal=True):
-        if st.button("Watch it on a photo", type="primary", key="first-run"):
-            choose(state.Photo.sample("coffee"))
-            st.session_state["photo_source"] = "Samples"
-            put_on_stage(*START, start=True)
-            st.switch_page("pages/1_Explain.py", query_params=kept.link())
+        watch = st.button("Watch it on a photo", type="primary", key="first-run")
         if st.button("Start the lesson", key="first-lesson"):
             st.switch_page("pages/4_Learn.py", query_params=kept.link())
+    if watch:
+        loading.wait()
+        from ui.stage.lanes import watch_sample
+
+        watch_sample("coffee")
+        st.switch_page("pages/1_Explain.py", query_params=kept.link())
     st.image(
         ROOT / "assets" / "two_paths.webp",
         caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
@@ -51,4 +51,4 @@ else:  # run by Streamlit for every visitor
         for column, (page, words) in zip(st.columns(4), DOORS.items(), strict=True):
             column.page_link(page, label=f"**{PAGES[page]}**", query_params=kept.link())
             column.caption(words)
-    state.seconds_per_gradient(state.BUNDLED)  # loads the network while the page is being read
+    loading.begin()  # while the page is being read

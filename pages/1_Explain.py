@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import loading
 from ui.frame import frame
+
+frame("Explain")
+loading.wait()
+
 from ui.sidebar import sidebar
 from ui.stage.page import show
 
-frame("Explain")
 question = sidebar()
 st.title("Explain", anchor=False)
 show(question)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import loading
+from ui.frame import frame
+
+frame("Compare")
+loading.wait()
+
 from samp_core.film import data_uri
 from ui import kept, state
 from ui.choice import choice, estimate, removable, remove
 from ui.comparison import below, explained, status
 from ui.feed import feed
-from ui.frame import frame
 from ui.grid import DISPLAY, VIEW, Board, beside, card, grid, placeholder
 from ui.room import room
 from ui.sidebar import sidebar
@@ -19,7 +24,6 @@ from ui.stage.page import current
 
 _NEWS = "grid-news"
 
-frame("Compare")
 question = sidebar()
 st.title("Compare", anchor=False)
 st.session_state.pop("compare-acted", None)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import kept
+from ui import kept, loading
 from ui.frame import frame
+
+frame("Metrics")
+loading.wait()
+
 from ui.many import many_photos
 from ui.one import one_photo
 from ui.sidebar import sidebar
 
-frame("Metrics")
 question = sidebar()
 st.title("Metrics", anchor=False)
 scope = kept.Choice("scope", "This photo", ["This photo", "Many photos"], lambda s: s.split()[0].lower()).segments(

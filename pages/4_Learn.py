@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ui import loading
 from ui.frame import frame
-from ui.learn.lesson import lesson
 
 frame("Learn")
+loading.wait()
+
+from ui.learn.lesson import lesson
+
 lesson()

@@ -165,6 +165,33 @@ def test_help_and_declarations_need_no_torch():
     assert ended.returncode == 0, ended.stderr
 
 
+def test_a_search_needs_no_library_of_other_methods(tmp_path):
+    """What is heavy is imported by what needs it: two seconds of every start were spent on libraries nobody asked."""
+    program = (
+        "import sys\n"
+        "from samp_core.images import load_sample\n"
+        f"load_sample('coffee').save({str(tmp_path / 'cup.png')!r})\n"
+        "from samp_core.cli import main\n"
+        f"arguments = ['explain', {str(tmp_path / 'cup.png')!r}, '--out', {str(tmp_path)!r}, '--quiet']\n"
+        "assert main([*arguments, '--method', 'samp', '--steps', '2']) == 0\n"
+        "heavy = {'torchvision', 'captum', 'sklearn', 'pandas', 'zennit', 'torchcam', 'streamlit', 'scipy.optimize',"
+        " 'skimage.segmentation'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_first_words_of_a_page_need_no_torch():
+    program = (
+        "import sys\nimport ui.frame, ui.kept, ui.loading\n"
+        "heavy = {'torch', 'torchvision', 'captum', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 @pytest.fixture
 def added():
     """Take away what a test registers."""

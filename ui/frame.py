@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import kept, state
+from ui import kept
 from ui.words import seconds_in_words
 from ui.work.worker import under_way
 
@@ -91,8 +91,8 @@ def _keep_trace(title: str) -> bool:
     stage = st.session_state.get("stage")
     results = {
         "Explain": stage if stage is not None and stage.begun else None,
-        "Compare": state.queue(),
-        "Metrics": state.measuring(),
+        "Compare": st.session_state.get("queue"),
+        "Metrics": st.session_state.get("measuring"),
     }
     traces = kept.Several("result", [], [name.lower() for name in results])
     noted = traces.value()

@@ -16,9 +16,8 @@ from PIL import Image
 from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
-from samp_core.faces import IntegratedGradients
 from samp_core.images import load_image, load_sample, sha256
-from samp_core.methods import METHODS, Settings
+from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS
 from ui.queue import Item, Measuring, Queue
 from ui.work.turns import QUESTION, Turns
@@ -100,7 +99,7 @@ def fetch(name: str) -> None:
 def _warm_up(classifier: Classifier) -> float:
     """Return the seconds of one gradient evaluation, after one for warming up."""
     keep_freed_memory()
-    method = IntegratedGradients(classifier.network, steps=1)
+    method = make_method(classifier, default_settings("gradient"))
     blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
     method.explain(blank, 0)
     began = time.perf_counter()

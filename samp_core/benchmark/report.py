@@ -263,7 +263,12 @@ def export(results: Results, path: Path, against: str | None = None) -> None:
 def _built(results: Results, ending: str, against: str | None) -> bytes:
     if ending == ".parquet":
         buffer = io.BytesIO()
-        results.frame.to_parquet(buffer, index=False)
+        try:
+            results.frame.to_parquet(buffer, index=False)
+        except ImportError as error:
+            raise ValueError(
+                "Parquet cannot be written: it needs pyarrow. Install that (pip install pyarrow), or export csv."
+            ) from error
         return buffer.getvalue()
     if ending == ".csv":
         return str(results.frame.to_csv(index=False)).encode()

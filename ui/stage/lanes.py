@@ -19,7 +19,7 @@ from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.runs import begin
 from samp_core.scores import PathError
 from ui import kept, state
-from ui.sidebar import Question
+from ui.sidebar import Question, choose
 from ui.stage.link import to_text
 from ui.state import Photo
 from ui.work.limits import require_affordable
@@ -312,6 +312,13 @@ def put_on_stage(*settings: Settings, start: bool = False) -> None:
     own = stage()
     own.open(*settings, start=start)
     keep_link(own)
+
+
+def watch_sample(name: str) -> None:
+    """Choose a sample photo, open the stage's first lanes on it, and start them when they are shown."""
+    choose(Photo.sample(name))
+    st.session_state["photo_source"] = "Samples"
+    put_on_stage(*START, start=True)
 
 
 def put_beside(own: Stage, settings: Settings) -> None:

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-import torch
-
 QUESTION, WORK, BACKGROUND = range(3)
 """Urgency of a turn: somebody waits for a page, a run is watched, or the result is an extra."""
 
@@ -123,6 +121,8 @@ class Turns:
                 self._serve(ticket)
         ticket.called.wait()
         # Asking comes first: until a thread's first tensor operation, other threads' settings override its own.
+        import torch  # noqa: PLC0415 - the frame of a page asks for work under way before torch is loaded
+
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         ticket.since = time.monotonic()
