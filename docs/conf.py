@@ -21,6 +21,8 @@ apidoc_modules = [
     }
 ]
 autodoc_typehints = "signature"
+# A name is documented where it is defined, and not again where a package passes it on.
+autodoc_default_options = {"ignore-module-all": True}
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -119,7 +119,7 @@ class Walk:
 
     @property
     def cancellation(self) -> float:
-        """Sum |a| / |sum a|: 1 if both pixels have the same sign."""
+        """Sum ``|a|`` / ``|sum a|``: 1 if both pixels have the same sign."""
         return cancellation(torch.from_numpy(self.attributions).view(1, 1, 2)).item()
 
 
@@ -337,7 +337,7 @@ class Trial:
         title: what it is.
         map: the pixel map, (H, W).
         gap: largest relative completeness gap of its directions; None for what promises no sum.
-        cancellation: sum |a| / |sum a| of the map; NaN for what promises no sum.
+        cancellation: sum ``|a|`` / ``|sum a|`` of the map; NaN for what promises no sum.
         deletion, insertion: AUCs of the paper's protocol.
         agreement: Spearman's correlation with the first trial's map, -1 to 1.
     """

@@ -30,7 +30,7 @@ PERCENTILE = 99.0
 
 
 def colour_limit(pixel_map: Float[NDArray[np.floating], "h w"], percentile: float = PERCENTILE) -> float:
-    """Return the magnitude at which colours saturate: a percentile of |a|, never 0."""
+    """Return the magnitude at which colours saturate: a percentile of ``|a|``, never 0."""
     magnitude = np.abs(pixel_map)
     return float(np.percentile(magnitude, percentile) or magnitude.max() or 1.0)
 

@@ -78,11 +78,11 @@ class PhotoStreams:
         self._streams = [torch.Generator().manual_seed(seed) for seed in photo_seeds(task)]
 
     def normal(self, *shape: int) -> Float[Tensor, "n ..."]:
-        """Return standard normal numbers of this shape for each photo, (N, *shape)."""
+        """Return standard normal numbers of this shape for each photo, ``(N, *shape)``."""
         return self._draw(torch.randn, shape)
 
     def uniform(self, *shape: int) -> Float[Tensor, "n ..."]:
-        """Return uniform numbers from 0 to 1 of this shape for each photo, (N, *shape)."""
+        """Return uniform numbers from 0 to 1 of this shape for each photo, ``(N, *shape)``."""
         return self._draw(torch.rand, shape)
 
     def _draw(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:

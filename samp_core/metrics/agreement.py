@@ -27,7 +27,7 @@ def spearman(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Tens
 
 
 def similarity(a: Float[Tensor, "n h w"], b: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
-    """Return the structural similarity (SSIM) of |a| and |b|, each divided by its maximum, -1 to 1.
+    """Return the structural similarity (SSIM) of ``|a|`` and ``|b|``, each divided by its maximum, -1 to 1.
 
     NaN where a map is zero everywhere. Wang et al., "Image Quality Assessment", 2004; windows of 7 pixels, or the
     largest odd number that fits.

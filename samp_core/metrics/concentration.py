@@ -23,7 +23,7 @@ def variance(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
 
 
 def gini(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
-    """Return the Gini index of |a|: 0 if all pixels have the same, towards 1 if one has all; NaN for a map of zeros.
+    """Return the Gini index of ``|a|``: 0 if all pixels have the same, near 1 if one has all; NaN for a map of zeros.
 
     Chalasani et al., "Concise Explanations of Neural Networks using Adversarial Training", ICML 2020, section 5.
     """
@@ -34,7 +34,7 @@ def gini(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
 
 
 def entropy(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
-    """Return the entropy of |a| / sum |a|, in nats: 0 if one pixel has all, ln(H W) if all have the same.
+    """Return the entropy of ``|a|`` / sum ``|a|``, in nats: 0 if one pixel has all, ln(H W) if all have the same.
 
     NaN for a map of zeros. Bhatt, Weller and Moura, "Evaluating and Aggregating Feature-based Model Explanations",
     IJCAI 2020, definition 5 (complexity).
@@ -45,7 +45,7 @@ def entropy(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
 
 
 def top_share(maps: Float[Tensor, "n h w"], fraction: float) -> Float[Tensor, " n"]:
-    """Return how much of the sum of |a| the largest ``fraction`` of the pixels hold, 0 to 1; NaN for a map of zeros.
+    """Return which part of the sum of ``|a|`` the largest ``fraction`` of the pixels hold, 0 to 1; NaN if all are zero.
 
     Raises:
         ValueError: ``fraction`` is not above 0 and at most 1.
@@ -58,7 +58,7 @@ def top_share(maps: Float[Tensor, "n h w"], fraction: float) -> Float[Tensor, " 
 
 
 def cancellation(maps: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
-    """Return sum |a| / |sum a| of each pixel map: how many times over it credits and debits its own sum.
+    """Return sum ``|a|`` / ``|sum a|`` of each pixel map: how many times over it credits and debits its own sum.
 
     1 if all pixels have the same sign, 10 if ten units change hands for each that stays, infinite if credit and debit
     are equal, NaN for a map of zeros. Unlike the variance it does not depend on the map's scale. Channels are to be

@@ -67,7 +67,7 @@ def sanity_check(
     Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, cascading randomisation.
 
     Returns:
-        Spearman's correlation of |a| (N, S), structural similarity (N, S), and the randomised maps (N, S, H, W).
+        Spearman's correlation of ``|a|`` (N, S), structural similarity (N, S), and the randomised maps (N, S, H, W).
     """
     own = attributions.sum(1)
     maps = [explain(other, inputs).sum(1) for _, other in cascade(network, stages, seed)]
