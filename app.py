@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from starlette.middleware import Middleware
 
-from ui.server import Guard, opened_in_browser
+from ui.shared.server import Guard, opened_in_browser
 
 DOORS = {
     "pages/1_Explain.py": "One photo of yours, one class, one method: turn the knobs and watch the path being walked.",
@@ -17,8 +17,8 @@ DOORS = {
 if __name__ != "__main__":  # imported once, to be served
     app = st.App(__file__, middleware=[Middleware(Guard)], lifespan=opened_in_browser)
 else:  # run by Streamlit for every visitor
-    from ui import kept, loading
-    from ui.frame import PAGES, ROOT, frame
+    from ui.shared import kept, loading
+    from ui.shared.frame import PAGES, ROOT, frame
 
     frame("Home")
     st.title("Why did the network say that? It depends on the path.", anchor=False)
@@ -36,7 +36,7 @@ else:  # run by Streamlit for every visitor
             st.switch_page("pages/4_Learn.py", query_params=kept.link())
     if watch:
         loading.wait()
-        from ui.stage.lanes import watch_sample
+        from ui.shared.lanes import watch_sample
 
         watch_sample("coffee")
         st.switch_page("pages/1_Explain.py", query_params=kept.link())

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from ui.jobs import Turn
 
 from samp_core import Classifier, default_settings, load_classifier, load_image, load_sample
 from samp_core.allocator import keep_freed_memory
-from ui.choice import presets
-from ui.queue import Item, Queue
+from ui.shared.picker import presets
+from ui.work.queue import Item, Queue
+from ui.work.turns import Turns
 
 
 def gradient_seconds(classifier: Classifier, inputs: torch.Tensor, target: int) -> float:
@@ -46,10 +46,8 @@ def main() -> None:
     for preset in arguments.presets:
         items = [Item(name, default_settings(name, target=target)) for name in presets()[preset]]
         start = time.perf_counter()
-        queue = Queue(classifier, image, classifier.name, items, Turn()).start()
-        while queue.active:
-            queue.look()
-            queue.wait(0.5)
+        queue = Queue(classifier, image, classifier.name, items, Turns()).start()
+        queue.wait(3600)
         total = time.perf_counter() - start
         for item in items:
             took = f"{item.entry.explanation.seconds:6.1f} s" if item.entry else item.error

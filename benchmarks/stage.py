@@ -22,8 +22,8 @@ from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from tests.serving import CHROMIUM, FLAGS, ROOT, serve
-from ui.stage.lanes import LaneRun
-from ui.state import Photo
+from ui.shared.state import Photo
+from ui.work.lane_run import LaneRun
 from ui.work.turns import Turns
 
 SAMP = replace(METHODS["samp"].defaults, target=967)

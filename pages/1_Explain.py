@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import loading
-from ui.frame import frame
+from ui.shared import loading
+from ui.shared.frame import frame
 
 frame("Explain")
 loading.wait()
 
-from ui.sidebar import sidebar
+from ui.shared.sidebar import sidebar
 from ui.stage.page import show
 
 question = sidebar()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import kept, loading
-from ui.frame import frame
+from ui.shared import kept, loading
+from ui.shared.frame import frame
 
 frame("Metrics")
 loading.wait()
 
-from ui.many import many_photos
-from ui.one import one_photo
-from ui.sidebar import sidebar
+from ui.metrics.folder import many_photos
+from ui.metrics.photo import one_photo
+from ui.shared.sidebar import sidebar
 
 question = sidebar()
 st.title("Metrics", anchor=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ui import loading
-from ui.frame import frame
+from ui.shared import loading
+from ui.shared.frame import frame
 
 frame("Learn")
 loading.wait()

@@ -23,12 +23,13 @@ from samp_core.compare import maps_npz
 from samp_core.faces import SAMP
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
 from samp_core.methods import METHODS, default_settings, make_method
-from ui import state
-from ui.comparison import progress_in_words
-from ui.grid import Board, beside, card, placeholder
-from ui.queue import Item, Queue
-from ui.stage.lanes import START, LaneRun, Stage, put_beside
-from ui.state import Photo
+from ui.compare.cards import Board, beside, card, placeholder
+from ui.shared import state
+from ui.shared.lanes import START, Stage, put_beside
+from ui.shared.plots import progress_in_words
+from ui.shared.state import Photo
+from ui.work.lane_run import LaneRun
+from ui.work.queue import Item, Queue
 from ui.work.turns import Turns
 
 ROOT = Path(__file__).parents[1]
@@ -482,7 +483,7 @@ def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(compare, monkey
             raise UnsupportedError("This network has no layer for it.")
         return make_method(classifier, settings)
 
-    monkeypatch.setattr("ui.queue.make_method", refuse)
+    monkeypatch.setattr("ui.work.queue.make_method", refuse)
     compare.toggle(key="contrast").set_value(True).run()
     choose(compare, "gradient", "edges")
     refused, other = compare_to_the_end(compare).items
@@ -548,7 +549,7 @@ def test_a_method_without_a_path_shows_the_gap_of_its_sum(compare):
 
 
 def test_the_estimate_covers_all_that_is_chosen_and_not_what_is_remembered(compare, monkeypatch):
-    monkeypatch.setattr("ui.state.seconds_per_gradient", lambda name: 1.0)
+    monkeypatch.setattr("ui.shared.state.seconds_per_gradient", lambda name: 1.0)
     choose(compare, "ig")
     compare.slider(key="compare-ig-steps").set_value(4).run()
     # Five gradients of the trapezoid rule and 58 forward passes of the curves.
@@ -692,7 +693,7 @@ def test_cards_say_whose_path_starts_elsewhere():
 
 
 def test_a_map_grows_while_its_path_is_walked_and_its_result_is_exact(bundled, monkeypatch):
-    monkeypatch.setattr("ui.queue._PICTURES", 0)
+    monkeypatch.setattr("ui.work.queue._PICTURES", 0)
     item = Item("ig", default_settings("ig", target=1, steps=4))
     queue = Queue(bundled, load_sample("coffee"), "cup", [item], Turns(1))
     seen = []

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from samp_core.images import load_sample
 from tests.serving import CHROMIUM, FLAGS, LONG
-from ui.server import policy
+from ui.shared.server import policy
 
 pytestmark = [
     pytest.mark.browser,

@@ -45,9 +45,9 @@ def page(browser) -> Iterator[Page]:
 
 def mount(page: Page) -> Update:
     """Put the grid on an empty page; returns what sends it a message. What is asked for is in ``window.triggered``."""
-    folder = ROOT / "ui" / "grid"
+    folder = ROOT / "ui" / "components" / "grid"
     parts = {ending: (folder / f"{folder.name}.{ending}").read_text() for ending in ("html", "css", "js")}
-    kit = (ROOT / "ui" / "kit.js").read_text()
+    kit = (ROOT / "ui" / "components" / "kit.js").read_text()
     page.set_content(f"<style>{parts['css']}</style><main>{parts['html']}</main>")
     module = "data:text/javascript;base64," + base64.b64encode((kit + parts["js"]).encode()).decode()
     page.evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 from collections.abc import Iterator
@@ -135,6 +136,20 @@ def test_every_import_is_declared():
             assert packages & known, f"{name(path)} imports {top}, which requirements.txt does not list"
 
 
+SCRIPTS = [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "assets").glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name)
+def test_scripts_find_what_they_import(path):
+    """The README's figures come with commands, and nothing else here would notice that one no longer begins."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+
+
 SHOWN = {"caption", "markdown", "warning", "error", "info", "success", "write", "toast"}
 GIVEN = {  # what others wrote: names of files, photos and classes, and errors that hold them
     *("against", "error", "label", "name", "note", "notes", "now", "photo", "protocol", "protocols"),
@@ -157,7 +172,7 @@ def bare(node: ast.AST) -> Iterator[str]:
 
 
 # The lesson is left out: nothing in it was written by others.
-@pytest.mark.parametrize("path", [*sorted((ROOT / "ui").glob("*.py")), *PAGES], ids=name)
+@pytest.mark.parametrize("path", [*(p for p in VIEW if "learn" not in p.parts)], ids=name)
 def test_what_others_wrote_is_shown_as_text(path):
     """Streamlit reads nearly every text as Markdown, in which a file's name could fetch a picture from anywhere."""
     for node in ast.walk(tree(path)):
@@ -166,7 +181,7 @@ def test_what_others_wrote_is_shown_as_text(path):
             texts = [*texts, *(k.value for k in node.keywords if k.arg in ("text", "caption", "body"))]
             for text in texts:
                 found = set(bare(text)) & GIVEN
-                assert not found, f"{name(path)}:{node.lineno} shows {found} without plain() of ui/words.py"
+                assert not found, f"{name(path)}:{node.lineno} shows {found} without plain() of ui/shared/words.py"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
@@ -184,7 +199,7 @@ def _calls(path: Path) -> list[ast.Call]:
 
 @pytest.mark.parametrize("path", VIEW, ids=name)
 def test_a_widget_has_its_own_default(path):
-    """What only session_state knows of a widget is lost on the way to another page that has it: see ui/kept.py."""
+    """What only session_state knows of a widget is lost on the way to another page: see ui/shared/kept.py."""
     keys = {ast.unparse(k.value) for p in VIEW for call in _calls(p) for k in call.keywords if k.arg == "key"}
     for call in _calls(path):
         words = ast.unparse(call)
@@ -193,7 +208,23 @@ def test_a_widget_has_its_own_default(path):
         if call.func.attr not in DEFAULTS or not any(k.arg == "key" for k in call.keywords):
             continue
         if ast.unparse(call.func.value) not in PLACES:
-            continue  # of ui/kept.py, which gives the default
+            continue  # of ui/shared/kept.py, which gives the default
         word, place = DEFAULTS[call.func.attr]
         given = {k.arg for k in call.keywords}
         assert word in given or (place is not None and len(call.args) > place), f"{name(path)}: {words} has no default"
+
+
+ROOMS = {"stage", "compare", "metrics", "learn"}  # one page each
+
+
+@pytest.mark.parametrize("path", VIEW, ids=name)
+def test_pages_share_by_what_is_shared_and_not_by_each_other(path):
+    """Pages of one folder import no other page's; what they share stands in shared/, work/ and components/."""
+    parts = path.relative_to(ROOT).parts
+    own = parts[1] if parts[0] == "ui" and len(parts) > 2 else ""
+    used = {module.split(".")[1] for module in imports(path) if module.startswith("ui.")}
+    if parts[0] == "pages":
+        own = {"Explain": "stage"}.get(path.stem[2:], path.stem[2:].lower())
+    assert not (used & ROOMS) - {own}, f"{name(path)} imports another page's"
+    if own == "components":
+        assert not used - {"components"}, f"{name(path)}: a component is told everything that it shows"

@@ -30,10 +30,10 @@ from samp_core.learn import (
     trials,
 )
 from tests.test_app import ROOT, assert_fine
-from ui.learn.board import read_points
+from ui.components.board import read_points
+from ui.components.pen import read_strokes, write_strokes
 from ui.learn.lesson import SCENES
 from ui.learn.two import CASES, CELLS, FINE, TOLERANCES
-from ui.pen import read_strokes, write_strokes
 
 LINES = {
     "straight": [[0, 0], [1, 1]],

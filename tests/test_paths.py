@@ -13,7 +13,7 @@ from torch import nn
 
 from samp_core.attribution import AttributionMethod
 from samp_core.baselines import GaussianBlur
-from samp_core.faces import SAMP, BlurIG, GuidedIG, IntegratedGradients
+from samp_core.faces import SAMP, GuidedIG, IntegratedGradients
 from samp_core.images import Preprocessing
 from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.paths import Endpoints, GreedyPath, StraightPath
@@ -37,8 +37,6 @@ PATHS |= {
         net, steps=4, momentum=0.9, ic_tolerance=0.013, insertion_baseline=BLUR, accumulation=rule, **k
     ),
     "wide": lambda net, rule, **k: GuidedIG(net, 9, BLUR, max_dist=0.1, accumulation=rule, **k),
-    "narrow": lambda net, rule, **k: BlurIG(net, 9, 3.0, accumulation=rule, **k),
-    "line from blur": lambda net, rule, **k: IntegratedGradients(net, 12, BLUR, accumulation=rule, **k),
 }
 TARGET = [0, 2, 1]
 every_path = pytest.mark.parametrize("make", PATHS.values(), ids=PATHS)

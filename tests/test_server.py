@@ -8,7 +8,7 @@ import webbrowser
 import pytest
 import streamlit as st
 
-from ui.server import may_connect, opened_in_browser, policy
+from ui.shared.server import may_connect, opened_in_browser, policy
 
 
 def options(monkeypatch, **values):

@@ -12,11 +12,12 @@ from samp_core.classifiers import load_classifier
 from samp_core.methods import METHODS, default_settings
 from samp_core.rules import Completeness
 from samp_core.scores import Cost
-from ui.stage import lanes
-from ui.stage.link import from_text, to_text
-from ui.stage.scene import Ledger
-from ui.stage.words import overshoot_in_words, result_in_words, ways
-from ui.state import Photo
+from ui.components.ledger import Ledger
+from ui.shared import lanes
+from ui.shared.link import from_text, to_text
+from ui.shared.method_words import overshoot_in_words, result_in_words, ways
+from ui.shared.state import Photo
+from ui.work import lane_run
 from ui.work.turns import Turns
 
 
@@ -48,7 +49,7 @@ def test_what_was_lost_is_sent_again_when_the_browser_misses_it():
 
 def test_what_is_never_acknowledged_is_sent_again_in_the_end(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("ui.stage.scene.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ui.components.ledger.time.monotonic", lambda: now[0])
     ledger = Ledger()
     acknowledge(ledger, 1)
     ledger.fresh("run", 4)
@@ -70,18 +71,18 @@ def test_a_new_player_gets_everything():
 
 def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
     settings = replace(METHODS["samp++"].defaults, target=967)
-    run = lanes.LaneRun(Turns(1), load_classifier().prepare(), Photo.sample("coffee"), settings, "", 60.0)
+    run = lane_run.LaneRun(Turns(1), load_classifier().prepare(), Photo.sample("coffee"), settings, "", 60.0)
     seen = []
-    draw = lanes.compand
+    draw = lane_run.compand
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanes, "compand", lambda values: seen.append((run.sketch, values)) or draw(values))
+        patch.setattr(lane_run, "compand", lambda values: seen.append((run.sketch, values)) or draw(values))
         run._draw_sketch()
     assert [None if sketch is None else sketch[2] for sketch, _ in seen] == [None, 2, 3]
     touched = [float((values != 0).mean()) for _, values in seen]
     assert touched[0] < 1
     assert touched == sorted(touched)
     assert run.sketch is not None
-    assert run.sketch[2] == lanes.SKETCH_MOVES
+    assert run.sketch[2] == lane_run.SKETCH_MOVES
 
 
 def test_live_keeps_its_mind_near_the_limit(monkeypatch):

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from samp_core.images import load_sample
 from tests.serving import LONG, ROOT, serve
 from tests.test_browser import browser, pytestmark  # noqa: F401
-from ui.frame import PAGES
+from ui.shared.frame import PAGES
 
 NAMES = tuple(PAGES.values())
 _CAMERA = (
@@ -277,7 +277,7 @@ def test_the_camera_is_switched_on_by_its_tab_and_a_switch_and_by_nothing_else(b
 
 def test_the_picker_says_when_paths_start_at_different_images():
     from samp_core.methods import default_settings
-    from ui.choice import starts
+    from ui.shared.picker import starts
 
     assert not starts([default_settings("samp"), default_settings("samp++"), default_settings("gradient")])
     (words,) = starts([default_settings("samp"), default_settings("ig"), default_settings("blur-ig")])

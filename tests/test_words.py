@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ui.words import plain
+from ui.shared.words import plain
 
 JOINER = "\N{WORD JOINER}"
 

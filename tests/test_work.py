@@ -263,8 +263,8 @@ def test_a_checkpoint_does_nothing_where_nobody_asked():
 def test_a_run_that_would_hold_up_everybody_is_refused_before_it_begins_and_no_published_one_is(bundled):
     from samp_core.images import load_sample
     from samp_core.methods import METHODS, default_settings, make_method
-    from ui.queue import Item, Queue
     from ui.work.limits import MOST_GRADIENTS
+    from ui.work.queue import Item, Queue
 
     for name in METHODS:
         cost = make_method(bundled, default_settings(name, target=1)).estimate(224, 224).gradients

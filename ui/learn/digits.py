@@ -22,9 +22,9 @@ from samp_core.metrics import cancellation
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, gap_in_words, map_in_words
 from samp_core.rules import RULES
 from samp_core.scores import Contrast, Logit, Score
-from ui.comparison import COLOURS
+from ui.components.pen import pen
 from ui.learn.look import KEPT, digit_network, one_thread, show
-from ui.pen import pen
+from ui.shared.plots import COLOURS
 
 DRAW = "draw"
 TOLERANCES = {"off": None, "1/10": 1 / 10, "1/20": 1 / 20, "1/50": 1 / 50, "1/100": 1 / 100}

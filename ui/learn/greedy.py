@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from samp_core.digits import samples
 from samp_core.learn import Outputs, bridges, outputs
 from samp_core.methods import Value
-from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
+from ui.shared.plots import COLOURS
 
 STEPS = 28
 SHOWN, REAL = 40, 12

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from samp_core.methods import Value
-from ui import kept
+from ui.components.keys import arrow_keys
 from ui.learn import digits, greedy, trust, two
-from ui.learn.keys import arrow_keys
 from ui.learn.look import KEPT
-from ui.stage.lanes import open_with
+from ui.shared import kept
+from ui.shared.lanes import open_with
 
 _PRESENT = """<style>
   html { font-size: 20px !important; }  /* all sizes follow it */

@@ -12,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 from samp_core.classifiers import Classifier
 from samp_core.digits import load_digits, samples
 from samp_core.methods import default_settings, make_method
-from ui.comparison import PLAIN
+from ui.shared.plots import PLAIN
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """For every knob: its value stands in the page's link, and stays while other scenes and pages are shown."""

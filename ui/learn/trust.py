@@ -12,8 +12,8 @@ from samp_core.film import data_uri
 from samp_core.learn import Trial, trials
 from samp_core.methods import Value
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, map_in_words
-from ui.comparison import COLOURS
 from ui.learn.look import KEPT, digit_network, one_thread, show
+from ui.shared.plots import COLOURS
 
 CURVE_PIXELS = 20
 MOMENTUM, TOLERANCE, PIXELS = 0.5, 1 / 10, 40

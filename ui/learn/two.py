@@ -17,9 +17,9 @@ from streamlit.delta_generator import DeltaGenerator
 from samp_core.film import data_uri
 from samp_core.learn import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
 from samp_core.methods import Value
-from ui.comparison import COLOURS
-from ui.learn.board import board, read_points
+from ui.components.board import board, read_points
 from ui.learn.look import KEPT, show
+from ui.shared.plots import COLOURS
 
 TOLERANCES = {"off": None, "1/5": 0.2, "1/10": 0.1, "1/20": 0.05, "1/50": 0.02}
 STRAIGHT, FIRST, SECOND, SEARCH, OWN = "Straight line", "First pixel first", "Second pixel first", "SAMP", "Your path"

@@ -12,7 +12,7 @@ from torch import Tensor
 from samp_core.film import Film
 from samp_core.plane import PathPlane, coarse_first, grid
 from samp_core.scores import PathError, ScoreFunction
-from ui.stage.lanes import LaneRun
+from ui.work.lane_run import LaneRun
 from ui.work.turns import BACKGROUND, Turns
 from ui.work.worker import Worker
 

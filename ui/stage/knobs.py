@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from samp_core.methods import METHODS, Option
-from ui.knob import knob
-from ui.sidebar import Question
-from ui.stage.lanes import LIVE, MOST, STAYS_LIVE, Lane, Stage, cost
-from ui.words import plain, seconds_in_words
+from ui.shared.knob import knob
+from ui.shared.lanes import LIVE, MOST, STAYS_LIVE, Lane, Stage, cost
+from ui.shared.sidebar import Question
+from ui.shared.words import plain, seconds_in_words
 
 _ROW = 5  # knobs in a row on a wide screen
 _EDGES = (("#4338ca", "#a5a2fa"), ("#0f766e", "#2dd4bf"), ("#be185d", "#f472b6"), ("#8a5a00", "#facc15"))

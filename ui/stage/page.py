@@ -6,18 +6,19 @@ import streamlit as st
 
 from samp_core.film import Film
 from samp_core.runs import describe
-from ui import kept, state
-from ui.feed import feed
-from ui.result import result
-from ui.sidebar import Question
+from ui.components.feed import feed
+from ui.components.ledger import Ledger
+from ui.components.player import DISPLAY, VIEW, player
+from ui.shared import kept, state
+from ui.shared.lanes import Stage, current, keep_link
+from ui.shared.method_words import ways
+from ui.shared.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
-from ui.stage.lanes import START, LaneRun, Stage, keep_link, stage
-from ui.stage.link import from_text
-from ui.stage.player import DISPLAY, VIEW, player
 from ui.stage.relief import relief
-from ui.stage.scene import Ledger, scene
-from ui.stage.words import ways
+from ui.stage.result import result
+from ui.stage.scene import scene
+from ui.work.lane_run import LaneRun
 
 POLL = 0.1  # seconds between two looks at a run under way
 CALM = 0.2  # the same for a long run: each look costs the browser time on the cores that the run needs
@@ -37,22 +38,6 @@ def show(question: Question) -> None:
     own.fill(question)
     _draw(own, question)
     _results(own)
-
-
-def current() -> Stage:
-    """Return the session's stage, with the lanes that the address asks for if that is newer."""
-    own, text = stage(), kept.text("lanes")
-    if text == st.session_state.get("stage-link"):
-        return own
-    lanes = [from_text(part) for part in (text or "").split(";")]
-    known = [lane for lane in lanes if lane is not None]
-    if text is None:
-        known = list(START)
-    elif not known:
-        kept.reject("lanes")
-        return own
-    own.open(*known)
-    return own
 
 
 def _draw(own: Stage, question: Question) -> None:

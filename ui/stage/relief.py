@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 import streamlit as st
 
+from ui.shared.lanes import Lane
+from ui.shared.words import plain
 from ui.stage.ground import Ground, View
-from ui.stage.lanes import Lane
 
 COLOURS = ("#6d64f0", "#14a294", "#db4f97", "#c58a1b")
 """Colours of the lanes where a plot must be read on a light and on a dark page."""
@@ -28,8 +29,8 @@ def relief(ground: Ground | None, lanes: Mapping[str, Lane]) -> None:
         return
     st.plotly_chart(_figure(view, lanes), key="relief-plot", config={"displaylogo": False})
     st.caption(
-        f"Height: {view.score}. The dashed line is the straight way; paths are drawn where the surface is, not at "
-        "their own score, because they also leave the plane."
+        f"Height: {plain(view.score)}. The dashed line is the straight way; paths are drawn where the surface is, not "
+        "at their own score, because they also leave the plane."
     )
 
 

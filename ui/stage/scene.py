@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from PIL import Image
@@ -12,59 +11,13 @@ from samp_core.film import data_uri, film
 from samp_core.methods import METHODS
 from samp_core.render import palette
 from samp_core.runs import begin, describe
-from ui import state
-from ui.sidebar import Question
+from ui.components.ledger import Ledger
+from ui.shared import state
+from ui.shared.lanes import MOST, Lane, Stage
+from ui.shared.method_words import directions, overshoot_in_words, result_in_words, settings_in_words
+from ui.shared.sidebar import Question
 from ui.stage.ground import Ground
-from ui.stage.lanes import MOST, Lane, LaneRun, Stage
-from ui.stage.words import directions, overshoot_in_words, result_in_words, settings_in_words
-
-PATIENCE = 5.0  # seconds after which something sent and not acknowledged is sent again
-
-
-@dataclass
-class Ledger:
-    """What was sent to the browser, and what it said to have.
-
-    A *series* is anything that arrives in order and only grows: the pictures of a run, or one picture alone.
-
-    Attributes:
-        mount: the browser's name for its player; a new one has nothing.
-        sent: number of things of each series that were sent.
-        had: number that the browser has.
-        wants: series that what is shown now consists of.
-        now: what the message that is being made brings of each series.
-    """
-
-    mount: str | None = None
-    sent: dict[str, int] = field(default_factory=dict)
-    had: dict[str, int] = field(default_factory=dict)
-    wants: list[str] = field(default_factory=list)
-    now: dict[str, int] = field(default_factory=dict)
-    _when: dict[str, float] = field(default_factory=dict)
-    _heard: int = -1
-
-    def hear(self, have: dict[str, Any] | None) -> None:
-        """Take in what the browser says to have, and begin a new message."""
-        self.wants, self.now = [], {}
-        if not have or (have.get("mount") == self.mount and have.get("number", 0) <= self._heard):
-            return
-        new = have.get("mount") != self.mount
-        self.mount, self._heard = have.get("mount"), have.get("number", 0)
-        self.had = {str(k): int(v) for k, v in (have.get("counts") or {}).items() if isinstance(v, int | float)}
-        if new or have.get("missing"):
-            self.sent = dict(self.had)
-
-    def fresh(self, series: str, total: int = 1) -> range:
-        """Return which of a series' ``total`` things are to be sent now."""
-        self.wants.append(series)
-        sent = min(self.sent.get(series, 0), total)
-        had = self.had.get(series, 0)
-        if self.mount is not None and had < sent and time.monotonic() - self._when.get(series, 0) > PATIENCE:
-            sent = had
-        if sent < total:
-            self.sent[series] = self.now[series] = total
-            self._when[series] = time.monotonic()
-        return range(sent, total)
+from ui.work.lane_run import LaneRun
 
 
 def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledger) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Compare: many methods on one photo, side by side."""

@@ -1,0 +1,1 @@
+"""Metrics: what maps are worth, on one photo and on a folder."""

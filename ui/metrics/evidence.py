@@ -1,0 +1,159 @@
+"""What a number was made from: the curve, the changed photos, the other maps."""
+
+from __future__ import annotations
+
+import math
+
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from samp_core.baselines import GaussianBlur, Zero
+from samp_core.metrics import COLUMNS, METRICS, Measurement
+from samp_core.metrics.curves import mix, ranks
+from samp_core.metrics.faithfulness import KEPT, SIZES
+from samp_core.render import colour_limit, map_in_words, overlay
+from ui.shared.plots import COLOURS, PLAIN
+from ui.shared.words import plain
+from ui.work.queue import Item, Measuring
+
+
+def evidence(run: Measuring) -> None:
+    """Show one number of one method with everything behind it; a click in the table chooses which."""
+    items = {i.title: i for i in run.items if i.measured}
+    if not items:
+        return
+    st.subheader("How a number was made", anchor=False)
+    if st.session_state.get("evidence-method") not in items:
+        st.session_state["evidence-method"] = next(iter(items))
+    item = items[st.session_state["evidence-method"]]
+    numbers = {m.name: m for name in run.metrics for m in item.measured.get(name, ())}
+    if st.session_state.get("evidence-number") not in numbers:
+        st.session_state["evidence-number"] = next(iter(numbers))
+    left, right = st.columns(2)
+    left.selectbox("Method", list(items), key="evidence-method", persist_state="session")
+    right.selectbox(
+        "Number", list(numbers), format_func=lambda n: COLUMNS[n].title, key="evidence-number", persist_state="session"
+    )
+    measurement = numbers[st.session_state["evidence-number"]]
+    value = float(measurement.values[0])
+    words = "no number" if math.isnan(value) else f"{value:.4g}"
+    st.markdown(f"**{item.title}, {COLUMNS[measurement.name].title}: {words}.** {plain(measurement.note)}")
+    st.caption(f"Protocol: {plain(measurement.protocol)}. Explained: {plain(run.score)}.")
+    _picture(run, item, measurement)
+    metric = next(m for m in METRICS.values() if measurement.name in {c.name for c in m.columns})
+    st.caption(f"{metric.summary} Source: {metric.citation}.")
+
+
+def _picture(run: Measuring, item: Item, measurement: Measurement) -> None:
+    found = measurement.evidence
+    if "deletion" in found:
+        _curves(run, item, measurement)
+    elif "hits" in found:
+        _kept(run, item, found["hits"][0])
+    elif "drops" in found:
+        _scatter(found["sums"][0], found["drops"][0], measurement.name == "sensitivity-n")
+    elif "stages" in found:
+        _maps(run, item, found["maps"][0], [f"stage {k + 1}: {v:.2f}" for k, v in enumerate(found["stages"][0])])
+    elif "maps" in found:
+        _maps(run, item, found["maps"][0].unsqueeze(0), ["changed"])
+    elif "mask" in found:
+        _inside(run, item, found["mask"][0])
+    else:
+        _maps(run, item, torch.zeros(0, *item_map(item).shape), [])
+
+
+def item_map(item: Item) -> Tensor:
+    """Return an item's pixel map, (H, W)."""
+    assert item.entry is not None
+    return item.entry.explanation.maps[0]
+
+
+def _photo(run: Measuring) -> Image.Image:
+    return run.classifier.preprocessing.crop_image(run.image).convert("RGB")
+
+
+def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None:
+    photo = _photo(run)
+    columns = st.columns(max(4, len(maps) + 1))
+    own = item_map(item)
+    for column, shown, caption in zip(columns, (own, *maps), ("the map", *captions), strict=False):
+        values = shown.double().numpy()
+        column.image(overlay(photo, values, 0.75), caption=caption, alt=f"{caption}: {map_in_words(values)}")
+    st.caption(f"Each map on its own scale; this one saturates at |a| = {colour_limit(own.double().numpy()):.3g}.")
+
+
+def _inside(run: Measuring, item: Item, mask: Tensor) -> None:
+    own = item_map(item)
+    top = divmod(int(own.flatten().argmax()), own.shape[1])
+    shown = overlay(_photo(run), own.double().numpy(), 0.75)
+    draw = ImageDraw.Draw(shown)
+    rows, columns = (mask.any(d).nonzero().flatten() for d in (1, 0))
+    draw.rectangle((int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])), outline="#facc15", width=2)
+    draw.ellipse((top[1] - 4, top[0] - 4, top[1] + 4, top[0] + 4), outline="#facc15", width=2)
+    st.image(
+        shown, caption="the map, the box, and a ring around the largest attribution", width=336, alt="map with box"
+    )
+
+
+def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
+    plot = go.Figure()
+    for n, direction in enumerate(("deletion", "insertion")):
+        values = measurement.evidence[direction][0].tolist()
+        plot.add_trace(
+            go.Scatter(
+                x=[100 * k / (len(values) - 1) for k in range(len(values))], y=values, name=direction, fill="tozeroy",
+                line={"color": COLOURS[n]}, hovertemplate=f"{direction}<br>%{{x:.0f}} %<br>%{{y:.3f}}<extra></extra>",
+            )
+        )  # fmt: skip
+    plot.update_layout(
+        height=300, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pixels changed, %", yaxis_title="score",
+        legend={"orientation": "h", "y": 1.12},
+    )  # fmt: skip
+    st.plotly_chart(plot, config=PLAIN, key="evidence-curves")
+    inputs = run.classifier.preprocessing(run.image)
+    points = measurement.evidence["deletion"].shape[1] - 1
+    step = max(1, inputs[0, 0].numel() // 28)
+    own = item_map(item).unsqueeze(0)
+    place = ranks(inputs, own)
+    for direction, ends in (("deletion", (inputs, Zero()(inputs))), ("insertion", (GaussianBlur()(inputs), inputs))):
+        scores = measurement.evidence[direction][0]
+        for column, fraction in zip(st.columns(6), (0.04, 0.1, 0.2, 0.4, 0.6, 0.8), strict=True):
+            k = round(fraction * points)
+            shown = run.classifier.preprocessing.to_image(mix(*ends, place, k * step))[0]
+            words = f"{direction}, {100 * k / points:.0f} %: {scores[k]:.2f}"
+            column.image(shown, caption=words, alt=words)
+
+
+def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
+    inputs = run.classifier.preprocessing(run.image)
+    place, blank = ranks(inputs, item_map(item).unsqueeze(0)), Zero()(inputs)
+    count = inputs[0, 0].numel()
+    for row, (title, ends) in enumerate((("kept", (blank, inputs)), ("removed", (inputs, blank)))):
+        for column, k in zip(st.columns(5), (0, 2, 4, 6, 8), strict=True):
+            shown = run.classifier.preprocessing.to_image(mix(*ends, place, round(KEPT[k] * count)))[0]
+            words = f"best {100 * KEPT[k]:.0f} % {title}: {'still first' if hits[row, k] else 'lost'}"
+            column.image(shown, caption=words, alt=words)
+    st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
+
+
+def _scatter(sums: Tensor, drops: Tensor, sizes: bool) -> None:
+    plot = go.Figure()
+    groups = [(f"{100 * s:.0f} % of the pixels", sums[k], drops[k]) for k, s in enumerate(SIZES)] if sizes else [
+        ("random squares", sums, drops)
+    ]  # fmt: skip
+    for n, (name, x, y) in enumerate(groups):
+        plot.add_trace(
+            go.Scatter(
+                x=x.tolist(), y=y.tolist(), mode="markers", name=name,
+                marker={"color": COLOURS[n], "symbol": ("circle", "diamond", "square")[n]},
+                hovertemplate="attributed %{x:.3g}<br>lost %{y:.3g}<extra></extra>",
+            )
+        )  # fmt: skip
+    plot.update_layout(
+        height=360, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="attributed to the removed pixels",
+        yaxis_title="score lost", legend={"orientation": "h", "y": 1.12},
+    )  # fmt: skip
+    st.plotly_chart(plot, config=PLAIN, key="evidence-scatter")

@@ -1,0 +1,252 @@
+"""The sidebar's choices: photo, network, class."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+import streamlit as st
+
+from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
+from samp_core.film import data_uri
+from samp_core.images import SAMPLES, ImageError
+from samp_core.scores import SCORES
+from ui.shared import kept, state
+from ui.shared.state import Photo
+from ui.shared.words import plain
+
+UPLOADS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+_OTHER = -1
+_KEPT_UPLOADS = 4  # photos of a session to which the browser's Back can return
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be explained: a photo, a network and a score of it."""
+
+    photo: Photo
+    network: str
+    classifier: Classifier
+    target: int
+    contrast: int | None
+    score: str
+
+
+def sidebar() -> Question:
+    """Show the choices and return them. Every error is shown where it arose, and the last good choice stays."""
+    with st.sidebar:
+        photo = _photo()
+        name = _network()
+        try:
+            classifier = state.network(name)
+        except ClassifierError as error:
+            st.error(plain(error))
+            name, classifier = state.BUNDLED, state.network(state.BUNDLED)
+        return _class(photo, name, classifier)
+
+
+@cache
+def _thumbnails() -> str:
+    rules = []
+    for name in SAMPLES:
+        image = Photo.sample(name).image
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        thumbnail = image.crop((left, top, left + side, top + side)).resize((132, 132))
+        rules.append(f".st-key-sample-{name} button {{ background-image: url({data_uri(thumbnail)}); }}")
+    return f"""<style>
+      [class*="st-key-sample-"] button {{ aspect-ratio: 1; width: 100%; min-height: 0; padding: 0;
+        background-size: cover; border-radius: 8px; border: 1px solid rgba(128, 128, 140, 0.35); }}
+      [class*="st-key-sample-"] button p {{ position: absolute; width: 1px; height: 1px; overflow: hidden;
+        clip-path: inset(50%); white-space: nowrap; }}
+      [class*="st-key-sample-"] button:hover {{ filter: brightness(1.08); }}
+      [class*="st-key-sample-"] button[kind="primary"] {{ box-shadow: 0 0 0 3px light-dark(#4338ca, #8f8bf5); }}
+      .st-key-samples [data-testid="stHorizontalBlock"] {{ gap: 0.5rem; flex-wrap: nowrap; }}
+      .st-key-samples [data-testid="stColumn"] {{ min-width: 0; flex: 1 1 0; }}
+      {"".join(rules)}
+    </style>"""
+
+
+def _photo() -> Photo:
+    st.subheader("Photo", anchor=False)
+    gone = _keep_step()
+    before = state.photo().fingerprint
+    source = st.segmented_control(
+        "Where from", ["Samples", "Upload", "Camera"], default="Upload" if gone else "Samples", required=True,
+        key="photo_source", label_visibility="collapsed", width="stretch", persist_state="session",
+    )  # fmt: skip
+    if source == "Upload":
+        # An uploader of its own for each photo: what it says of a file that it would not take stays as long as it.
+        taken = st.session_state.get("uploads_taken", 0)
+        key = f"upload-{taken}" if taken else "upload"
+        if _receive(st.file_uploader("Upload a photo", UPLOADS, key=key, label_visibility="collapsed")):
+            st.session_state["uploads_taken"] = taken + 1
+            choose(state.photo())
+            st.rerun()
+    elif source == "Camera":
+        # Not kept: a camera is switched on here and now, by somebody who sees it.
+        if st.toggle("Use the camera", key="camera-on", help="Your browser asks first. Leaving the page ends it."):
+            _receive(st.camera_input("Take a photo", key="camera", label_visibility="collapsed"))
+    else:
+        _gallery()
+    photo = state.photo()
+    if photo.fingerprint != before:
+        choose(photo)
+    elif gone:
+        st.warning(
+            f"The photo of this link, `{gone.replace('`', ' ')}`, was uploaded, and uploads do not outlive a reload. "
+            "Choose the file again; until then the cat stands in for it."
+        )
+    if source != "Samples":
+        st.image(photo.thumbnail, width=132, alt=f"the chosen photo, {photo.name}")
+    st.caption(f"{plain(photo.name)}, {photo.size}")
+    return photo
+
+
+def choose(photo: Photo) -> None:
+    """Make a photo the session's, and part of its link; the class to explain is again the network's first choice."""
+    word = _in_link(photo)
+    st.session_state["photo"], st.session_state["photo_in_link"] = photo, word
+    if word is not None and word not in SAMPLES:
+        uploads: dict[str, Photo] = st.session_state.setdefault("uploads", {})
+        uploads[word] = photo
+        while len(uploads) > _KEPT_UPLOADS:
+            del uploads[next(iter(uploads))]
+    if word != kept.text("photo"):
+        kept.put("photo", word)
+        for name in ("class", "against"):
+            kept.put(name, None)
+
+
+def _in_link(photo: Photo) -> str | None:
+    """Return what a photo is called in a link: a sample by its name, an upload with a short fingerprint."""
+    stem = photo.name.rpartition(".")[0]
+    if stem in SAMPLES and Photo.sample(stem).fingerprint == photo.fingerprint:
+        return None if stem == state.SAMPLE else stem
+    return f"{photo.name[-40:]}~{photo.fingerprint[:8]}"
+
+
+def _keep_step() -> str | None:
+    """Keep photo and link in step, whichever was changed; return the name of a photo that is gone."""
+    wanted, photo = kept.text("photo"), st.session_state.get("photo")
+    if photo is not None and wanted == st.session_state.get("photo_in_link"):
+        if wanted != _in_link(photo):
+            choose(photo)
+        return None
+    st.session_state["photo_in_link"] = wanted
+    uploads = st.session_state.get("uploads", {})
+    if wanted is None or wanted in SAMPLES:
+        st.session_state["photo"] = Photo.sample(wanted or state.SAMPLE)
+    elif wanted in uploads:
+        st.session_state["photo"] = uploads[wanted]
+    elif re.fullmatch(r".+~[0-9a-f]{8}", wanted):
+        st.session_state["photo"] = None
+        return wanted.rpartition("~")[0]
+    else:
+        kept.reject("photo")
+    return None
+
+
+def _gallery() -> None:
+    st.html(_thumbnails())
+    shown = state.photo()
+    with st.container(key="samples", gap="small"):
+        names = list(SAMPLES)
+        for row in range(0, len(names), 3):
+            for column, name in zip(st.columns(3), names[row : row + 3], strict=False):
+                chosen = Photo.sample(name).fingerprint == shown.fingerprint
+                column.button(
+                    SAMPLES[name].title, key=f"sample-{name}", help=SAMPLES[name].title, width="stretch",
+                    type="primary" if chosen else "secondary", on_click=_choose_sample, args=(name,),
+                )  # fmt: skip
+
+
+def _choose_sample(name: str) -> None:
+    choose(Photo.sample(name))
+
+
+def _receive(file: object) -> bool:
+    """Take in an uploaded file once, and say whether it was; a bad one is explained and changes nothing."""
+    if file is None:
+        return False
+    received = (file.file_id, file.name)  # type: ignore[attr-defined]
+    if st.session_state.get("received") != received:
+        try:
+            st.session_state["photo"] = Photo.read(file.name, file.getvalue())  # type: ignore[attr-defined]
+            st.session_state["photo_problem"] = None
+            st.session_state["received"] = received
+            return True
+        except ImageError as error:
+            st.session_state["photo_problem"] = str(error)
+        st.session_state["received"] = received
+    if problem := st.session_state.get("photo_problem"):
+        st.error(plain(f"{problem} The photo below stays in use."))
+    return False
+
+
+def _network() -> str:
+    st.subheader("Network", anchor=False)
+    infos = {info.name: info for info in AVAILABLE}
+    name = kept.Choice("network", state.BUNDLED, list(infos)).selectbox(
+        "Network", key="network", label_visibility="collapsed", resets=("class", "against"),
+        format_func=lambda n: infos[n].title + ("" if is_on_disk(n) else f" ({infos[n].megabytes:.0f} MB to fetch)"),
+    )  # fmt: skip
+    if is_on_disk(name):
+        return name
+    st.info(
+        f"{infos[name].title} is not on this machine. Its weights, {infos[name].megabytes:.0f} MB, come from "
+        "download.pytorch.org, and only if you ask for them. Until then the bundled network stays in use."
+    )
+    if st.button("Fetch the weights", key="fetch", width="stretch"):
+        try:
+            with st.spinner(f"Fetching {infos[name].megabytes:.0f} MB ..."):
+                state.fetch(name)
+            st.rerun()
+        except ClassifierError as error:
+            st.error(plain(error))
+    return state.BUNDLED
+
+
+def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
+    st.subheader("Class to explain", anchor=False)
+    top = state.predictions(name, photo.fingerprint, photo.image)
+    first = [p.index for p in top]
+    count = Counter(classifier.labels)
+
+    def word(c: int) -> str:
+        label = classifier.label(c)
+        return label if count[label] == 1 else f"{label} {c}"
+
+    classes = kept.Choice("class", first[0], range(len(classifier.labels)), word)
+    target = classes.value()
+    other = target if target not in first else next((c for c in classes.options if c not in first), target)
+    captions = {p.index: f"{plain(p.label)} :gray[{100 * p.probability:.1f} %]" for p in top} | {
+        _OTHER: "another class"
+    }
+    scope = f"{name}-{photo.fingerprint[:12]}"
+    chosen = kept.Choice("class", first[0], list(captions), lambda c: word(other if c == _OTHER else c)).radio(
+        "Class", key=f"class-{scope}", format_func=captions.__getitem__, label_visibility="collapsed",
+        resets=("against",),
+    )  # fmt: skip
+    if chosen == _OTHER:
+        chosen = classes.selectbox(
+            "Which class", key=f"other-{scope}", format_func=classifier.label, resets=("against",)
+        )
+    contrast = None
+    score = "logit"
+    if kept.Flag("contrast").toggle(
+        "rather than another class", key="contrast",
+        help="Explains the difference of the two classes' logits: why this class and not that one.",
+    ):  # fmt: skip
+        rivals = list(dict.fromkeys(c for c in (*first, *classes.options) if c != chosen))
+        contrast = kept.Choice("against", rivals[0], rivals, word).selectbox(
+            "Rather than", key=f"rival-{scope}-{chosen}", format_func=classifier.label
+        )
+    else:
+        score = kept.Choice("score", "logit", list(SCORES)).selectbox(
+            "Explained score", key="score", format_func=lambda name: SCORES[name].title,
+            help="The paper explains the logit. Probabilities saturate: near 100 % their gradient vanishes.",
+        )  # fmt: skip
+    return Question(photo, name, classifier, chosen, contrast, score)

@@ -1,0 +1,211 @@
+"""What a browser session remembers, and what all sessions share (bounded caches only)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+import torch
+from PIL import Image
+
+from samp_core.allocator import keep_freed_memory
+from samp_core.classifiers import Classifier, Prediction, load_classifier
+from samp_core.compare import Entry
+from samp_core.images import load_image, load_sample, sha256
+from samp_core.methods import METHODS, Settings, default_settings, make_method
+from samp_core.metrics import METRICS
+from ui.work.queue import Item, Measuring, Queue
+from ui.work.turns import QUESTION, Turns
+
+BUNDLED = "efficientnet_lite0"
+SAMPLE = "chelsea"  # the photo of a new session
+KEPT_ENTRIES = 60  # maps of comparisons kept in a session
+
+
+@dataclass(frozen=True)
+class Photo:
+    """The photo in hand: what it is called, its pixels (a working copy of bounded size) and their fingerprint."""
+
+    name: str
+    image: Image.Image
+    fingerprint: str
+
+    @property
+    def size(self) -> str:
+        """Its size in words, and that of the working copy where it is smaller."""
+        original = self.image.info.get("original_size", self.image.size)
+        words = "{} x {} pixels".format(*original)
+        return words if original == self.image.size else words + ", worked on at {} x {}".format(*self.image.size)
+
+    @cached_property
+    def thumbnail(self) -> Image.Image:
+        """A small picture for the sidebar, made once and not at every rerun."""
+        small = self.image.copy()
+        small.thumbnail((264, 1024))
+        return small
+
+    @classmethod
+    def sample(cls, name: str) -> Photo:
+        """Return one of the sample photos."""
+        return _sample(name)
+
+    @classmethod
+    def read(cls, name: str, content: bytes) -> Photo:
+        """Read an uploaded or photographed image.
+
+        Raises:
+            ImageError: it cannot be used; the message says why.
+        """
+        image = load_image(content)
+        return cls(name, image, sha256(image))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _sample(name: str) -> Photo:
+    image = load_sample(name)
+    return Photo(f"{name}.png", image, sha256(image))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def turns() -> Turns:
+    """Return the lock by which all sessions' work takes turns."""
+    return Turns()
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def network(name: str) -> Classifier:
+    """Return a prepared network, shared by all sessions and never changed by any.
+
+    Raises:
+        ClassifierError: it cannot be loaded; the message says why.
+    """
+    return load_classifier(name).prepare()
+
+
+def fetch(name: str) -> None:
+    """Fetch a torchvision network's weights, because the user asked for it.
+
+    Raises:
+        ClassifierError: they could not be fetched; the message says why.
+    """
+    load_classifier(name, download=True)
+
+
+def _warm_up(classifier: Classifier) -> float:
+    """Return the seconds of one gradient evaluation, after one for warming up."""
+    keep_freed_memory()
+    method = make_method(classifier, default_settings("gradient"))
+    blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
+    method.explain(blank, 0)
+    began = time.perf_counter()
+    cost = method.explain(blank, 0).cost
+    return (time.perf_counter() - began) / (cost.gradients or 1)
+
+
+def seconds_per_gradient(name: str) -> float:
+    """Return the time of one gradient evaluation, for estimates: measured once, then learned from every run."""
+    classifier, pace = network(name), turns().pace
+    if classifier.fingerprint not in pace:
+        with turns()(urgency=QUESTION):
+            if classifier.fingerprint not in pace:
+                pace[classifier.fingerprint] = _warm_up(classifier)
+    return pace[classifier.fingerprint]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def predictions(network_name: str, fingerprint: str, _image: Image.Image, k: int = 5) -> list[Prediction]:
+    """Return the network's first ``k`` choices for a photo, best first."""
+    classifier = network(network_name)
+    with turns()(urgency=QUESTION):
+        return classifier.predict(classifier.preprocessing(_image), k)
+
+
+def photo() -> Photo:
+    """Return the session's photo; the cat until somebody chooses another."""
+    chosen: Photo | None = st.session_state.get("photo")
+    return Photo.sample(SAMPLE) if chosen is None else chosen
+
+
+def run_key(network_name: str, of: Photo, settings: Settings) -> str:
+    """Return what identifies a result: photo, network and every setting that makes a difference to it."""
+    values = settings.to_dict()
+    for option in METHODS[settings.method].options:
+        if not option.counts(settings.options):
+            values["options"].pop(option.name, None)
+    words = f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
+    return hashlib.sha256(words.encode()).hexdigest()[:24]  # short, for it travels to the browser and back
+
+
+def queue() -> Queue | None:
+    """Return the session's newest comparison."""
+    return st.session_state.get("queue")
+
+
+def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]) -> Queue:
+    """Start a comparison; maps and curves that the session remembers are taken as they are."""
+    if (old := queue()) is not None:
+        old.cancel()
+    remembered = entries()
+    items = []
+    for settings in wanted:
+        key = run_key(network_name, of, settings)
+        item = Item(key, settings, entry=remembered.get(key))
+        if item.entry is not None and item.entry.deletion is not None:
+            item.status, item.progress = "cached", 1.0
+        items.append(item)
+    new = Queue(classifier, of.image, of.name, items, turns(), of.fingerprint)
+    st.session_state["queue"] = new
+    return new.start()
+
+
+def entries() -> OrderedDict[str, Entry]:
+    """Return the maps that the session remembers, those of the newest comparison and measuring included."""
+    remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
+    for worker in (measuring(), queue()):
+        for item in worker.items if worker is not None else ():
+            known = remembered.get(item.key)
+            # A measuring draws no curves: it must not put a map without them in the place of one that has them.
+            if item.entry is not None and (known is None or item.entry.deletion is not None):
+                remembered[item.key] = item.entry
+                remembered.move_to_end(item.key)
+    while len(remembered) > KEPT_ENTRIES:
+        remembered.popitem(last=False)
+    return remembered
+
+
+def measuring() -> Measuring | None:
+    """Return the session's newest measuring of one photo."""
+    return st.session_state.get("measuring")
+
+
+def start_measuring(
+    classifier: Classifier,
+    of: Photo,
+    network_name: str,
+    wanted: list[Settings],
+    metrics: list[str],
+    box: tuple[float, float, float, float] | None,
+) -> Measuring:
+    """Start measuring; maps and numbers that the session remembers are taken as they are."""
+    old = measuring()
+    if old is not None:
+        old.cancel()
+    remembered = entries()
+    items = []
+    for settings in wanted:
+        key = run_key(network_name, of, settings)
+        item = Item(key, settings, entry=remembered.get(key))
+        if old is not None:
+            same = [i for i in old.items if i.key == item.key]
+            found = same[0].measured if same else {}
+            # A number that depends on the box is as old as the box.
+            item.measured = {n: m for n, m in found.items() if METRICS[n].needs != "box" or old.box == box}
+        items.append(item)
+    new = Measuring(classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box)
+    st.session_state["measuring"] = new
+    return new.start()

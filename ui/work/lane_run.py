@@ -1,0 +1,127 @@
+"""The run of a lane: a film that grows, a sketch before it, and the result."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from samp_core.attribution import Explanation, Run
+from samp_core.classifiers import Classifier
+from samp_core.film import Film, Frame, Still, compand, film
+from samp_core.methods import METHODS, Settings
+from samp_core.runs import begin
+from samp_core.scores import PathError
+from ui.work.turns import Turns
+from ui.work.worker import Worker
+
+if TYPE_CHECKING:
+    from ui.shared.state import Photo
+
+Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
+
+SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
+SKETCH_MOVES = 4
+SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
+
+
+class LaneRun(Worker):
+    """One run on one photo in a thread of its own.
+
+    Attributes:
+        identity: tells it from every other run of this server.
+        settings: what was asked, with the target filled in.
+        key: what the result belongs to: photo, network and settings.
+        status: where it is; ``done``, ``stopped`` and ``failed`` are final.
+        expected: seconds that it was expected to take when it was asked for.
+        film: its pictures; None before it begins.
+        sketch: map of a quick search, as levels of :func:`~samp_core.film.compand`, the strongest magnitude, and how
+            many moves are in it.
+        explanation: the result, once final and not failed.
+        threads: torch's threads in the turn that made it.
+        error: what went wrong, for a user.
+    """
+
+    _numbers = itertools.count()
+
+    def __init__(
+        self, turns: Turns, classifier: Classifier, photo: Photo, settings: Settings, key: str, seconds: float
+    ) -> None:
+        super().__init__(turns, METHODS[settings.method].title, "Explain")
+        self.identity = f"run-{next(self._numbers)}"
+        self.classifier, self.photo, self.settings, self.key = classifier, photo, settings, key
+        self.status: Status = "waiting"
+        self.film: Film | Still | None = None
+        self.sketch: tuple[NDArray[np.uint8], float, int] | None = None
+        self.explanation: Explanation | None = None
+        self.threads: int | None = None
+        self.error = ""
+        self.expected = seconds
+        self._wants_sketch = bool(METHODS[settings.method].sketch) and seconds > SKETCH
+        self._progress = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is under way or waiting for its turn."""
+        return self.status in ("waiting", "running")
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Its pictures so far."""
+        return [] if self.film is None else self.film.frames
+
+    @property
+    def progress(self) -> float:
+        """Fraction done, 0 to 1."""
+        return self._progress if self.active else 1.0
+
+    def _work(self) -> None:
+        try:
+            with self.turn():
+                self.status = "running"
+                self.settings, run = begin(self.classifier, self.photo.image, self.settings)
+                self.film = film(self.classifier.preprocessing, run)
+            if self._wants_sketch and not self._cancelled.is_set():
+                self._draw_sketch()
+            self._walk(run, self.film)
+        except (PathError, ValueError) as error:
+            self._fail(str(error))
+
+    def _fail(self, why: str) -> None:
+        self.error, self.status = why, "failed"
+
+    def _walk(self, run: Run, film: Film | Still) -> None:
+        while not self._cancelled.is_set():
+            with self.turn():
+                piece = next(iter(run), None)
+            if piece is None:
+                break
+            film.add(piece)
+            # By the way that is walked: the number of moves of a search is not known beforehand.
+            self._progress = max(run.progress, film.way) if run.progress < 1 else film.way
+            self.pace.note(self._progress)
+        if self._cancelled.is_set():
+            run.stop()
+            next(iter(run), None)  # lets a method put its copy of the network away
+        with self.turn():
+            self.explanation, self.threads = run.result(), torch.get_num_threads()
+        film.close(self.explanation)
+        self._turns.learn(self.classifier.fingerprint, self.explanation.cost.gradients, self.explanation.seconds)
+        self.status = "done" if self.explanation.finished else "stopped"
+
+    def _draw_sketch(self) -> None:
+        """Search with few large moves: a first answer, while the walk that was asked for takes its time."""
+        quick = {**METHODS[self.settings.method].sketch}
+        if self.settings.options["accumulation"] == "gauss":
+            quick["accumulation"] = "trapezoid"
+        _, run = begin(self.classifier, self.photo.image, self.settings.changed(**quick))
+        for move in range(1, SKETCH_MOVES + 1):
+            with self.turn():
+                next(iter(run), None)
+            if self._cancelled.is_set():
+                return
+            if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None:
+                self.sketch = (*compand(attributions[0].sum(0).double().cpu().numpy()), move)
