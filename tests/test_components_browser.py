@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from samp_core.compare import SCALES, scaled
 from samp_core.film import data_uri
+from samp_core.render import colour, palette
 from tests.serving import CHROMIUM, FLAGS, ROOT
 
 Update = Callable[[dict[str, Any]], None]
@@ -233,3 +235,31 @@ def test_a_new_grid_says_what_it_lacks(page):
     )
     assert columns == 2
     assert page.evaluate("told.at(-1)[1].columns") == "2"
+
+
+@pytest.mark.parametrize("mode", ["signed", "intensity"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_grid_colours_maps_as_figures_do(scale, mode, page):
+    """One colour scale in the browser and in Python: what is seen on the page is what a figure shows."""
+    random = np.random.default_rng(3)
+    shown = {
+        "A": np.round(random.standard_normal((8, 8)) ** 3 * 100),
+        "B": np.round(random.standard_normal((8, 8)) * 9),
+    }
+    shown["B"][:4] = 0  # equals share a rank
+    update = mount(page)
+    data = message(card("A"), card("B"), **shown)
+    data["scales"], data["palettes"] = SCALES, {mode: palette(mode).tolist()}
+    update({**data, "display": {"scale": scale, "mode": mode, "opacity": 1.0}})
+    expect(page.locator(".card.done canvas")).to_have_count(2)
+    page.wait_for_timeout(200)
+    seen = page.evaluate(
+        """[...document.querySelectorAll(".card canvas")]
+             .map((c) => [...c.getContext("2d").getImageData(0, 0, 8, 8).data])"""
+    )
+    maps = scaled([values / 100 for values in shown.values()], scale)
+    for pixels_seen, values in zip(seen, maps, strict=True):
+        colours = np.array(pixels_seen).reshape(8, 8, 4)[..., :3]
+        expected = np.asarray(colour(values, mode, limit=1.0)).astype(int)
+        one_level = np.abs(np.diff(palette(mode).astype(int), axis=0)).max()
+        assert np.abs(colours - expected).max() <= one_level, "at most a rounding apart"

@@ -26,7 +26,7 @@ DEFAULTS = {
 CHAIN = [  # each may import from those before it
     *("version", "catalogue", "allocator", "checkpoints", "files", "decoding", "images", "networks", "prepare", "zoo"),
     *("classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps", "methods"),
-    *("faces", "metrics", "learn", "render", "film", "figures", "runs", "compare", "benchmark", "cli", "__main__"),
+    *("faces", "metrics", "lesson", "render", "film", "figures", "runs", "compare", "benchmark", "cli", "__main__"),
 ]
 NOT_FOR_METRICS = {"maps", "methods", "faces"}  # a measure does not know what made the map
 
@@ -109,7 +109,7 @@ def test_nothing_names_another_method(folder):
     # Paths and maps are named by the methods that are made of them, and paths by the classes that are public faces.
     within = (f"samp_core/{folder}", "samp_core/methods", *["samp_core/faces"] * (folder == "paths"))
     # The lesson is about SAMP, and a new method does not change it.
-    outside = [p for p in CORE if p.stem not in ("__init__", "learn") and not name(p).startswith(within)]
+    outside = [p for p in CORE if p.stem != "__init__" and link(p) != "lesson" and not name(p).startswith(within)]
     for path in [*outside, *(p for p in inside if p.stem != "__init__")]:
         others = [other for other in files if other != path]
         modules = {f"samp_core.{folder.replace('/', '.')}.{other.stem}" for other in others}

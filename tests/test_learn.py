@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from samp_core.baselines import GaussianBlur
 from samp_core.digits import load_digits, samples
 from samp_core.faces import SAMP
-from samp_core.learn import (
+from samp_core.lesson import (
     RULE_TITLES,
     TOYS,
     add_up,

@@ -441,3 +441,11 @@ def test_a_benchmark_can_be_cancelled_and_resumed(tmp_path):
     assert found["conditions"].str.contains("1 thread,").all()
     assert again.progress_now.done == again.progress_now.total
     assert 0 < again.progress_now.fresh <= again.progress_now.total
+
+
+def test_every_kind_of_evidence_has_a_picture():
+    from samp_core.metrics.base import EVIDENCE
+    from ui.metrics.evidence import PICTURES
+
+    assert PICTURES.keys() == EVIDENCE.keys()
+    assert {metric.evidence for metric in METRICS.values()} <= EVIDENCE.keys()

@@ -114,6 +114,18 @@ class Column:
     better: str = ""
 
 
+EVIDENCE = {
+    "": "the map itself",
+    "curves": "scores of deletion and insertion: deletion, insertion (N, n + 1)",
+    "kept": "whether the class stays first, by share kept and removed: hits (N, 2, S)",
+    "sums": "attributions, and what the score loses without those pixels: sums, drops (N, K) or (N, sizes, K)",
+    "map": "the map that differs most: maps (N, H, W)",
+    "stages": "maps of ever more random networks, and how similar each is: maps (N, S, H, W), stages (N, S)",
+    "box": "what was marked: mask (N, H, W)",
+}
+"""What a measurement's evidence holds, by kind."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """One entry of the registry.
@@ -128,6 +140,7 @@ class Metric:
         needs: ``explain``, ``box`` or ``gap``; empty if map and network are enough.
         forwards: forward passes it asks of the network, for estimates.
         explanations: how many times it explains anew, for estimates.
+        evidence: name in :data:`EVIDENCE` of what its measurements carry.
     """
 
     name: str
@@ -139,6 +152,7 @@ class Metric:
     needs: str = ""
     forwards: int = 0
     explanations: int = 0
+    evidence: str = ""
 
 
 class ScoreTable:

@@ -226,6 +226,7 @@ PAPER_CURVES = Metric(
     ),
     partial(_curves, protocol="paper"),
     forwards=58,
+    evidence="curves",
 )
 RISE_CURVES = Metric(
     "rise-curves",
@@ -239,4 +240,5 @@ RISE_CURVES = Metric(
     ),
     partial(_curves, protocol="rise"),
     forwards=58,
+    evidence="curves",
 )

@@ -345,6 +345,7 @@ DIFFID = Metric(
     (Column("diffid", "DiffID", "up"),),
     _diffid,
     forwards=2 * len(KEPT),
+    evidence="kept",
 )
 SENSITIVITY_N = Metric(
     "sensitivity-n",
@@ -354,6 +355,7 @@ SENSITIVITY_N = Metric(
     (Column("sensitivity-n", "Sensitivity-N", "up"),),
     _sensitivity_n,
     forwards=97,
+    evidence="sums",
 )
 MU_FIDELITY = Metric(
     "mu-fidelity",
@@ -363,6 +365,7 @@ MU_FIDELITY = Metric(
     (Column("mu-fidelity", "mu-Fidelity", "up"),),
     _mu_fidelity,
     forwards=97,
+    evidence="sums",
 )
 INFIDELITY = Metric(
     "infidelity",

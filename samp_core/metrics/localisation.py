@@ -74,4 +74,5 @@ LOCALISATION = Metric(
     (Column("pointing", "Pointing game", "up"), Column("energy", "Energy inside", "up")),
     _measure,
     needs="box",
+    evidence="box",
 )

@@ -108,4 +108,5 @@ SANITY = Metric(
     _measure,
     needs="explain",
     explanations=STAGES,
+    evidence="stages",
 )

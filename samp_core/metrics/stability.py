@@ -157,6 +157,7 @@ def _under_noise(name: str, sigma: float, words: str) -> Metric:
         partial(_stability, name=name, sigma=sigma),
         needs="explain",
         explanations=1,
+        evidence="map",
     )
 
 
@@ -171,6 +172,7 @@ ROUNDING = Metric(
     _rounding,
     needs="explain",
     explanations=1,
+    evidence="map",
 )
 MAX_SENSITIVITY = Metric(
     "max-sensitivity",

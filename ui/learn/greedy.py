@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from samp_core.digits import samples
-from samp_core.learn import Outputs, bridges, outputs
+from samp_core.lesson import Outputs, bridges, outputs
 from samp_core.methods import Value
 from ui.learn.look import KEPT, digit_network, one_thread, show
 from ui.shared.plots import COLOURS

@@ -9,7 +9,7 @@ import streamlit as st
 
 from samp_core.digits import SIDE, samples
 from samp_core.film import data_uri
-from samp_core.learn import Trial, trials
+from samp_core.lesson import Trial, trials
 from samp_core.methods import Value
 from samp_core.render import colour, colour_limit, format_cancellation, format_gap, map_in_words
 from ui.learn.look import KEPT, digit_network, one_thread, show

@@ -15,7 +15,7 @@ from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from samp_core.film import data_uri
-from samp_core.learn import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
+from samp_core.lesson import TOYS, Walk, add_up, best_path, lattice, random_turns, searched, surface, toy
 from samp_core.methods import Value
 from ui.components.board import board, read_points
 from ui.learn.look import KEPT, show

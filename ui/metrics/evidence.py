@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -42,27 +43,9 @@ def evidence(run: Measuring) -> None:
     words = "no number" if math.isnan(value) else f"{value:.4g}"
     st.markdown(f"**{item.title}, {COLUMNS[measurement.name].title}: {words}.** {plain(measurement.note)}")
     st.caption(f"Protocol: {plain(measurement.protocol)}. Explained: {plain(run.score)}.")
-    _picture(run, item, measurement)
     metric = next(m for m in METRICS.values() if measurement.name in {c.name for c in m.columns})
+    PICTURES[metric.evidence](run, item, measurement)
     st.caption(f"{metric.summary} Source: {metric.citation}.")
-
-
-def _picture(run: Measuring, item: Item, measurement: Measurement) -> None:
-    found = measurement.evidence
-    if "deletion" in found:
-        _curves(run, item, measurement)
-    elif "hits" in found:
-        _kept(run, item, found["hits"][0])
-    elif "drops" in found:
-        _scatter(found["sums"][0], found["drops"][0], measurement.name == "sensitivity-n")
-    elif "stages" in found:
-        _maps(run, item, found["maps"][0], [f"stage {k + 1}: {v:.2f}" for k, v in enumerate(found["stages"][0])])
-    elif "maps" in found:
-        _maps(run, item, found["maps"][0].unsqueeze(0), ["changed"])
-    elif "mask" in found:
-        _inside(run, item, found["mask"][0])
-    else:
-        _maps(run, item, torch.zeros(0, *item_map(item).shape), [])
 
 
 def item_map(item: Item) -> Tensor:
@@ -75,6 +58,19 @@ def _photo(run: Measuring) -> Image.Image:
     return run.classifier.preprocessing.crop_image(run.image).convert("RGB")
 
 
+def _stages(run: Measuring, item: Item, measurement: Measurement) -> None:
+    found = measurement.evidence
+    _maps(run, item, found["maps"][0], [f"stage {k + 1}: {v:.2f}" for k, v in enumerate(found["stages"][0])])
+
+
+def _changed(run: Measuring, item: Item, measurement: Measurement) -> None:
+    _maps(run, item, measurement.evidence["maps"][0].unsqueeze(0), ["changed"])
+
+
+def _alone(run: Measuring, item: Item, measurement: Measurement) -> None:
+    _maps(run, item, torch.zeros(0, *item_map(item).shape), [])
+
+
 def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None:
     photo = _photo(run)
     columns = st.columns(max(4, len(maps) + 1))
@@ -85,8 +81,8 @@ def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None
     st.caption(f"Each map on its own scale; this one saturates at |a| = {colour_limit(own.double().numpy()):.3g}.")
 
 
-def _inside(run: Measuring, item: Item, mask: Tensor) -> None:
-    own = item_map(item)
+def _inside(run: Measuring, item: Item, measurement: Measurement) -> None:
+    own, mask = item_map(item), measurement.evidence["mask"][0]
     top = divmod(int(own.flatten().argmax()), own.shape[1])
     shown = overlay(_photo(run), own.double().numpy(), 0.75)
     draw = ImageDraw.Draw(shown)
@@ -127,7 +123,8 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
             column.image(shown, caption=words, alt=words)
 
 
-def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
+def _kept(run: Measuring, item: Item, measurement: Measurement) -> None:
+    hits = measurement.evidence["hits"][0]
     inputs = run.classifier.preprocessing(run.image)
     place, blank = ranks(inputs, item_map(item).unsqueeze(0)), Zero()(inputs)
     count = inputs[0, 0].numel()
@@ -139,11 +136,12 @@ def _kept(run: Measuring, item: Item, hits: Tensor) -> None:
     st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
 
 
-def _scatter(sums: Tensor, drops: Tensor, sizes: bool) -> None:
+def _scatter(run: Measuring, item: Item, measurement: Measurement) -> None:
     plot = go.Figure()
-    groups = [(f"{100 * s:.0f} % of the pixels", sums[k], drops[k]) for k, s in enumerate(SIZES)] if sizes else [
-        ("random squares", sums, drops)
-    ]  # fmt: skip
+    sums, drops = (measurement.evidence[name][0] for name in ("sums", "drops"))
+    groups = [("random squares", sums, drops)]
+    if sums.ndim == 2:
+        groups = [(f"{100 * s:.0f} % of the pixels", sums[k], drops[k]) for k, s in enumerate(SIZES)]
     for n, (name, x, y) in enumerate(groups):
         plot.add_trace(
             go.Scatter(
@@ -157,3 +155,15 @@ def _scatter(sums: Tensor, drops: Tensor, sizes: bool) -> None:
         yaxis_title="score lost", legend={"orientation": "h", "y": 1.12},
     )  # fmt: skip
     st.plotly_chart(plot, config=PLAIN, key="evidence-scatter")
+
+
+PICTURES: dict[str, Callable[[Measuring, Item, Measurement], None]] = {
+    "": _alone,
+    "curves": _curves,
+    "kept": _kept,
+    "sums": _scatter,
+    "map": _changed,
+    "stages": _stages,
+    "box": _inside,
+}
+"""What draws each kind of evidence that a metric declares."""

@@ -28,9 +28,15 @@ function decode(card) {
   return { ...measured(values), exact: true };
 }
 
+// As numpy has it; samp_core/compare.py colours figures by the same rules, and a test holds both together.
+function percentile(sorted, share) {
+  const at = share * (sorted.length - 1), low = Math.floor(at);
+  return sorted[low] + (at - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
+}
+
 function measured(values) {
   const sorted = Float32Array.from(values, Math.abs).sort();
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] || sorted[sorted.length - 1] || 1;
+  const at = (share) => percentile(sorted, share) || sorted[sorted.length - 1] || 1;
   return { values, sorted, p99: at(0.99), p95: at(0.95), ranks: null };
 }
 
@@ -52,13 +58,17 @@ async function grown({ levels, peak }, width, height) {
   return measured(values);
 }
 
+// Share of the values up to this one, equals by half.
 function rankOf(sorted, value) {
-  let low = 0, high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle] < value) low = middle + 1; else high = middle;
-  }
-  return low / sorted.length;
+  const count = (below) => {
+    let low = 0, high = sorted.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (below(sorted[middle])) low = middle + 1; else high = middle;
+    }
+    return low;
+  };
+  return (count((v) => v < value) + count((v) => v <= value) + 1) / 2 / sorted.length;
 }
 
 class View {

@@ -1,10 +1,10 @@
-"""Small worlds to learn in: two pixels, where a path is a line that can be drawn, and random walks with a fixed end."""
+"""Small worlds to learn in: two pixels, where a path is a line that can be drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,10 +12,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from samp_core.baselines import GaussianBlur, Zero
+from samp_core.baselines import Zero
 from samp_core.faces import SAMP
-from samp_core.metrics import cancellation, cascade, deletion, insertion, spearman
-from samp_core.rules import RULES, Completeness
+from samp_core.metrics import cancellation
 
 Points = Float[NDArray[np.float64], "p 2"]
 """Corners of a path between (0, 0) and (1, 1), both included."""
@@ -249,189 +248,3 @@ def lattice(score: nn.Module, turns: Turns) -> list[Walk]:
     credit = np.stack([(rises * (turns == pixel)).sum(1) for pixel in (0, 1)], axis=1)
     total = change(score)
     return [Walk(path, shares, total) for path, shares in zip(points, credit, strict=True)]
-
-
-def bridges(count: int, steps: int, sigma: float, seed: int, end: float = 1.0) -> Float[NDArray[np.float64], "c s"]:
-    """Return Brownian bridges from 0 to ``end``: random walks of ``steps`` moves that are forced to end there.
-
-    SAMP paper, assumption 1: the output along a random path is modelled so. The mean is a straight line, and the
-    variance at time t is sigma^2 t (1 - t).
-
-    Args:
-        count: number of bridges.
-        steps: moves of each.
-        sigma: standard deviation of the free walk after all its moves.
-        seed: seed of the draws.
-        end: where they end.
-
-    Returns:
-        Values at time 0, 1/steps, ..., 1, (count, steps + 1).
-    """
-    moves = np.random.default_rng(seed).normal(0, sigma / np.sqrt(steps), (count, steps))
-    free = np.concatenate([np.zeros((count, 1)), moves.cumsum(1)], axis=1)
-    time = np.linspace(0, 1, steps + 1)
-    bridge: NDArray[np.float64] = free - time * free[:, -1:] + end * time
-    return bridge
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """How a score rises along real paths from the blurred image to the image, as a share of its whole rise.
-
-    Attributes:
-        random: along paths that insert pixels in random order, (count, steps + 1).
-        searched: along the path that SAMP finds with as many pixels a move, (moves + 1,).
-        rise: the score's whole rise.
-    """
-
-    random: Float[NDArray[np.float64], "c s"]
-    searched: Float[NDArray[np.float64], " k"]
-    rise: float
-
-
-def outputs(
-    network: nn.Module,
-    inputs: Float[Tensor, "1 c h w"],
-    target: int,
-    *,
-    steps: int,
-    count: int,
-    seed: int,
-    blur: int = 11,
-) -> Outputs:
-    """Return the logit along random paths and along SAMP's, from the blurred image to the image.
-
-    Raises:
-        ValueError: the score is the same at both ends, so there is no share of its rise.
-    """
-    start = GaussianBlur(blur, 5.0)(inputs)
-    pixels = inputs[0, 0].numel()
-    per_step = -(-pixels // steps)
-    generator = torch.Generator().manual_seed(seed)
-    place = torch.stack([torch.randperm(pixels, generator=generator) for _ in range(count)])
-    place = place.view(count, 1, 1, *inputs.shape[2:])
-    bounds = (torch.arange(steps + 1) * per_step).view(1, -1, 1, 1, 1)
-    states = torch.where(place < bounds, inputs, start).flatten(0, 1)
-    with torch.no_grad():
-        values = network(states)[:, target].view(count, steps + 1).double().numpy()
-    low, high = float(values[0, 0]), float(values[0, -1])
-    if low == high:
-        raise ValueError("The score is the same for the blurred image and the image: choose another.")
-    search = SAMP(
-        network,
-        pixels_per_step=per_step,
-        momentum=0.0,
-        ic_tolerance=None,
-        directions=("insertion",),
-        insertion_baseline=GaussianBlur(blur, 5.0),
-    )
-    scores = search.explain(inputs, target).scores[:, 0, 0].double().numpy()
-    return Outputs((values - low) / (high - low), (scores - low) / (high - low), high - low)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One map put to the test.
-
-    Attributes:
-        title: what it is.
-        map: the pixel map, (H, W).
-        gap: largest relative completeness gap of its directions; None for what promises no sum.
-        cancellation: sum ``|a|`` / ``|sum a|`` of the map; NaN for what promises no sum.
-        deletion, insertion: AUCs of the paper's protocol.
-        agreement: Spearman's correlation with the first trial's map, -1 to 1.
-    """
-
-    title: str
-    map: Float[NDArray[np.float64], "h w"]
-    gap: float | None
-    cancellation: float
-    deletion: float
-    insertion: float
-    agreement: float
-
-
-RULE_TITLES = {"paper": "Paper's rule", "gauss": "Line integral (Gauss)", "isotonic": "Isotonic rule"}
-
-
-def trials(
-    network: nn.Module,
-    inputs: Float[Tensor, "1 c h w"],
-    target: int,
-    *,
-    sigma: float = 1e-3,
-    pixels_per_step: int = 40,
-    momentum: float = 0.5,
-    ic_tolerance: float | None = 0.1,
-    curve_pixels: int = 20,
-    seed: int = 0,
-) -> list[Trial]:
-    """Put SAMP's map to the test: three rules on one path, the path's order, faint noise, a forgetful network.
-
-    Args:
-        network: images (1, C, H, W) to logits; left as it is.
-        inputs: one small image, such as a digit.
-        target: explained class.
-        sigma: standard deviation of the noise, as a share of each pixel's ink. An empty sheet stays empty: noise on it
-            would give the search other pixels to move, not only other gradients.
-        pixels_per_step, momentum, ic_tolerance: of the search.
-        curve_pixels: pixels a step of the deletion and insertion curves.
-        seed: seed of noise and of the forgetful network's weights.
-
-    Returns:
-        The paper's rule first, then the other rules, the order, the noisy image, and the network whose last layers
-        were drawn anew; curves are always those of the true network and image.
-    """
-    blur = GaussianBlur(11, 5.0)
-
-    def search(model: nn.Module) -> SAMP:
-        return SAMP(
-            model,
-            pixels_per_step=pixels_per_step,
-            momentum=momentum,
-            ic_tolerance=ic_tolerance,
-            insertion_baseline=blur,
-        )
-
-    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed)).to(inputs)
-    run = search(network).start(torch.cat([inputs, inputs * (1 + sigma * noise)]), target)
-    rules = {name: RULES[name].make(run.ends, run.gradients, 4) for name in RULE_TITLES}
-    clean = torch.arange(run.paths) % 2 == 0
-    for step in run:  # one walk, so that the rules differ in nothing but the rule
-        rules["paper"].add(step)
-        if (walking := step.active & clean).any():
-            rules["gauss"].add(replace(step, active=walking))
-            rules["isotonic"].add(replace(step, active=walking))
-    walked = run.result()
-    last = walked.scores.flatten(1).gather(0, walked.steps.flatten().unsqueeze(0))[0]
-    sums = {}
-    for name, rule in rules.items():
-        rule.close(last, None)
-        signed = (run.ends.sign.view(-1, 1, 1, 1) * rule.total()).sum(1)
-        sums[name] = signed.view(2, 2, *signed.shape[1:])  # directions, then clean and noisy
-    forgetful = next(cascade(network, stages=2, seed=seed))[1]
-    forgot = search(forgetful).explain(inputs, target)
-
-    def gap(of: Tensor, image: int) -> float:
-        return float(Completeness(of.sum((2, 3)), walked.completeness.targets).relative[:, image].max())
-
-    made: list[tuple[str, Tensor, float | None]] = [
-        *((title, sums[name][:, 0].sum(0), gap(sums[name], 0)) for name, title in RULE_TITLES.items()),
-        ("Order of the path", walked.order[0], None),
-        ("Noise on the ink", sums["paper"][:, 1].sum(0), gap(sums["paper"], 1)),
-        ("Forgetful network", forgot.maps[0], float(forgot.completeness.relative.max())),
-    ]
-    maps = torch.stack([pixel_map for _, pixel_map, _ in made])
-    images = inputs.expand(len(maps), -1, -1, -1)
-    deletions, insertions = (
-        measure(network, images, maps, target, pixels_per_step=curve_pixels, batch_size=256).auc.tolist()
-        for measure in (deletion, partial(insertion, baseline=blur))
-    )
-    agreement = spearman(maps[:1].expand_as(maps), maps).tolist()
-    cancelled = cancellation(maps).tolist()
-    return [
-        Trial(title, pixel_map.double().numpy(), relative, *numbers)
-        for (title, pixel_map, relative), *numbers in zip(
-            made, cancelled, deletions, insertions, agreement, strict=True
-        )
-    ]
