@@ -118,21 +118,26 @@ def test_nothing_names_another_method(folder):
 
 
 def test_every_import_is_declared():
-    def listed(file: str) -> set[str]:
+    def listed_after(file: str, heading: str) -> set[str]:
         return {
             re.sub("[-_.]+", "-", re.split(r"[<>=!~\[; ]", line)[0]).lower()
-            for line in (ROOT / file).read_text().splitlines()
+            for line in (ROOT / file).read_text().partition(heading)[2].splitlines()
             if line and not line.startswith(("#", "-"))
         }
 
+    def listed(file: str) -> set[str]:
+        return listed_after(file, "\n")
+
     declared = listed("requirements.txt")
+    engine = declared - listed_after("requirements.txt", "# == app ==")
     owners = packages_distributions()
     for path in EVERYTHING:
         for top in {module.split(".")[0] for module in imports(path)}:
             if top in sys.stdlib_module_names or top in ("samp_core", "ui"):
                 continue
             packages = {re.sub("[-_.]+", "-", owner).lower() for owner in owners[top]}
-            known = declared | listed("requirements-ray.txt") if path.stem == "cluster" else declared
+            known = engine if path in CORE else declared
+            known = known | listed("requirements-ray.txt") if path.stem == "cluster" else known
             assert packages & known, f"{name(path)} imports {top}, which requirements.txt does not list"
 
 

@@ -114,7 +114,8 @@ def test_lanes_survive_the_address():
 @pytest.mark.parametrize(
     "text",
     ["samp,momentum=nan", "samp,momentum=7", "samp,steps=x", "samp,ic=1/0", "samp,ic=-1", "samp,rule=none",
-     "samp,ways=up", "samp,start=nowhere", "samp,steps=1000000", "samp,,=,===", "samp,ic=1e999"],
+     "samp,ways=up", "samp,start=nowhere", "samp,steps=1000000", "samp,steps=9999", "samp,momentum=0.97", "samp,,=,===",
+     "samp,ic=1e999"],
 )  # fmt: skip
 def test_nonsense_in_the_address_is_left_out(text):
     assert from_text(text) == METHODS["samp"].defaults

@@ -31,10 +31,7 @@ class _Table:
     asked: dict[str, Settings]
     queue: Queue | None
     further: dict[str, Settings]
-
-    @property
-    def polling(self) -> bool:
-        return self.queue is not None and self.queue.active
+    polling: bool  # as the page was drawn: the comparison may end while it is
 
     @property
     def stale(self) -> bool:
@@ -84,10 +81,10 @@ class _Table:
             st.session_state["grid-display"] = feed(VIEW, message, _NEWS, self.act, DISPLAY)
 
 
-def _run(question: Question, wanted: list[Settings], queue: Queue | None) -> None:
+def _run(question: Question, wanted: list[Settings], queue: Queue | None, polling: bool) -> None:
     problem = None if wanted else "Choose at least one method."
     with room("run", horizontal=True, vertical_alignment="center"):
-        if queue is not None and queue.active:
+        if queue is not None and polling:
             st.button("Cancel all", on_click=queue.cancel, key="cancel-all")
         elif st.button("Run", type="primary", key="run-all", disabled=problem is not None):
             state.start_queue(question.classifier, question.photo, question.network, wanted)
@@ -104,16 +101,16 @@ def show(question: Question) -> None:
         st.switch_page("pages/1_Explain.py", query_params=kept.link())
     asked = {state.run_key(question.network, question.photo, s): s for s in choice(question, twins=True)}
     wanted, queue = list(asked.values()), state.queue()
-    _run(question, wanted, queue)
-    if queue is not None and not queue.active and queue.photo_key != question.photo.fingerprint:
+    polling = queue is not None and queue.active
+    _run(question, wanted, queue, polling)
+    if queue is not None and not polling and queue.photo_key != question.photo.fingerprint:
         queue = None  # another photo: its grid would be about something else
-    table = _Table(question, asked, queue, removable(question))
+    table = _Table(question, asked, queue, removable(question), polling)
     explained(queue, question, wanted)
-    polling = table.polling
 
     def cards() -> None:
         table.cards()
-        if polling and not table.polling:
+        if polling and queue is not None and not queue.active:
             st.rerun()  # everything is done
 
     st.fragment(cards, run_every=0.3 if polling else None)()

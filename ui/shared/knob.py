@@ -105,6 +105,8 @@ class KeptOption(Kept[Value]):
 
     def _read(self, words: str) -> Value:
         value = self.option.read(words)
+        if not self.option.fits(value):
+            raise ValueError(words)
         looks = face(self.option)
         return looks.value(looks.shown(value))  # links hold only what the widget can show
 

@@ -26,9 +26,10 @@ def from_text(text: str) -> Settings | None:
     options |= {option.name: option for option in METHODS[name].options}
     for part in parts:
         key, _, value = part.partition("=")
+        option = options.get(key)
         try:
-            if key in options:
-                settings = settings.changed(**{options[key].name: options[key].read(value[:80])})
+            if option is not None and option.fits(read := option.read(value[:80])):
+                settings = settings.changed(**{option.name: read})
         except (ValueError, OverflowError):
             continue
     return settings
