@@ -34,12 +34,7 @@ else:  # run by Streamlit for every visitor
         watch = st.button("Watch it on a photo", type="primary", key="first-run")
         if st.button("Start the lesson", key="first-lesson"):
             st.switch_page("pages/4_Learn.py", query_params=kept.link())
-    if watch:
-        loading.wait()
-        from ui.shared.lanes import watch_sample
-
-        watch_sample("coffee")
-        st.switch_page("pages/1_Explain.py", query_params=kept.link())
+    waiting = st.container()
     st.image(
         ROOT / "assets" / "two_paths.webp",
         caption="One photo, one network, the same start and end, two paths. Above, the straight line of Integrated "
@@ -52,3 +47,10 @@ else:  # run by Streamlit for every visitor
             column.page_link(page, label=f"**{PAGES[page]}**", query_params=kept.link())
             column.caption(words)
     loading.begin()  # while the page is being read
+    if watch:
+        with waiting:
+            loading.wait()
+        from ui.shared.lanes import watch_sample
+
+        watch_sample("coffee")
+        st.switch_page("pages/1_Explain.py", query_params=kept.link())

@@ -73,7 +73,8 @@ def face(option: Option) -> Face:
         return Face(
             st.number_input,
             {"min_value": kind(option.low), "max_value": kind(min(option.high, 2**53 - 1)), "step": kind(option.step),
-             "format": "%d" if option.is_whole else "%.7g", "help": help_text},
+             "format": "%d" if option.is_whole else "%.7g", "help": help_text,
+             "placeholder": f"by {option.instead_of}" if option.instead_of else None},
             lambda shown: {"value": shown}, lambda value: None if value is None else kind(value), _same,
         )  # fmt: skip
     low, high = option.slider or (option.low, option.high)
