@@ -339,3 +339,16 @@ def test_a_method_can_be_used_by_hand(smooth, toys):
         change = (smooth(toys) - smooth(torch.zeros_like(toys)))[range(3), range(3)]
     torch.testing.assert_close(maps.sum((1, 2, 3)), change, atol=2e-2, rtol=0)
     assert settings.method == "ig"
+
+
+def test_a_declaration_at_fault_is_a_sentence(added, bundled):
+    from samp_core.methods import make_method, path_method
+
+    def declared(name: str, **more):
+        return path_method(name, name, summary="It fails.", citation="None.", **more)
+
+    with pytest.raises(ValueError, match=r"'twice' has two options called seed, or one that all methods share"):
+        declared("twice", path=lambda o: None, options=(Option("seed", "Seed", "Its own.", 0, 0, 9),))
+    register(declared("hasty", path=lambda o: o.stepps))
+    with pytest.raises(ValueError, match=r"hasty could not be made: AttributeError: .*stepps.* at fault"):
+        make_method(bundled, default_settings("hasty", target=1))

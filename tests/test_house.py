@@ -7,6 +7,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -35,10 +36,12 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), name(path))
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Return the full names of all modules that a file imports from, wherever in the file it does."""
     found = set()
@@ -58,6 +61,7 @@ def link(path: Path) -> str:
     return path.relative_to(ROOT / "samp_core").parts[0].removesuffix(".py")
 
 
+@cache
 def names(path: Path) -> set[str]:
     """Return every name that a file's code uses; strings and comments do not count."""
     found = set()

@@ -25,8 +25,10 @@ TOY = Preprocessing(None, (12, 10), (0.0,), (1.0,))
 
 
 def declared(name: str, net: nn.Module, rule: str, batch_size: int = 64) -> AttributionMethod:
-    """Build a registered method with few steps for the toy networks, everything else as published."""
+    """Build a registered method with few steps for the toy networks; "tight" has the many short moves of SAMP++."""
     changes = {"accumulation": rule, "batch_size": batch_size, "steps": 9}
+    if METHODS[name].defaults.options.get("ic_tolerance"):
+        changes["ic_tolerance"] = 0.1
     return METHODS[name].make(net, TOY, default_settings(name, **changes).settled())
 
 

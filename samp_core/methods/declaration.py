@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from samp_core import attribution
 from samp_core.catalogue import BASELINES, METHODS
-from samp_core.methods.options import DIRECTIONS, Option, Value, baseline
+from samp_core.methods.options import DIRECTIONS, SHARED, Option, Value, baseline
 from samp_core.methods.options import rule as rule_options
 from samp_core.methods.settings import Settings
 
@@ -108,6 +108,14 @@ class Method:
     directions: tuple[Direction, ...]
     make: Builder
     sketch: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        names = [option.name for option in (*self.options, *SHARED)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"The method {self.name!r} has two options called {', '.join(twice)}, or one that all methods share "
+                f"({', '.join(option.name for option in SHARED)}). Choose other names."
+            )
 
     @cached_property
     def defaults(self) -> Settings:
@@ -292,4 +300,11 @@ def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod
     """
     settled = settings.settled()
     method: Method = METHODS[settled.method]
-    return method.make(classifier.network, classifier.preprocessing, settled)
+    try:
+        return method.make(classifier.network, classifier.preprocessing, settled)
+    except (ValueError, RuntimeError):
+        raise
+    except Exception as error:  # a declaration of another package can do anything
+        raise ValueError(
+            f"{method.title} could not be made: {type(error).__name__}: {error}. Its declaration is probably at fault."
+        ) from error
