@@ -46,8 +46,11 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
         self._others: dict[str, Declaration] = {}
         self._left_out: dict[str, str] = {}
         self._read = False
+        self._all: dict[str, Declaration] | None = None  # own and others, until one is added
 
     def _entries(self) -> dict[str, Declaration]:
+        if (known := self._all) is not None:
+            return known
         with self._lock:
             if not self._read:
                 for module in self._modules:
@@ -61,7 +64,8 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
                     except Exception as error:  # whatever another package does, the rest has to work
                         reason = str(error).strip() or "it gives no reason"
                         self._left_out[point.name] = f"{type(error).__name__}: {reason}"
-            return self._own | self._others
+            self._all = self._own | self._others
+            return self._all
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -86,11 +90,13 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
             if declaration.name in self._own:
                 raise ValueError(f"There is a {self.noun} {declaration.name!r} already. Choose another name.")
             self._others[declaration.name] = declaration
+            self._all = None
 
     def unregister(self, name: str) -> None:
         """Take a declaration away that was added by :meth:`register`; none of this project's."""
         with self._lock:
             self._others.pop(name, None)
+            self._all = None
 
     def require(self, name: str) -> Declaration:
         """Return a declaration by name.
