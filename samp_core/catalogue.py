@@ -1,4 +1,4 @@
-"""What there is to choose from: methods, accumulation rules, scores, baselines and metrics, each by name.
+"""What there is to choose from: methods, accumulation rules, scores and baselines, each by name.
 
 Every one of them is declared once, in a file of its own or beside its kin, and is read when somebody first asks. So a
 catalogue can be handed around, and named in another declaration, without importing what it lists. Other packages add
@@ -45,27 +45,46 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
         self._own: dict[str, Declaration] = {}
         self._others: dict[str, Declaration] = {}
         self._left_out: dict[str, str] = {}
-        self._read = False
+        self._begun = False
         self._all: dict[str, Declaration] | None = None  # own and others, until one is added
 
     def _entries(self) -> dict[str, Declaration]:
         if (known := self._all) is not None:
             return known
         with self._lock:
-            if not self._read:
-                for module in self._modules:
-                    declared = getattr(importlib.import_module(module), self._attribute)
-                    for each in declared if isinstance(declared, tuple) else (declared,):
-                        self._own[each.name] = each
-                self._read = True
-                for point in entry_points(group=self._group) if self._group else ():
-                    try:
-                        self.register(point.load())
-                    except Exception as error:  # whatever another package does, the rest has to work
-                        reason = str(error).strip() or "it gives no reason"
-                        self._left_out[point.name] = f"{type(error).__name__}: {reason}"
-            self._all = self._own | self._others
-            return self._all
+            if self._all is None and not self._begun:
+                self._read()
+                self._all = self._own | self._others
+            # A package that asks while it is read gets what there is so far; other threads wait for all.
+            return self._own | self._others if self._all is None else self._all
+
+    def _read(self) -> None:
+        for module in self._modules:
+            declared = getattr(importlib.import_module(module), self._attribute)
+            for each in declared if isinstance(declared, tuple) else (declared,):
+                self._own[each.name] = each
+        self._begun = True
+        for point in entry_points(group=self._group) if self._group else ():
+            try:
+                self._add(point.load())
+            except Exception as error:  # whatever another package does, the rest has to work
+                reason = str(error).strip() or "it gives no reason"
+                self._left_out[point.name] = f"{type(error).__name__}: {reason}"
+
+    @property
+    def kind(self) -> type[Any]:
+        """What its declarations are."""
+        self._entries()
+        return type(next(iter(self._own.values())))
+
+    def _add(self, declaration: Any) -> None:
+        if not isinstance(declaration, self.kind):
+            raise TypeError(
+                f"This is no {self.noun}: a {self.kind.__name__} is needed, not a {type(declaration).__name__}."
+            )
+        if declaration.name in self._own:
+            raise ValueError(f"There is a {self.noun} {declaration.name!r} already. Choose another name.")
+        self._others[declaration.name] = declaration
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -82,21 +101,15 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
         """
         with self._lock:
             self._entries()
-            kind = type(next(iter(self._own.values())))
-            if not isinstance(declaration, kind):
-                raise TypeError(
-                    f"This is no {self.noun}: a {kind.__name__} is needed, not a {type(declaration).__name__}."
-                )
-            if declaration.name in self._own:
-                raise ValueError(f"There is a {self.noun} {declaration.name!r} already. Choose another name.")
-            self._others[declaration.name] = declaration
-            self._all = None
+            self._add(declaration)
+            self._all = self._own | self._others
 
     def unregister(self, name: str) -> None:
         """Take a declaration away that was added by :meth:`register`; none of this project's."""
         with self._lock:
+            self._entries()
             self._others.pop(name, None)
-            self._all = None
+            self._all = self._own | self._others
 
     def require(self, name: str) -> Declaration:
         """Return a declaration by name.
@@ -119,6 +132,12 @@ class Catalogue(Mapping[str, Declaration], Generic[Declaration]):
 
     def __len__(self) -> int:
         return len(self._entries())
+
+
+def left_out_in_words(*catalogues: Catalogue[Any]) -> str:
+    """Say which declarations of installed packages cannot be used, and why, a line each; empty if all can."""
+    found = (entry for catalogue in catalogues for entry in catalogue.left_out.items())
+    return "\n".join(f"Left out: {name} ({why})" for name, why in found)
 
 
 def _files(package: str, *names: str) -> tuple[str, ...]:
@@ -163,7 +182,7 @@ def register(declaration: Any) -> None:
         ValueError: this project has one of this name.
     """
     for catalogue in (METHODS, RULES):
-        if isinstance(declaration, type(next(iter(catalogue.values())))):
+        if isinstance(declaration, catalogue.kind):
             catalogue.register(declaration)
             return
     raise TypeError(

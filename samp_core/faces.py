@@ -11,6 +11,7 @@ from torch import Tensor
 
 from samp_core.attribution import PathMethod, Target, Way
 from samp_core.baselines import Baseline, GaussianBlur, Zero
+from samp_core.methods import METHODS
 from samp_core.methods.options import DIRECTIONS
 from samp_core.paths import BlurPath, GreedyPath, GuidedPath, Path, StraightPath
 from samp_core.scores import Score
@@ -73,6 +74,12 @@ class PathAttribution(PathMethod, GradientAttribution):  # type: ignore[misc]  #
     def has_convergence_delta(self) -> bool:
         """Return True: path methods are held to completeness."""
         return True
+
+
+def _published(method: str) -> dict[str, Any]:
+    """Return what tells a registered search from the others, as it is declared."""
+    options = METHODS[method].defaults.options
+    return {name: options[name] for name in ("momentum", "ic_tolerance", "accumulation")}
 
 
 class SAMP(PathAttribution):
@@ -148,17 +155,17 @@ class SAMP(PathAttribution):
     @classmethod
     def samp(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
         """Build SAMP as published: no momentum, no infinitesimal constraint. Other settings as in the class."""
-        return cls(forward_func, **{"momentum": 0.0, "ic_tolerance": None, **settings})
+        return cls(forward_func, **{**_published("samp"), **settings})
 
     @classmethod
     def samp_plus_plus(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
         """Build SAMP++ as published: momentum 0.5, infinitesimal constraint 1/50. Other settings as in the class."""
-        return cls(forward_func, **{"momentum": 0.5, "ic_tolerance": 0.02, **settings})
+        return cls(forward_func, **{**_published("samp++"), **settings})
 
     @classmethod
     def isotonic(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
         """Build this project's variant: momentum 0.8, constraint 1/20, isotonic accumulation."""
-        return cls(forward_func, **{"momentum": 0.8, "ic_tolerance": 0.05, "accumulation": "isotonic", **settings})
+        return cls(forward_func, **{**_published("samp-isotonic"), **settings})
 
 
 class IntegratedGradients(PathAttribution):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from samp_core.attribution import Explanation, PathRun, Run
 from samp_core.images import Preprocessing
-from samp_core.paths import Endpoints, Step
+from samp_core.paths import Step
 from samp_core.render import colour_limit, encode
 
 PICTURES = 28
@@ -185,7 +185,6 @@ class Still:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.frames: list[Frame] = []
-        self.ends: Endpoints | None = None
 
     @property
     def way(self) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from samp_core.catalogue import METHODS
+from samp_core.catalogue import METHODS, RULES, left_out_in_words
 from samp_core.version import __version__
 
 COMMANDS = {
@@ -34,6 +34,7 @@ class Parser(argparse.ArgumentParser):
         if self.command:
             command, self.command = self.command, ""
             importlib.import_module(f"samp_core.cli.{command}").fill(self)
+            self.epilog = f"{self.epilog}\n{left_out_in_words(METHODS, RULES)}".rstrip()
         return super().parse_known_args(args, namespace)
 
 
@@ -43,11 +44,11 @@ def program() -> str:
 
 
 def _parser() -> Parser:
-    left_out = "".join(f"\nLeft out: {name} ({why})" for name, why in METHODS.left_out.items())
+    left_out = left_out_in_words(METHODS)
     parser = Parser(
         prog=program(),
         description="Explain what an image classifier saw, along a path that is searched for (SAMP, ICLR 2024).",
-        epilog=f"Methods: {', '.join(METHODS)}.{left_out}",
+        epilog=f"Methods: {', '.join(METHODS)}.\n{left_out}",
         formatter_class=argparse.RawDescriptionHelpFormatter if left_out else argparse.HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"samp_core {__version__}")

@@ -31,7 +31,7 @@ from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import FORMATS, INTERVALS
 from samp_core.benchmark.store import StoreError
 from samp_core.classifiers import Classifier, load_classifier
-from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, left_out_in_words, positive
+from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, positive
 from samp_core.methods import default_settings
 
 FAILURES = (DeviceError,)
@@ -45,9 +45,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "number is written as soon as it exists; the same command goes on where it was stopped, however it was "
         "stopped, and several processes may work on one file. With only --out, the file is reported on."
     )
-    parser.epilog = (
-        f"Example: {parser.prog} photos --methods samp,samp++,ig --out results.sqlite\n{left_out_in_words()}".rstrip()
-    )
+    parser.epilog = f"Example: {parser.prog} photos --methods samp,samp++,ig --out results.sqlite"
     parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="folder of photos, with its subfolders")
     parser.add_argument("--images", metavar="FILE", type=Path, nargs="+", default=[], help="photos, one by one")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="SQLite file of the results")

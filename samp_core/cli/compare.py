@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from samp_core.attribution import UnsupportedError
-from samp_core.cli.shared import add_conditions, add_methods, add_question, left_out_in_words, load_question, walk
+from samp_core.cli import program
+from samp_core.cli.shared import add_conditions, add_methods, add_question, load_question, walk
 from samp_core.compare import SCALES, Entry, figure, maps_npz, measure, report_html, table, to_csv
 from samp_core.files import write_files
 from samp_core.methods import METHODS, default_settings
@@ -23,9 +24,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "Explain one image by several methods, each with its published settings. Writes figure.png, figure.pdf, "
         "table.csv, maps.npz and report.html into the output folder."
     )
-    parser.epilog = (
-        f"Example: {parser.prog} cat.jpg --methods samp,samp++,ig --out results/cat\n{left_out_in_words()}".rstrip()
-    )
+    parser.epilog = f"Example: {parser.prog} cat.jpg --methods samp,samp++,ig --out results/cat"
     add_question(parser)
     add_methods(parser, ("samp", "samp++", "samp-isotonic", "ig"))
     add_conditions(parser)
@@ -52,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
             print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
     if not entries:
-        print(f"{Path(sys.argv[0]).stem}: no method gave a map, so nothing was written.", file=sys.stderr)
+        print(f"{program()}: no method gave a map, so nothing was written.", file=sys.stderr)
         return 130 if interrupted else 1
     drawn = figure(classifier, image, entries, scale=arguments.scale)
     pictures = {"figure.png": io.BytesIO(), "figure.pdf": io.BytesIO()}

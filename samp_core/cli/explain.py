@@ -15,7 +15,6 @@ from samp_core.cli.shared import (
     add_options,
     add_question,
     given_options,
-    left_out_in_words,
     load_question,
     walk,
 )
@@ -28,7 +27,7 @@ from samp_core.runs import begin, describe, save
 def fill(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.description = "Explain one image. Writes maps.npz, figure.png and run.json into the output folder."
-    parser.epilog = f"Example: {parser.prog} cat.jpg --method samp++ --out results/cat\n{left_out_in_words()}".rstrip()
+    parser.epilog = f"Example: {parser.prog} cat.jpg --method samp++ --out results/cat"
     add_question(parser)
     how = parser.add_argument_group("how (defaults are the method's published settings)")
     how.add_argument("--method", default="samp++", choices=list(METHODS), help="(default: %(default)s)")

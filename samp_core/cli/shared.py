@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from samp_core.allocator import keep_freed_memory
 from samp_core.attribution import Run
-from samp_core.catalogue import METHODS, RULES, SCORES
+from samp_core.catalogue import METHODS, SCORES
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import ImageError, load_image
 from samp_core.methods import Method, Option
@@ -187,12 +187,6 @@ def given_options(arguments: argparse.Namespace, method: Method) -> dict[str, An
 
 def _is_option(name: str) -> bool:
     return any(method.option(name) is not None for method in METHODS.values())
-
-
-def left_out_in_words() -> str:
-    """Say which declarations of installed packages cannot be used, and why; empty if all can."""
-    found: Mapping[str, str] = {**METHODS.left_out, **RULES.left_out}
-    return "\n".join(f"Left out: {name} ({why})" for name, why in found.items())
 
 
 def check_folder(option: str, folder: Path) -> None:

@@ -10,7 +10,6 @@ import gc
 import importlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -60,7 +59,7 @@ class Loader(threading.Thread):
         """Load."""
         self.hurry.wait(_PAUSE)
         whole, spent = sum(seconds for *_, seconds in _STAGES), 0.0
-        gc.disable()  # collecting while everything is imported finds nothing and takes a tenth of that time
+        gc.disable()  # collecting while everything is imported finds nothing and takes time
         try:
             for words, work, seconds in _STAGES:
                 self.stage, self.progress = words, spent / whole
@@ -93,7 +92,6 @@ def wait() -> None:
         return
     loader.hurry.set()
     place = st.empty()
-    while not loader.done.wait(0.1):
+    while not loader.done.wait(0.2):
         place.progress(loader.progress, text=f"The server has just started: loading {loader.stage}.")
-        time.sleep(0.1)
     place.empty()
