@@ -24,6 +24,12 @@ setup(
     extras_require={
         "app": requirements["app"],
         "ray": read("requirements-ray.txt")[""],
-        "dev": [*requirements["app"], *read("requirements-ray.txt")[""], *read("requirements-dev.txt")[""]],
+        "video": read("requirements-video.txt")[""],
+        "dev": [
+            *requirements["app"],
+            *read("requirements-ray.txt")[""],
+            *read("requirements-video.txt")[""],
+            *read("requirements-dev.txt")[""],
+        ],
     },
 )

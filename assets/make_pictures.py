@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
 
-from samp_core import default_settings, load_classifier, load_sample
+from samp_core import METHODS, Settings, default_settings, film, load_classifier, load_sample
+from samp_core.files import write_files
+from samp_core.films import Film, Take
+from samp_core.plane import PathPlane
 from samp_core.render import overlay
 from samp_core.runs import begin
 
@@ -50,6 +55,50 @@ def two_paths() -> None:
     sheet.save(FOLDER / "two_paths.webp", quality=88)
 
 
+def home_film() -> None:
+    """Record the film that Home plays: one photo along two paths that share their ends."""
+    search = default_settings("samp++", directions=("insertion",))
+    _record("home", [search, default_settings("ig", insertion_baseline="blur", steps=40)], ("points", "slow"))
+
+
+def lesson_film() -> None:
+    """Record the film of the lesson's last scene: a search of few moves, taken apart, and the straight line."""
+    search = default_settings("samp", directions=("insertion",), steps=8)
+    _record("lesson", [search, default_settings("ig", insertion_baseline="blur", steps=16)], ("points",))
+
+
+def path_previews() -> None:
+    """Record where each path method walks on one photo, each in its own plane, for the cards that offer methods."""
+    classifier, photo = load_classifier().prepare(), load_sample("chelsea")
+    found = {}
+    for method in METHODS.values():
+        if not method.has_path:
+            continue
+        take = Take.of(classifier, photo, method.defaults, 20)
+        for piece in take.run:
+            take.add(piece)
+        walked = take.close().film
+        assert isinstance(walked, Film)
+        d = len(walked.directions) - 1  # the last direction leads to the photo
+        states = torch.stack(walked.states[d])
+        places, _ = PathPlane.through(walked.ends.start[d], walked.ends.end[d], [states]).coordinates(states)
+        found[method.name] = [[round(v, 3) for v in place] for place in places.tolist()]
+    write_files({FOLDER / "path_previews.json": json.dumps(found, separators=(",", ":")).encode()})
+
+
+def _record(name: str, lanes: list[Settings], without: tuple[str, ...]) -> None:
+    recording = film(load_classifier().prepare(), load_sample("chelsea"), lanes, name="chelsea.png", moments=18)
+    message = recording.message() | {"compact": True}
+    for number, lane in enumerate(message["lanes"]):
+        for part in (*without, *(("slow",) if number else ())):
+            lane.pop(part, None)
+    content = gzip.compress(json.dumps(message, separators=(",", ":")).encode(), mtime=0)
+    write_files({FOLDER / f"{name}_film.json.gz": content})
+
+
 if __name__ == "__main__":
     icon()
     two_paths()
+    home_film()
+    lesson_film()
+    path_previews()

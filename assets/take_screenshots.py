@@ -57,6 +57,7 @@ def lesson(browser: Browser, address: str) -> None:
     page.set_default_timeout(LONG)
     page.goto(f"{address}/Learn?scene=paths&path=[[0.2,0.6],[0.7,0.8]]")
     expect(page.get_by_text("Your path has 2 points")).to_be_visible()
+    page.get_by_role("button", name="Show me").click()
     page.wait_for_timeout(2500)
     keep(page, "learn_light")
     page.goto(f"{address}/Learn?scene=digits&digit=draw")
@@ -64,6 +65,7 @@ def lesson(browser: Browser, address: str) -> None:
     expect(sheet).to_be_visible()
     page.wait_for_timeout(1500)
     draw(page, sheet.bounding_box())
+    page.get_by_role("button", name="Show me").click()
     expect(page.get_by_text("What you just saw")).to_be_visible()
     page.wait_for_timeout(2500)
     keep(page, "digits_light")
@@ -73,6 +75,7 @@ def open_stage(browser: Browser, address: str, lanes: str, scheme: str, width: i
     """Run lanes on the cup of coffee until the ground of their plane is known."""
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     page.set_default_timeout(LONG)
+    page.add_init_script("localStorage.setItem('samp-tour', 'yes')")  # nobody is offered the tour in a picture
     page.goto(f"{address}/Explain?photo=coffee&lanes={lanes.replace('+', '%2B').replace(';', '%3B')}")
     expect(page.locator(".stage .lane")).to_have_count(lanes.count(";") + 1)
     page.wait_for_timeout(1500)
@@ -93,9 +96,38 @@ def set_clock(page: Page, share: float) -> None:
     page.wait_for_timeout(120)
 
 
+def slow_motion(page: Page) -> None:
+    """Photograph a move unfolded, with a pin and a region in the pictures."""
+    set_clock(page, 0.35)
+    box = page.locator(".lane .mapbox .box").first.bounding_box()
+    assert box is not None
+    x, y, side = box["x"], box["y"], box["width"]
+    page.mouse.click(x + 0.5 * side, y + 0.45 * side)
+    page.mouse.move(x + 0.3 * side, y + 0.2 * side)
+    page.mouse.down()
+    for across, down in ((0.7, 0.2), (0.75, 0.45), (0.5, 0.6), (0.28, 0.4)):
+        page.mouse.move(x + across * side, y + down * side, steps=6)
+    page.mouse.up()
+    page.locator(".slowly").click()
+    expect(page.locator(".unfold .card").first).to_be_visible()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(800)
+    page.set_viewport_size({"width": 1440, "height": 2100})
+    page.wait_for_timeout(1200)
+    shot = Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB")
+    shot.save(FOLDER / "slow_motion.webp", quality=84)
+    page.locator(".slowly").click()
+    page.get_by_role("button", name="Clear").click()
+    page.set_viewport_size({"width": 1400, "height": 1500})
+    page.wait_for_timeout(800)
+
+
 def stage(browser: Browser, address: str) -> None:
     """Film two lanes being replayed, and photograph four."""
     page = open_stage(browser, address, "samp;ig,start=blur", "light", 1400, 1500)
+    slow_motion(page)
+    page.locator(".closer").evaluate("section => { section.style.display = 'none'; }")
     frames = []
     for k in range(FRAMES + 1):
         set_clock(page, k / FRAMES)
@@ -113,8 +145,24 @@ def stage(browser: Browser, address: str) -> None:
     page.close()
 
 
+def tune(browser: Browser, address: str) -> None:
+    """Save nine settings of SAMP, as maps and as numbers."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page.set_default_timeout(LONG)
+    page.goto(f"{address}/Tune?photo=coffee")
+    page.get_by_role("button", name="Momentum and constraint").click()
+    expect(page.get_by_text("for 9 settings")).to_be_visible()
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    expect(page.get_by_role("tab", name="By knob")).to_be_visible()
+    page.locator("select.columns").select_option("5")
+    page.set_viewport_size({"width": 1440, "height": 1750})
+    page.wait_for_timeout(2500)
+    keep(page, "tune_light")
+    page.close()
+
+
 def main(address: str) -> None:
-    """Take the stage as a film and still, then Compare, Metrics and Learn."""
+    """Take the stage as a film and still, then Compare, Metrics, Tune and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stage(browser, address)
@@ -136,6 +184,7 @@ def main(address: str) -> None:
         page.set_viewport_size({"width": 1440, "height": 1850})
         page.wait_for_timeout(2500)
         keep(page, "metrics_dark")
+        tune(browser, address)
         lesson(browser, address)
         browser.close()
 

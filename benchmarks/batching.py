@@ -13,8 +13,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from samp_core import default_settings, load_classifier
-from samp_core.allocator import keep_freed_memory
 from samp_core.benchmark import Plan, Store, find_photos, run
+from samp_core.process import keep_freed_memory
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from samp_core import PathError, default_settings, load_classifier, load_image
-from samp_core.allocator import keep_freed_memory
 from samp_core.attribution import UnsupportedError
 from samp_core.compare import Entry, measure, table
 from samp_core.methods import METHODS
+from samp_core.process import keep_freed_memory
 from samp_core.runs import begin
 
 METHOD_NAMES = (

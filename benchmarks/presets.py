@@ -14,7 +14,7 @@ from statistics import median
 import torch
 
 from samp_core import Classifier, default_settings, load_classifier, load_image, load_sample
-from samp_core.allocator import keep_freed_memory
+from samp_core.process import keep_freed_memory
 from ui.shared.picker import presets
 from ui.work.queue import Item, Queue
 from ui.work.turns import Turns

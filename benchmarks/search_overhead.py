@@ -17,7 +17,7 @@ import time
 import torch
 
 from samp_core import SAMP, load_classifier, load_sample
-from samp_core.allocator import keep_freed_memory
+from samp_core.process import keep_freed_memory
 from samp_core.scores import Cost
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.methods import METHODS, Settings, default_settings, make_method
+from samp_core.process import keep_freed_memory
 from tests.serving import CHROMIUM, FLAGS, ROOT, serve
 from ui.shared.state import Photo
 from ui.work.lane_run import LaneRun

@@ -45,15 +45,15 @@ def words(page: Page) -> None:
 
 
 def picture(page: Page) -> None:
-    image = page.get_by_alt_text("Two rows of photos")
-    image.wait_for()
-    while not image.evaluate("image => image.complete && image.naturalWidth > 0"):
+    shown = page.locator(".stage.compact canvas.map").first  # the film's
+    shown.wait_for()
+    while not shown.evaluate("canvas => canvas.width > 0 && !canvas.hidden"):
         page.wait_for_timeout(20)
 
 
 def stage(page: Page) -> None:
     page.get_by_role("button", name="Watch it on a photo").click()
-    expect(page.locator(".stage .lane").first).to_be_visible(timeout=LONG)
+    expect(page.locator(".stage:not(.compact) .lane").first).to_be_visible(timeout=LONG)
 
 
 def knobs(page: Page) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from ui.shared import loading
 from ui.shared.frame import frame
 
 frame("Explain")
 loading.wait()
 
+from ui.shared.present import heading
 from ui.shared.sidebar import sidebar
 from ui.stage.page import show
 
 question = sidebar()
-st.title("Explain", anchor=False)
+heading("Explain", "Space plays, arrow keys step, f fills the screen.")
 show(question)

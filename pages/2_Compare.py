@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from ui.shared import loading
 from ui.shared.frame import frame
 
@@ -11,8 +9,9 @@ frame("Compare")
 loading.wait()
 
 from ui.compare.page import show
+from ui.shared.present import heading
 from ui.shared.sidebar import sidebar
 
 question = sidebar()
-st.title("Compare", anchor=False)
+heading("Compare", "Arrow keys go from map to map, Escape returns to all.")
 show(question)

@@ -1,7 +1,22 @@
 from .attribution import AttributionMethod, Explanation, UnsupportedError
 from .catalogue import METHODS, RULES, register
 from .classifiers import Classifier, ClassifierError, load_classifier
-from .faces import SAMP, BlurIG, GuidedIG, IntegratedGradients, PathAttribution
+from .faces import (
+    AGI,
+    IDG,
+    IG2,
+    MFABA,
+    PWIG,
+    SAMP,
+    SIG,
+    BlurIG,
+    GuidedIG,
+    IntegratedGradients,
+    PathAttribution,
+    RevealIG,
+    SteadyAttribution,
+)
+from .films import Recording, film
 from .images import ImageError, load_image, load_sample
 from .methods import (
     Method,
@@ -21,9 +36,15 @@ from .scores import PathError
 from .version import __version__
 
 __all__ = [
+    "AGI",
+    "IDG",
+    "IG2",
     "METHODS",
+    "MFABA",
+    "PWIG",
     "RULES",
     "SAMP",
+    "SIG",
     "AttributionMethod",
     "BlurIG",
     "Classifier",
@@ -37,8 +58,11 @@ __all__ = [
     "Path",
     "PathAttribution",
     "PathError",
+    "Recording",
+    "RevealIG",
     "Rule",
     "Settings",
+    "SteadyAttribution",
     "Step",
     "StepEstimate",
     "UnsupportedError",
@@ -46,6 +70,7 @@ __all__ = [
     "both_ways",
     "default_settings",
     "direct_method",
+    "film",
     "load_classifier",
     "load_image",
     "load_sample",

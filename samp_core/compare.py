@@ -16,14 +16,14 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.stats import rankdata
 from torch import Tensor
 
 from samp_core.attribution import Explanation
 from samp_core.classifiers import Classifier
 from samp_core.methods import METHODS, Settings
-from samp_core.metrics import Curve, cancellation, deletion, insertion, top_share, variance
+from samp_core.metrics import Curve, calibrated, cancellation, curve_step, deletion, insertion, top_share, variance
 from samp_core.render import Mode, colour_limit, format_gap, map_in_words, overlay
+from samp_core.rules import Completeness
 from samp_core.runs import describe, place_in_words
 
 if TYPE_CHECKING:
@@ -37,15 +37,47 @@ SCALES = {
 }
 """Ways to colour several maps; the words go on every figure."""
 
+CALIBRATED = "Maps calibrated by their own curves: in units of the score, each in its method's order of pixels."
+"""What a figure of calibrated maps says."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One method's result on the photo: its settings, its explanation, and its curves once they are measured."""
+    """One method's result on the photo: its settings, its explanation, and its curves once they are measured.
+
+    ``is_calibrated`` says that the map is not as the method gave it, but calibrated by its curves.
+    """
 
     settings: Settings
     explanation: Explanation
     deletion: Curve | None = None
     insertion: Curve | None = None
+    is_calibrated: bool = False
+
+    @cached_property
+    def in_units(self) -> Entry | None:
+        """The same with its map calibrated, in units of the score; None while it has no curves.
+
+        See :func:`~samp_core.metrics.calibrated`. The map adds up to what both curves span, and the curves' passes
+        count as its cost.
+        """
+        if self.deletion is None or self.insertion is None or self.is_calibrated:
+            return self if self.is_calibrated else None
+        own, (fall, rise) = self.explanation, (self.deletion, self.insertion)
+        found = calibrated(own.attributions, own.attributions, fall, rise)
+        target = fall.raw[:, 0] - fall.raw[:, -1] + rise.raw[:, -1] - rise.raw[:, 0]
+        channels = own.attributions.shape[1]
+        explanation = replace(
+            own,
+            attributions=found.unsqueeze(1).expand(-1, channels, -1, -1) / channels,
+            by_direction=own.by_direction[:0],
+            directions=(),
+            scores=own.scores[:, :0],  # of the way, which is not what this map is made of
+            steps=own.steps[:0],
+            completeness=Completeness(found.sum((1, 2)).unsqueeze(0), target.double().unsqueeze(0)),
+            cost=replace(own.cost, forwards=own.cost.forwards + fall.raw.numel() + rise.raw.numel()),
+        )
+        return replace(self, explanation=explanation, is_calibrated=True)
 
     @property
     def title(self) -> str:
@@ -58,6 +90,15 @@ class Entry:
         pixel_map: NDArray[np.float64] = self.explanation.maps[0].double().cpu().numpy()
         return pixel_map
 
+    @property
+    def firm(self) -> NDArray[np.bool_] | None:
+        """On which pixels nearly all copies of the photo agree, (H, W); None of one copy, or once calibrated."""
+        belief = self.explanation.belief
+        if belief is None or self.is_calibrated:
+            return None
+        firm: NDArray[np.bool_] = belief.firm[0].cpu().numpy()
+        return firm
+
     @cached_property
     def in_words(self) -> str:
         """What the map shows, in words; kept, for a grid under way asks again and again."""
@@ -67,7 +108,6 @@ class Entry:
 def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
     """Return the entry with its deletion and insertion curves (the paper's protocol), for the score it explains."""
     inputs = classifier.preprocessing(image)
-    step = max(1, inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224
 
     def curve(of: Callable[..., Curve]) -> Curve:
         return of(
@@ -75,7 +115,7 @@ def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
             inputs,
             entry.explanation.attributions,
             entry.settings.target,
-            pixels_per_step=step,
+            pixels_per_step=curve_step(inputs),
             score=entry.settings.make_score(),
             batch_size=min(entry.settings.batch_size, 8),  # larger ones leave the processor's caches
         )
@@ -108,11 +148,18 @@ def _value(value: Any) -> str:
     return "off" if value is None else " and ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    from scipy.stats import rankdata  # noqa: PLC0415 - runs are packed and measured without it
+
+    ranks: NDArray[np.float64] = rankdata(values, axis=None).reshape(values.shape)
+    return ranks
+
+
 def disagreement(
     a: Float[NDArray[np.floating], "h w"], b: Float[NDArray[np.floating], "h w"]
 ) -> Float[NDArray[np.float64], "h w"]:
     """Return how much further up ``a`` ranks each pixel than ``b``: 1 first against last, 0 the same rank, -1 last."""
-    difference: NDArray[np.float64] = (rankdata(a, axis=None) - rankdata(b, axis=None)).reshape(a.shape)
+    difference: NDArray[np.float64] = _ranks(a) - _ranks(b)
     return difference / max(1, a.size - 1)
 
 
@@ -126,7 +173,7 @@ def scaled(maps: Sequence[NDArray[np.float64]], scale: str) -> list[NDArray[np.f
         limit = max(colour_limit(m) for m in maps)
         return [np.clip(m / limit, -1, 1) for m in maps]
     if scale == "rank":
-        return [np.sign(m) * (rankdata(np.abs(m), axis=None).reshape(m.shape) / m.size) ** 4 for m in maps]
+        return [np.sign(m) * (_ranks(np.abs(m)) / m.size) ** 4 for m in maps]
     if scale in ("map", "percentile"):
         return [np.clip(m / colour_limit(m, 99 if scale == "map" else 95), -1, 1) for m in maps]
     raise ValueError(f"There is no colour scale {scale!r}. Choose one of: {', '.join(SCALES)}.")
@@ -146,6 +193,27 @@ COLUMNS = {
     "difference": "insertion minus deletion",
 }
 """Key and heading of each column of :func:`table`."""
+
+BETTER = {
+    **dict.fromkeys(("seconds", "gradients", "forwards", "gap", "cancellation", "deletion"), "down"),
+    **dict.fromkeys(("top_share", "insertion", "difference"), "up"),
+}
+"""Which way a column's numbers are better."""
+
+
+def front(values: NDArray[np.float64], ways: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which rows nothing beats (Pareto): no other row is as good in every column and better in one.
+
+    Args:
+        values: (rows, columns); a row that is not finite is beaten.
+        ways: for each column ``up`` where more is better, or ``down``.
+    """
+    good = values * np.array([1.0 if way == "up" else -1.0 for way in ways])
+    finite = np.isfinite(good).all(1)
+    as_good = (good[:, None] >= good[None]).all(2)  # is row i as good as row j in every column
+    beats = as_good & (good[:, None] > good[None]).any(2) & finite[:, None]
+    found: NDArray[np.bool_] = finite & ~beats.any(0)
+    return found
 
 
 def _number(value: Float[Tensor, " 1"]) -> float | None:
@@ -181,7 +249,7 @@ def to_csv(classifier: Classifier, entries: Sequence[Entry]) -> str:
     """Return the table as csv, with score, network, settings (JSON) and the curves' protocol in its last columns."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    more = ("explained score", "network", "weights", "settings", "protocol of the curves")
+    more = ("explained score", "network", "weights", "settings", "protocol of the curves", "map")
     writer.writerow([*COLUMNS.values(), *more])
     for entry, row in zip(entries, table(entries), strict=True):
         writer.writerow(
@@ -192,6 +260,7 @@ def to_csv(classifier: Classifier, entries: Sequence[Entry]) -> str:
                 classifier.fingerprint,
                 json.dumps(entry.settings.to_dict()),
                 "" if entry.deletion is None else str(entry.deletion.protocol),
+                "calibrated" if entry.is_calibrated else "as given",
             ]
         )
     return buffer.getvalue()
@@ -229,7 +298,8 @@ def figure(
         axes.set_xticks([])
         axes.set_yticks([])
     signs = "blue against, orange for the class" if mode == "signed" else "magnitude |a|"
-    made.supxlabel(f"{classifier.name}. Colours: {SCALES[scale]}; {signs}.", fontsize=7)
+    units = f" {CALIBRATED}" if any(entry.is_calibrated for entry in entries) else ""
+    made.supxlabel(f"{classifier.name}. Colours: {SCALES[scale]}; {signs}.{units}", fontsize=7)
     return made
 
 

@@ -13,7 +13,8 @@ from PIL import Image
 from samp_core.attribution import Explanation
 from samp_core.render import PERCENTILE, Mode, colour, colour_limit, colour_map, format_gap, overlay
 
-_MARKS = {"deletion": "#c2410c", "insertion": "#0f766e", "map": "#4338ca"}
+_INK = "#1c1b22"
+_LINES = ("-", "--", "-.", ":")  # directions differ by line: colours are the lanes' and the map's
 
 
 def _show(axes: Axes, image: Image.Image, title: str) -> None:
@@ -71,10 +72,9 @@ def _curves(axes: Axes, explanation: Explanation, score: str) -> None:
     for d, direction in enumerate(explanation.directions):
         values = explanation.scores[:, d, 0].double().cpu().numpy()
         values = values[~np.isnan(values)]
-        line = _MARKS.get(direction, _MARKS["map"])
-        axes.plot(values, color=line, lw=1.8)
+        axes.plot(values, color=_INK, lw=1.8, ls=_LINES[d % len(_LINES)])
         axes.annotate(
-            direction, (len(values) - 1, values[-1]), (4, 0), textcoords="offset points", color=line, fontsize=9
+            direction, (len(values) - 1, values[-1]), (4, 0), textcoords="offset points", color=_INK, fontsize=9
         )
     axes.set_xlabel("step of the path")
     axes.set_ylabel(score, fontsize=8, parse_math=False)

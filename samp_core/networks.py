@@ -82,6 +82,47 @@ def duplicate(network: nn.Module) -> nn.Module:
         ) from error
 
 
+class Watched:
+    """A network that also shows the features which enter its last dense layer, by a hook in a copy of its own.
+
+    Of a network without a dense layer, or that is no module, the outputs stand for the features.
+
+    Raises:
+        ClassifierError: at the first call, the network cannot be copied.
+    """
+
+    def __init__(self, network: Callable[..., Any]) -> None:
+        self._network, self._features = network, torch.empty(0)
+        self._copy: Callable[..., Any] | None = None
+
+    def __call__(self, images: Float[Tensor, "n c h w"], *further: Any) -> Any:
+        """Return whatever the network gives, in eval mode."""
+        if self._copy is None:
+            self._copy = self._watched()
+        self._features = torch.empty(0)
+        with preserved(self._copy):
+            return self._copy(images, *further)
+
+    def look(self, output: Float[Tensor, "n ..."]) -> Float[Tensor, "n _"]:
+        """Return the features of the images of the newest call, given its output."""
+        found = self._features if len(self._features) == len(output) else output
+        return found.flatten(1) if found.ndim > 1 else found.unsqueeze(1)
+
+    def _watched(self) -> Callable[..., Any]:
+        if not isinstance(self._network, nn.Module):
+            return self._network
+        network = duplicate(self._network)
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        dense = [module for module in network.modules() if isinstance(module, nn.Linear)]
+        if dense:
+            dense[-1].register_forward_pre_hook(self._keep)
+        return network
+
+    def _keep(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._features = args[0]
+
+
 def probe_images(network: nn.Module, preprocessing: Preprocessing) -> Float[Tensor, "2 c h w"]:
     """Return noise of the size, type and device that a network takes, to try it out with."""
     # Two images, so that a network that mixes up batch and class dimensions is found out.

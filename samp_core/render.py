@@ -25,6 +25,12 @@ _SIGNED = ("#1746d1", "#7ea2f5", "#f8f6f3", "#f7a26c", "#d63f04")
 STOPS = {"signed": _SIGNED, "intensity": "inferno"}
 """Colours of each mode: evenly spaced ones to go between, or the name of one of matplotlib's colour maps."""
 
+LANES = {"light": ("#4338ca", "#0f766e", "#be185d", "#8a5a00"), "dark": ("#a5a2fa", "#2dd4bf", "#f472b6", "#facc15")}
+"""Colours of lanes and their paths, on light and on dark ground; none is a hue of :data:`STOPS`."""
+
+ORDER = "viridis"
+"""Colours of when a pixel moved, first to last; a colour map of matplotlib."""
+
 PERCENTILE = 99.0
 """Colours saturate at this percentile of the magnitudes: the maps of searches have a few very large values."""
 
@@ -58,6 +64,16 @@ def palette(mode: Mode) -> UInt8[NDArray[np.uint8], "256 3"]:
     position = (levels + 1) / 2 if mode == "signed" else np.abs(levels)
     colours: NDArray[np.float64] = colour_map(mode)(np.clip(position, 0, 1))[:, :3]
     made = np.round(255 * colours).astype(np.uint8)
+    made.flags.writeable = False
+    return made
+
+
+@lru_cache(maxsize=1)
+def order_palette() -> UInt8[NDArray[np.uint8], "256 3"]:
+    """Return the colours from what moved first to what moved last; not to be written into."""
+    from matplotlib import colormaps  # noqa: PLC0415 - nothing else here needs matplotlib
+
+    made = np.round(255 * colormaps[ORDER](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
     made.flags.writeable = False
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -95,16 +96,36 @@ def record(
         explanation: the result.
         threads: ``torch.get_num_threads()`` of the thread that walked the run, asked there; None if nobody knows.
     """
-    settings = as_settled(settings, explanation)
-    title, score = describe(classifier, settings)
-    completeness = explanation.completeness
     return {
         "format": "samp-run/1",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
+        **asked(classifier, as_settled(settings, explanation)),
+        **subject(classifier, image, name),
+        "result": outcome(explanation),
+        "versions": versions(),
+        "machine": machine(classifier, explanation, threads),
+    }
+
+
+def now() -> str:
+    """Return the time, as records have it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def asked(classifier: Classifier, settings: Settings) -> dict[str, Any]:
+    """Return the part of a :func:`record` that says what was asked of which method."""
+    title, score = describe(classifier, settings)
+    return {
         "title": title,
         "explained_score": score,
         "settings": settings.to_dict(),
         "citation": METHODS[settings.method].citation,
+    }
+
+
+def subject(classifier: Classifier, image: Image.Image, name: str) -> dict[str, Any]:
+    """Return the part of a :func:`record` that says of which photo and network it is; all runs on them share it."""
+    return {
         "image": {
             "name": name,
             "size": list(image.size),
@@ -117,31 +138,44 @@ def record(
             "preprocessing": asdict(classifier.preprocessing),
         },
         "predictions": [asdict(p) for p in classifier.predict(classifier.preprocessing(image))],
-        "result": {
-            "finished": explanation.finished,
-            "notes": list(explanation.notes),
-            "steps": dict(zip(explanation.directions, explanation.steps[:, 0].tolist(), strict=True)),
-            "completeness": {
-                direction: {
-                    "sum": float(completeness.sums[d, 0]),
-                    "score_change": float(completeness.targets[d, 0]),
-                    "relative_gap": _number(float(completeness.relative[d, 0])),
-                }
-                for d, direction in enumerate(explanation.promises)
-            },
-            "variance": float(variance(explanation.maps)[0]),
-            "cancellation": _number(float(cancellation(explanation.maps)[0])),
-            "cost": asdict(explanation.cost),
-            "seconds": round(explanation.seconds, 3),
-        },
-        "versions": {"samp_core": __version__, "python": platform.python_version(), **_versions()},
-        "machine": {
-            "platform": platform.platform(),
-            "device": str(explanation.attributions.device),
-            "threads": threads,
-            "prepared": classifier.prepared,
-        },
     }
+
+
+def outcome(explanation: Explanation) -> dict[str, Any]:
+    """Return the part of a :func:`record` that says what came out."""
+    completeness = explanation.completeness
+    return {
+        "finished": explanation.finished,
+        "notes": list(explanation.notes),
+        "steps": dict(zip(explanation.directions, explanation.steps[:, 0].tolist(), strict=True)),
+        "completeness": {
+            direction: {
+                "sum": float(completeness.sums[d, 0]),
+                "score_change": float(completeness.targets[d, 0]),
+                "relative_gap": _number(float(completeness.relative[d, 0])),
+            }
+            for d, direction in enumerate(explanation.promises)
+        },
+        "variance": float(variance(explanation.maps)[0]),
+        "cancellation": _number(float(cancellation(explanation.maps)[0])),
+        "cost": asdict(explanation.cost),
+        "seconds": round(explanation.seconds, 3),
+    }
+
+
+def machine(classifier: Classifier, explanation: Explanation, threads: int | None) -> dict[str, Any]:
+    """Return the part of a :func:`record` that says what decided the rounding."""
+    return {
+        "platform": platform.platform(),
+        "device": str(explanation.attributions.device),
+        "threads": threads,
+        "prepared": classifier.prepared,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the part of a :func:`record` that says which versions are at work here."""
+    return {"samp_core": __version__, "python": platform.python_version(), **_versions()}
 
 
 def _number(value: float) -> float | None:
@@ -205,8 +239,11 @@ def save(
     settings: Settings,
     explanation: Explanation,
     threads: int | None = None,
+    more: Mapping[str, bytes] | None = None,
 ) -> list[Path]:
     """Write ``maps.npz``, ``figure.png`` and ``run.json`` into ``folder``, which is made if need be: all or none.
+
+    ``more`` are further files, by name.
 
     Raises:
         OSError: the folder cannot be made or written.
@@ -216,6 +253,7 @@ def save(
         "maps.npz": maps_npz(classifier, image, explanation),
         "figure.png": figure_png(classifier, image, settings, explanation),
         "run.json": json.dumps(run, indent=2, allow_nan=False).encode(),
+        **(more or {}),
     }
     written = {folder / filename: content for filename, content in contents.items()}
     write_files(written)

@@ -220,18 +220,85 @@ class ScoreFunction:
         require_finite(gradient, "gradient")
         return value, gradient
 
+    def steered(
+        self,
+        states: Float[Tensor, "m c h w"],
+        images: Int[Tensor, " m"],
+        objective: Callable[[Tensor, slice], Tensor],
+        look: Callable[[Tensor], Tensor] | None = None,
+    ) -> tuple[Float[Tensor, " m"], Float[Tensor, "m c h w"], Float[Tensor, "m ..."], Float[Tensor, "m c h w"]]:
+        """Return score and gradient of each state, what is seen of it, and the gradient of an objective of that.
+
+        One pass forward serves both gradients; they count as two.
+
+        Args:
+            states: images.
+            images: which of the N images a state belongs to.
+            objective: what is seen of some states (K, ...), and which of the M they are, to one number each (K,).
+            look: from the outputs of the network just called to what is seen; the outputs themselves if not given.
+
+        Raises:
+            PathError: a score or gradient is not a finite number, or does not depend on the image.
+        """
+        parts, done = [], 0
+        with torch.enable_grad():
+            for state, image in self._chunks(states, images):
+                leaf = state.detach().requires_grad_()
+                output = self._outputs(leaf, image)
+                value = self._explained(output, image)
+                seen = output if look is None else look(output)
+                aim = objective(seen, slice(done, done := done + len(state)))
+                gradient = gradient_of(value, leaf, keep=True).contiguous()
+                steering = gradient_of(aim, leaf).contiguous()
+                parts.append((value.detach(), gradient, seen.detach(), steering))
+        self.cost.gradients += 2 * len(states)
+        value, gradient, seen, steering = (torch.cat(part) for part in zip(*parts, strict=True))
+        require_finite(value, "score")
+        require_finite(gradient, "gradient")
+        require_finite(steering, "gradient")
+        return value, gradient, seen, steering
+
+    def seen(
+        self,
+        states: Float[Tensor, "m c h w"],
+        images: Int[Tensor, " m"],
+        look: Callable[[Tensor], Tensor] | None = None,
+    ) -> Float[Tensor, "m ..."]:
+        """Return what is seen of each state, as in :meth:`steered`, without any gradient.
+
+        Raises:
+            ValueError: the network's output is not what is explained.
+            PathError: it is not finite.
+        """
+        parts = []
+        with torch.no_grad():
+            for state, image in self._chunks(states, images):
+                output = self._outputs(state, image)
+                self._explained(output, image)  # refuses what are no logits
+                parts.append(output if look is None else look(output))
+        found = torch.cat(parts)
+        self.cost.forwards += len(states)
+        require_finite(found, "value")
+        return found
+
     def _chunks(self, states: Tensor, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         size = self.batch_size or max(len(states), 1)
         starts = range(0, len(states), size)
         return [(states[k : k + size], images[k : k + size]) for k in starts]
 
     def _score(self, states: Tensor, images: Tensor) -> Tensor:
+        return self._explained(self._outputs(states, images), images)
+
+    def _outputs(self, states: Tensor, images: Tensor) -> Any:
         extra = (a[images] if isinstance(a, Tensor) and a.ndim and len(a) == self.count else a for a in self.extra)
         checkpoint()
         with differentiable():
             output = ask(self.forward_func, states, *extra)
         self.cost.batches += 1
-        return explained(self.score, output, None if self.target is None else self.target[images], len(states))
+        return output
+
+    def _explained(self, output: object, images: Tensor) -> Tensor:
+        return explained(self.score, output, None if self.target is None else self.target[images], len(images))
 
 
 def explained(score: Score, output: object, target: Int[Tensor, " m"] | None, count: int) -> Float[Tensor, " m"]:
@@ -276,9 +343,14 @@ NO_GRADIENT = (
 
 
 def gradient_of(
-    value: Float[Tensor, "*m"], leaf: Float[Tensor, "m c h w"], weight: Float[Tensor, "*m"] | None = None
+    value: Float[Tensor, "*m"],
+    leaf: Float[Tensor, "m c h w"],
+    weight: Float[Tensor, "*m"] | None = None,
+    keep: bool = False,
 ) -> Float[Tensor, "m c h w"]:
     """Return the gradient of a network's output, summed with these weights, with respect to each image.
+
+    The graph is kept for another gradient if ``keep`` says so.
 
     Raises:
         PathError: the score does not depend on the image, as far as autograd knows.
@@ -288,7 +360,7 @@ def gradient_of(
     if value.requires_grad:
         with differentiable():
             total = value.sum() if weight is None else (weight * value).sum()
-            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+            (gradient,) = torch.autograd.grad(total, leaf, retain_graph=keep, allow_unused=True)
     if gradient is None:
         raise PathError(NO_GRADIENT)
     return gradient

@@ -11,10 +11,9 @@ import torch
 import torchvision.models  # type: ignore[import-untyped]
 from torch import nn
 
+from samp_core.bundled import BUNDLED
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError
-
-BUNDLED = "efficientnet_lite0"
 
 
 def weights_of(name: str) -> Any:
@@ -25,10 +24,10 @@ def weights_of(name: str) -> Any:
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        near = difflib.get_close_matches(name.casefold(), [BUNDLED, *known], n=5, cutoff=0.5)
+        near = difflib.get_close_matches(name.casefold(), [*BUNDLED, *known], n=5, cutoff=0.5)
         raise ClassifierError(
-            f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give {BUNDLED}, the "
-            "name of a torchvision classification network, or a module of your own."
+            f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give one of "
+            f"{', '.join(BUNDLED)}, the name of a torchvision classification network, or a module of your own."
         )
     return torchvision.models.get_model_weights(name).DEFAULT
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from samp_core.process import keep_freed_memory, sleep_when_idle
+
+sleep_when_idle()  # as the app and the command line do, before torch comes
+
 from collections.abc import Iterator
 
 import jaxtyping
@@ -12,11 +16,13 @@ from torch import nn
 
 import tests.typecheck  # noqa: F401
 
-install_import_hook("samp_core", "tests.typecheck.check")  # before the first import of samp_core
+install_import_hook("samp_core", "tests.typecheck.check")  # before the first import of what it checks
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
 from tests.serving import ROOT, serve
+
+keep_freed_memory()  # as they do, too
 
 
 @pytest.fixture(autouse=True)

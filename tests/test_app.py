@@ -19,12 +19,12 @@ from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from samp_core.attribution import UnsupportedError
-from samp_core.compare import maps_npz
+from samp_core.compare import front, maps_npz, table
 from samp_core.faces import SAMP
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
 from samp_core.methods import METHODS, default_settings, make_method
-from ui.compare.cards import Board, beside, card, placeholder
 from ui.shared import state
+from ui.shared.cards import Board, beside, card, placeholder
 from ui.shared.lanes import START, Stage, put_beside
 from ui.shared.plots import progress_in_words
 from ui.shared.state import Photo
@@ -122,7 +122,7 @@ def test_home_leads_to_the_lesson(app):
     assert app.title[0].value == "One function, many paths"
 
 
-@pytest.mark.parametrize("name", ["samp++", "guided-ig", "blur-ig", "grad-cam", "random"])
+@pytest.mark.parametrize("name", ["samp++", "guided-ig", "blur-ig", "agi", "ig2", "reveal-ig", "grad-cam", "random"])
 def test_any_method_runs_in_a_lane_and_says_its_cost(name, explain):
     explain.session_state["stage"].open(METHODS[name].defaults)
     explain.run()
@@ -136,7 +136,8 @@ def test_any_method_runs_in_a_lane_and_says_its_cost(name, explain):
     assert_fine(explain)
     assert run.status == "done"
     assert run.settings.method == name
-    assert ("Completeness gap" in facts(explain)) == METHODS[name].has_path
+    assert ("Completeness gap" in facts(explain)) == bool(run.explanation.promises)
+    assert METHODS[name].has_path <= bool(run.explanation.promises)
     assert f"{run.explanation.cost.gradients} gradient" in facts(explain)
 
 
@@ -245,11 +246,11 @@ def test_another_photo_restarts_live_lanes(explain):
 
 def test_lanes_are_added_duplicated_moved_and_removed(explain):
     stage = explain.session_state["stage"]
-    for _ in range(2):
-        explain.button(key="add").click().run()
+    for name in ("blur-ig", "grad-cam"):
+        stage.add(METHODS[name].defaults)
+        explain.run()
     assert_fine(explain)
     assert len(stage.lanes) == 4
-    assert not [b for b in explain.button if b.key == "add"]
     assert len({lane.colour for lane in stage.lanes}) == 4
     stage.act(stage.lanes[2].identity, "remove")
     first = stage.lanes[0]
@@ -441,7 +442,7 @@ def compare_to_the_end(page: AppTest) -> Queue:
 
 
 def test_compare_shows_what_it_will_cost_and_each_preset_has_methods(compare):
-    for preset in ("Path methods", "Fast", "The paper's table", "All"):
+    for preset in ("Path methods", "Every path", "Fast", "The paper's table", "All"):
         compare.segmented_control(key="compare-preset").set_value(preset).run()
         assert_fine(compare)
         assert re.search(r"about \*\*.+\*\* for \d+ methods", text(compare))
@@ -452,7 +453,17 @@ def test_compare_runs_what_is_chosen_and_remembers_it(compare):
     first = compare_to_the_end(compare)
     assert [item.status for item in first.items] == ["done"] * 3
     assert "All explain the **logit of" in text(compare)
-    assert {t.label for t in compare.tabs} == {"Deletion and insertion", "Agreement", "Figures", "Export"}
+    assert {t.label for t in compare.tabs} == {"Deletion and insertion", "Agreement", "Trade-off", "Figures", "Export"}
+    rows = table([item.entry for item in first.items])
+    best = front(np.array([[row["difference"], row["gradients"]] for row in rows]), ["up", "down"])
+    names = [row["method"] for row, is_best in zip(rows, best, strict=True) if is_best]
+    said = next(c.value for c in compare.caption if c.value.startswith("Diamonds"))
+    assert set(said[said.index("(") + 1 : said.index(")")].split(", ")) == set(names)
+    compare.selectbox(key="trade-up").set_value("gradients").run()
+    assert_fine(compare)
+    assert "Choose two different numbers" in text(compare)
+    compare.selectbox(key="trade-up").set_value("deletion").run()
+    assert_fine(compare)
     choose(compare, "gradient", "ig", "random")
     assert "differs from it" in text(compare)
     second = compare_to_the_end(compare)

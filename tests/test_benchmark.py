@@ -433,13 +433,13 @@ def test_random_draws_do_not_depend_on_the_batch(folder, tmp_path):
 # Several processes.
 
 
-def test_killed_twenty_times_at_random_moments(folder, tmp_path):
+def test_killed_ten_times_at_random_moments(folder, tmp_path):
     path = tmp_path / "killed.sqlite"
-    arguments = [sys.executable, "-m", "tests.toy_benchmark", "kill", str(path), str(folder), "20"]
+    arguments = [sys.executable, "-m", "tests.toy_benchmark", "kill", str(path), str(folder), "10"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     counts = [int(word) for word in done.stdout.split()]
-    assert len(counts) == 20
+    assert len(counts) == 10
     assert counts == sorted(counts)
     classifier, plan = toy_classifier(), toy_plan(folder)
     before = torch.get_num_threads()

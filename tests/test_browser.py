@@ -78,7 +78,16 @@ def places(page: Page) -> list[float]:
     """Return where every card of the grid begins, down from the top of the window."""
     page.wait_for_timeout(300)
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
-    return [card.bounding_box()["y"] for card in page.locator(".cards .card").all()]
+    # In one look, and at a frame, when people see it: a card that is drawn anew between two would be gone, and what is
+    # being put together has no place yet. A table that was taken out of the page meanwhile is looked for once more.
+    look = """all => new Promise((done) => requestAnimationFrame(() => done(
+        all.isConnected ? [...all.querySelectorAll('.card')].map(c => c.getBoundingClientRect().y) : null)))"""
+    for _ in range(50):
+        found = page.locator(".cards").evaluate(look)
+        if found is not None:
+            return found
+        page.wait_for_timeout(100)
+    pytest.fail("the cards are not in the page")
 
 
 def download(page: Page, name: str) -> bytes:
@@ -208,6 +217,67 @@ def choose_from(page: Page, key: str, name: str) -> None:
     at_rest(page)
 
 
+def test_what_copies_agree_on_is_shown_alone(page, address):
+    methods = "methods=samp-steady+gradient&samp-steady.copies=3&samp-steady.steps=3"
+    page.goto(f"{address}/Compare?photo=coffee&{methods}")
+    firm = page.get_by_role("checkbox", name="firm only")
+    expect(page.locator(".cards .card").nth(2)).to_be_visible(timeout=LONG)
+    expect(firm).to_be_hidden()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
+    pixels = "(all) => all.map((c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"
+    maps = page.locator(".cards canvas")
+    expect(maps).to_have_count(2)
+    before = maps.evaluate_all(pixels)
+    firm.check()
+    expect(page.locator("p.words")).to_contain_text("Bare: pixels")
+    after = maps.evaluate_all(pixels)
+    changed = [np.mean(np.array(a) != np.array(b)) for a, b in zip(before, after, strict=True)]
+    assert 0.05 < changed[0] < 0.9
+    assert changed[1] == 0  # of one copy nothing is known
+    firm.uncheck()
+    assert maps.evaluate_all(pixels) == before
+
+
+def test_runs_travel_as_a_file(page, address, browser, tmp_path):
+    methods = "methods=samp+ig+gradient&samp.momentum=0.3&ig.steps=6&also=ig,steps%3D9&score=probability"
+    page.goto(f"{address}/Compare?photo=coffee&{methods}")
+    expect(page.locator(".cards .card")).to_have_count(5, timeout=LONG)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("tab", name="Export").click(timeout=LONG)
+    page.get_by_role("switch", name="Photo inside").press("Space")
+    at_rest(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Runs (.samp)").click()
+    file = tmp_path / "coffee.samp"
+    download.value.save_as(file)
+    pixels = "(all) => all.map((c) => c.toDataURL())"
+    shown = page.locator(".cards canvas").evaluate_all(pixels)
+    link = set(page.url.partition("?")[2].split("&"))
+
+    # Somebody else, on another page, opens it: nothing is computed, and everything is as it was.
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    other = context.new_page()
+    other.set_default_timeout(LONG)
+    other.goto(f"{address}/Explain")
+    upload = other.get_by_role("radio", name="Upload")
+    upload.click()
+    damaged = tmp_path / "damaged.samp"
+    damaged.write_bytes(file.read_bytes()[:5000])
+    other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(damaged)
+    expect(other.get_by_text("no file of runs, or it was damaged")).to_be_visible()
+    other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+    expect(other.get_by_text("4 runs on coffee.png opened")).to_be_visible()
+    other.get_by_role("button", name="See them on Compare").click()
+    expect(other.locator(".cards canvas")).to_have_count(4)
+    expect(other.get_by_text("4 methods, all of them remembered")).to_be_visible()
+    expect(other.get_by_text("The choice differs")).to_have_count(0)
+    expect(other.get_by_role("combobox", name="Explained score")).to_have_value("Probability")
+    assert other.locator(".cards canvas").evaluate_all(pixels) == shown
+    assert link <= set(other.url.partition("?")[2].split("&"))
+    context.close()
+
+
 def test_the_column_just_asked_for_is_in_sight(page, address):
     page.goto(f"{address}/Metrics")
     page.get_by_role("radio", name="My choice").or_(page.get_by_role("button", name="My choice")).first.click()
@@ -263,6 +333,30 @@ def enlarge_and_carry(page: Page, cards: Locator) -> None:
     expect(page.get_by_text("4 methods, all of them remembered")).to_be_visible(timeout=LONG)
 
 
+def calibrate_and_back(page: Page, grad_cam: Locator) -> None:
+    """In the score's units all maps add up alike, on one scale of colours; and back to what the methods gave."""
+    first, switch = page.locator(".cards canvas").first, page.get_by_role("switch", name="In the score's units")
+
+    def expect_pixels(pixels: str, same: bool) -> None:
+        for _ in range(100):
+            if (first.evaluate("c => c.toDataURL()") == pixels) == same:
+                return
+            page.wait_for_timeout(100)
+        pytest.fail("the map did not change" if not same else "the map is another")
+
+    shown = first.evaluate("c => c.toDataURL()")
+    switch.press("Space")
+    expect(page.locator("p.words")).to_contain_text("Maps are calibrated", timeout=LONG)
+    expect(grad_cam).not_to_contain_text("has none", timeout=LONG)
+    expect(page.locator("select.scale")).to_be_disabled()
+    expect(page).to_have_url(re.compile("units="))
+    expect_pixels(shown, same=False)
+    switch.press("Space")
+    expect(grad_cam).to_contain_text("has none", timeout=LONG)
+    expect(page.locator("p.words")).not_to_contain_text("calibrated")
+    expect_pixels(shown, same=True)
+
+
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
     cards = page.locator(".cards .card")
@@ -305,6 +399,8 @@ def test_compare_side_by_side(page, address):
     page.wait_for_timeout(200)
     assert first.screenshot() != ranked
 
+    calibrate_and_back(page, grad_cam)
+
     # Sorting puts the edges, which need no gradient, first.
     page.locator("select.order").select_option("gradients")
     expect(cards.nth(1)).to_contain_text("Edges")
@@ -335,7 +431,7 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
     page.get_by_role("button", name="Cancel Guided IG").click()
     guided = cards.filter(has=page.get_by_role("heading", name="Guided IG", exact=True))
     expect(guided).to_contain_text("cancelled", timeout=LONG)
-    expect(page.get_by_role("button", name="Cancel Blur IG")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel Blur IG")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Cancel all").click()
     expect(page.get_by_text("of 6 maps are here")).to_be_visible(timeout=LONG)
     assert places(page) == before
@@ -357,7 +453,8 @@ def test_nothing_overflows(browser, address, scheme, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(LONG)
-    for path in ("", "/Explain", "/Compare", "/Metrics", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust"):
+    pages = ("", "/Explain", "/Compare", "/Metrics", "/Tune", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust")
+    for path in pages:
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
         page.wait_for_timeout(500)

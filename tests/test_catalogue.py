@@ -88,7 +88,7 @@ def test_a_method_of_another_package_is_in_the_help_with_its_options(packages):
     assert ended.returncode == 0, ended.stderr
     words = " ".join(ended.stdout.split())
     assert ",toy}" in words
-    assert "toy-middle" in words
+    assert "toy-middle" in words.replace("- ", "-")  # where a line may be broken
     assert "--bands VALUE" in words
     assert "Left out: broken" in words
 
@@ -276,7 +276,9 @@ def test_settings_of_earlier_versions_are_read():
     assert settings.settled() == settings
     # What meant nothing to a method is not carried along.
     smooth = Settings.from_dict({**EARLIER, "method": "smoothgrad", "options": {"samples": 3, "noise": 0.2}})
-    assert smooth.settled().options == {"samples": 3, "noise": 0.2}
+    assert smooth.settled() == default_settings(
+        "smoothgrad", samples=3, noise=0.2, score="probability", target=5, seed=4, batch_size=8
+    )
     guided = {**EARLIER, "method": "guided-ig", "steps": 7, "options": {"fraction": 0.5, "max_dist": 0.1}}
     assert Settings.from_dict(guided).settled() == default_settings(
         "guided-ig", steps=7, fraction=0.5, max_dist=0.1, accumulation="gauss", gauss_nodes=3,

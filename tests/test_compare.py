@@ -61,6 +61,18 @@ def entries(toy, photo):
     return found
 
 
+def test_calibrated_maps_add_up_alike_and_keep_their_order(entries):
+    made = [entry.in_units for entry in entries]
+    sums = [float(entry.map.sum()) for entry in made]
+    assert sums == pytest.approx([sums[0]] * len(sums), rel=1e-5)  # the curves' ends, measured in single precision
+    for before, after in zip(entries, made, strict=True):
+        assert after.in_units is after
+        assert spearmanr(before.map, after.map, axis=None).statistic > 0.999  # equal pixels are told apart
+        assert float(after.explanation.completeness.relative.max()) < 1e-12
+        assert after.explanation.cost.forwards > before.explanation.cost.forwards
+    assert replace(entries[0], deletion=None).in_units is None
+
+
 def test_rank_correlation_is_spearmans():
     maps = np.random.default_rng(0).normal(size=(3, 6, 7))
     maps[2] = -(maps[0] ** 3)
@@ -191,7 +203,7 @@ def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
     status = command_line.main(["compare", str(photo), "--methods", "gradient, edges", "--out", str(out), "--quiet"])
     assert status == 0
     assert sorted(p.name for p in out.iterdir()) == [
-        *("figure.pdf", "figure.png", "maps.npz", "report.html", "table.csv"),
+        *("comparison.samp", "figure.pdf", "figure.png", "maps.npz", "report.html", "table.csv"),
     ]
     assert [line.split(",")[0] for line in (out / "table.csv").read_text().splitlines()[1:]] == ["Gradient", "Edges"]
     assert not capsys.readouterr().out

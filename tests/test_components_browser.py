@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from samp_core.compare import SCALES, scaled
-from samp_core.film import data_uri
+from samp_core.films import data_uri, kit
 from samp_core.render import colour, palette
 from tests.serving import CHROMIUM, FLAGS, ROOT
 
@@ -49,9 +49,8 @@ def mount(page: Page) -> Update:
     """Put the grid on an empty page; returns what sends it a message. What is asked for is in ``window.triggered``."""
     folder = ROOT / "ui" / "components" / "grid"
     parts = {ending: (folder / f"{folder.name}.{ending}").read_text() for ending in ("html", "css", "js")}
-    kit = (ROOT / "ui" / "components" / "kit.js").read_text()
     page.set_content(f"<style>{parts['css']}</style><main>{parts['html']}</main>")
-    module = "data:text/javascript;base64," + base64.b64encode((kit + parts["js"]).encode()).decode()
+    module = "data:text/javascript;base64," + base64.b64encode((kit() + parts["js"]).encode()).decode()
     page.evaluate(
         """async (url) => { (await import(url)).default({ parentElement: document.querySelector("main") });
              window.triggered = []; window.told = []; }""",

@@ -162,6 +162,7 @@ def test_the_scene_acts_on_every_knob():
     """What the scene says in numbers changes with its settings, and agrees with the engine."""
     at = AppTest.from_function(_show, default_timeout=60).run()
     assert not at.exception
+    at.button(key="show-digits").click().run()
 
     def said() -> str:
         return next(m.value for m in at.markdown if m.value.startswith("#### What you just saw"))

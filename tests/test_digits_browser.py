@@ -63,6 +63,9 @@ def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
 
     draw(page, [(0.5, 0.15), (0.5, 0.85)])
     expect(page.get_by_text("read as 1")).to_be_visible(timeout=LONG)
+    expect(seen).to_have_count(0)
+    page.get_by_role("button", name="Show me").click()
+    expect(seen).to_be_visible(timeout=LONG)
     draw(page, [(0.5, 0.15), (0.22, 0.15)])
     expect(page.get_by_text("read as 7")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name="Undo").click()

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from samp_core import SAMP, BlurIG, IntegratedGradients
-from samp_core.film import PICTURES, Film, compand, still
+from samp_core.films import PICTURES, Film, compand, still
 from samp_core.images import Preprocessing
 
 PLAIN = Preprocessing(None, (12, 10), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear")
@@ -47,6 +47,25 @@ def film_of(method, image):
 def expand(levels: np.ndarray, peak: float) -> np.ndarray:
     share = (levels.astype(float) - 128) / 127
     return np.sign(share) * share**2 * peak
+
+
+def test_a_page_that_asks_while_a_film_is_closed_is_told_no_score_twice(colour, image, monkeypatch):
+    run = SAMP(colour, steps=5, ic_tolerance=None).start(image, 1)
+    film = Film(PLAIN, run)
+    for step in run:
+        film.add(step)
+    told = [film.trace(k) for k in range(len(film.frames))]
+    take = Film._take
+
+    def asked(self, *args):
+        assert [self.trace(k) for k in range(len(self.frames))] == told
+        return take(self, *args)
+
+    monkeypatch.setattr(Film, "_take", asked)
+    film.close(run.result())
+    told.append(film.trace(len(film.frames) - 1))
+    for d in range(2):
+        assert [score for part in told for score in part[d]] == film.scores[d]
 
 
 def test_levels_keep_sign_order_and_a_hundredth_of_the_strongest():

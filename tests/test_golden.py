@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from samp_core.baselines import GaussianBlur, Zero
-from samp_core.faces import SAMP
+from samp_core.faces import IDG, SAMP, SIG
 
 FOLDER = Path(__file__).parent / "golden"
 CASES = json.loads((FOLDER / "cases.json").read_text())["cases"]
@@ -74,3 +74,47 @@ def test_map_equals_the_reference(case, arrays, networks):
     maps = samp.attribute(inputs, target=case["target"]).sum(1)
     expected = arrays[case["id"]]
     assert (maps - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def stored(name: str) -> dict[str, Tensor]:
+    with np.load(FOLDER / name) as file:
+        return {key: torch.from_numpy(file[key]) for key in file}
+
+
+SPECTRAL = stored("sig.npz")
+
+
+@pytest.fixture
+def plain_convolution():
+    """Convolve without oneDNN: where regions are equal, which pixel a max pool takes is decided by rounding."""
+    (before, *_) = torch.backends.mkldnn.set_flags(False)
+    yield
+    torch.backends.mkldnn.set_flags(before)
+
+
+@pytest.mark.usefixtures("plain_convolution")
+@pytest.mark.parametrize("key", [key for key in SPECTRAL if not key.endswith("middle")])
+def test_spectral_ig_equals_its_authors(key, arrays, networks):
+    model, *basis, steps, overlap = key.split("-")
+    inputs, target = (arrays["xa"], [2, 2, 3]) if model == "A" else (arrays["xb"], [7, 9, 7])
+    method = SIG(networks[model], int(steps), float(overlap), "-".join(basis))
+    run = method.start(inputs, target)
+    states = [step.state for step in run]
+    maps, expected = run.result().maps, SPECTRAL[key]
+    if f"{key}-middle" in SPECTRAL:
+        torch.testing.assert_close(states[int(steps) // 2][:1], SPECTRAL[f"{key}-middle"], atol=1e-5, rtol=0)
+    # The authors' cosines are of single precision: off by 2e-5, which turns one ReLU on one photo.
+    tolerance = 1e-3 if key == "A-dct-20-0.4" else 1e-5
+    assert (maps - expected).abs().max() <= tolerance * expected.abs().max()
+
+
+@pytest.mark.parametrize("steps", [20, 50])
+def test_integrated_decision_gradients_equal_their_authors(steps, arrays, networks):
+    inputs, target = arrays["xa"], torch.tensor([2, 2, 3])
+    maps = IDG(networks["A"], steps).attribute(inputs, target)
+    with torch.no_grad():
+        line = torch.stack([networks["A"](inputs * k / (steps - 1))[range(3), target] for k in range(steps)])
+    # One factor for each image: the mean slope weighs 1 here, and is in the square of the score's unit there.
+    factor = steps * (line[-1] - line[0]).sign() / line.diff(dim=0).abs().sum(0)
+    expected = stored("idg.npz")[f"A-{steps}"] * factor.view(-1, 1, 1, 1)
+    assert ((maps - expected).abs().amax((1, 2, 3)) <= 3e-5 * expected.abs().amax((1, 2, 3))).all()

@@ -25,9 +25,21 @@ DEFAULTS = {
     "slider": ("value", 3), "select_slider": ("value", 2), "number_input": ("value", 3),
 }  # fmt: skip
 CHAIN = [  # each may import from those before it
-    *("version", "catalogue", "allocator", "checkpoints", "files", "decoding", "images", "networks", "prepare", "zoo"),
-    *("classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps", "methods"),
-    *("faces", "metrics", "lesson", "render", "film", "figures", "runs", "compare", "benchmark", "cli", "__main__"),
+    *(
+        "version",
+        "catalogue",
+        "process",
+        "checkpoints",
+        "files",
+        "decoding",
+        "images",
+        "bundled",
+        "networks",
+        "prepare",
+    ),
+    *("zoo", "classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps"),
+    *("methods", "faces", "metrics", "lesson", "render", "figures", "runs", "words", "films", "compare", "archive"),
+    *("benchmark", "sweep", "cli", "__main__"),
 ]
 NOT_FOR_METRICS = {"maps", "methods", "faces"}  # a measure does not know what made the map
 
@@ -105,7 +117,7 @@ def test_nobody_imports_the_whole_package(path):
 @pytest.mark.parametrize("folder", ["paths", "rules", "maps", "methods"])
 def test_nothing_names_another_method(folder):
     """Only the catalogue knows every method, path and rule, so that adding one touches nothing else."""
-    shared = {"__init__", "base", "common", "declaration", "greedy", "options", "settings"}
+    shared = {"__init__", "base", "common", "declaration", "greedy", "measured", "options", "settings"}
     inside = sorted((ROOT / "samp_core" / folder).glob("*.py"))
     files = [p for p in inside if p.stem not in shared and not p.stem.startswith("_")]
     assert len(files) >= 2
@@ -142,6 +154,7 @@ def test_every_import_is_declared():
             packages = {re.sub("[-_.]+", "-", owner).lower() for owner in owners[top]}
             known = engine if path in CORE else declared
             known = known | listed("requirements-ray.txt") if path.stem == "cluster" else known
+            known = known | listed("requirements-video.txt") if path.stem == "animation" else known
             assert packages & known, f"{name(path)} imports {top}, which requirements.txt does not list"
 
 
@@ -223,7 +236,7 @@ def test_a_widget_has_its_own_default(path):
         assert word in given or (place is not None and len(call.args) > place), f"{name(path)}: {words} has no default"
 
 
-ROOMS = {"stage", "compare", "metrics", "learn"}  # one page each
+ROOMS = {"stage", "compare", "metrics", "tune", "learn"}  # one page each
 
 
 @pytest.mark.parametrize("path", VIEW, ids=name)

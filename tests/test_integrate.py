@@ -48,6 +48,9 @@ def quadratic(states, paths):
         ("trapezoid", [1, 6], [-1, -6]),
         ("gauss", [1, 6], [-1, -6]),
         ("isotonic", [3.5, 3.5], [-1, -6]),
+        ("spread", [3.5, 3.5], [-1, -6]),  # one pixel a move: nothing to set apart
+        ("monotone", [3.5, 3.5], [-1, -6]),  # no detour
+        ("half", [3.5, 3.5], [-1, -6]),
         ("idgi", [1, 6], [-1, -6]),  # in each move one value moves and takes the whole gain
     ],
 )
@@ -59,7 +62,7 @@ def test_rules_by_hand(name, upwards, downwards):
 
 def test_there_is_a_worked_example_of_every_rule():
     own = {name for name, rule in RULES.items() if rule.kind.__module__.startswith("samp_core.")}
-    assert own == {"paper", "trapezoid", "gauss", "isotonic", "idgi"}
+    assert own == {"paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "idgi"}
 
 
 def test_what_counts_is_steering_for_paper_and_the_gradient_for_integrals():
@@ -109,6 +112,45 @@ def test_isotonic_weighs_by_mass_and_deals_by_promise():
     steering = images([1, 0, 0, 0], [0, 1, 3, 0], [0, 0, 0, 1])
     rule = accumulate("isotonic", states, table([0, 5, 7, 11]), steering=steering)
     torch.testing.assert_close(rule.total(), images([5, 1, 3, 2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # Gains 6, -2, 1 of masses 2, 1, 1 are densities 3, -2, 1; the last two pool to -0.5. The densities' standard
+        # deviation by mass is 1.75: 0.3 of it down and up, as the promises 1 and 3 are one of theirs from their mean.
+        ("spread", [3 - 0.3 * 1.75, 3 + 0.3 * 1.75, -0.5, -0.5]),
+        # 6 is beyond the end, so 5; 5 and 4 pool to 4.5. Gains 4.5, 0, 0.5; the last two pool to 0.25.
+        ("monotone", [4.5 / 4, 4.5 * 3 / 4, 0.25, 0.25]),
+        # Densities (3 + 2.25) / 2 and (-0.5 + 0.25) / 2, with a deviation of 1.375.
+        # Half of it by promise, 5.25 / 4 and three times that, half of it 0.3 of the deviation down and up.
+        ("half", [(5.25 / 4 + 2.625 - 0.3 * 1.375) / 2, (5.25 * 3 / 4 + 2.625 + 0.3 * 1.375) / 2, -0.125, -0.125]),
+    ],
+)
+def test_rules_that_iron_out_detours_and_keep_the_order_of_the_promise(name, expected):
+    states = images([0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1])
+    steering = images([1, 3, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1])
+    rule = accumulate(name, states, table([0, 6, 4, 5]), steering=steering)
+    torch.testing.assert_close(rule.total(), images(expected))
+    # Away from the image, where the score should fall: the same numbers, as what each pixel takes away.
+    away = accumulate(name, states.flip(0), table([5, 4, 6, 0]), -1.0, steering=torch.zeros_like(states))
+    assert away.total().sum().item() == pytest.approx(-5)
+
+
+def test_no_pixel_is_set_further_apart_than_three_deviations():
+    """One of 100 pixels has all the promise: 9.9 deviations above the mean, drawn in to 3, and the rest made up for."""
+    states = torch.zeros(3, 1, 1, 101, dtype=torch.float64)
+    states[1:, :, :, :100] = 1
+    states[2:, :, :, 100] = 1
+    steering = torch.zeros_like(states)
+    steering[0, 0, 0, 0] = 1000
+    total = accumulate("spread", states, table([0, 100, 100]), steering=steering).total().flatten()
+    assert total.sum().item() == pytest.approx(100)
+    deviation = math.sqrt(100 / 101 * 1 / 101)  # densities 1 of mass 100 and 0 of mass 1
+    others = -1 / math.sqrt(99)
+    mean = (3 + 99 * others) / 100
+    assert total[0].item() == pytest.approx(1 + 0.3 * deviation * (3 - mean))
+    assert total[1].item() == pytest.approx(1 + 0.3 * deviation * (others - mean))
 
 
 def test_isotonic_without_any_promise_deals_by_way():
@@ -191,6 +233,9 @@ def test_rules_that_deal_out_measured_changes_are_no_integrals():
         "trapezoid": True,
         "gauss": True,
         "isotonic": False,
+        "spread": False,
+        "monotone": False,
+        "half": False,
         "idgi": False,
     }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
+import re
 from math import comb
 
 import numpy as np
@@ -13,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from samp_core.baselines import GaussianBlur
 from samp_core.digits import load_digits, samples
-from samp_core.faces import SAMP
+from samp_core.faces import SAMP, IntegratedGradients
 from samp_core.lesson import (
     RULE_TITLES,
     TOYS,
@@ -32,6 +34,8 @@ from samp_core.lesson import (
 from tests.test_app import ROOT, assert_fine
 from ui.components.board import read_points
 from ui.components.pen import read_strokes, write_strokes
+from ui.learn import digits, greedy, look, trust, two
+from ui.learn.ask import Question
 from ui.learn.lesson import SCENES
 from ui.learn.two import CASES, CELLS, FINE, TOLERANCES
 
@@ -180,6 +184,19 @@ def test_real_paths_end_at_the_image_and_the_search_rises_first(three):
     np.testing.assert_array_equal(found.random, again.random)
 
 
+@pytest.mark.parametrize("digit", [3, 8])
+def test_the_images_along_the_path_have_the_path_s_scores(digit):
+    classifier = load_digits().prepare()
+    inputs = classifier.preprocessing(samples()[digit])
+    target = classifier.predict(inputs, 1)[0].index
+    found = outputs(classifier.network, inputs, target, steps=28, count=2, seed=0)
+    with torch.no_grad():
+        logits = classifier.network(found.states)[:, target].double().numpy()
+    np.testing.assert_allclose((logits - logits[0]) / found.rise, found.searched, atol=1e-4)
+    torch.testing.assert_close(found.states[-1:], inputs)
+    assert (min(found.searched[:6]) < -0.05) == (digit == 8)  # as the teacher's notes say
+
+
 def test_trials_of_one_map(three):
     classifier, inputs, target = three
     before = [p.clone() for p in classifier.network.parameters()]
@@ -224,6 +241,36 @@ def words(page: AppTest) -> str:
     return "\n".join(e.value for kind in (page.markdown, page.caption) for e in kind)
 
 
+def reveal(page: AppTest) -> None:
+    """Ask to be shown the answer of the scene's question."""
+    next(b for b in page.button if b.label == "Show me").click().run()
+    assert_fine(page)
+
+
+def answer(page: AppTest, option: str) -> None:
+    """Answer the scene's question."""
+    next(g for g in page.segmented_control if str(g.key).startswith("answer-")).set_value(option).run()
+    assert_fine(page)
+
+
+def verdict(page: AppTest) -> str:
+    """Return what is said of the answer."""
+    return next(m.value for m in page.markdown if "omputed" in m.value and "**" in m.value)
+
+
+def popovers(page: AppTest) -> dict[str, str]:
+    """Return what the popovers of a page say, by their labels."""
+    return {
+        p.proto.popover.label: "\n".join(m.value for m in (*p.markdown, *p.caption, *p.latex))
+        for p in page.get("popover")
+    }
+
+
+def plots(page: AppTest) -> str:
+    """Return what the plots of a page are made of."""
+    return "\n".join(chart.proto.spec for chart in page.get("plotly_chart"))
+
+
 @pytest.fixture
 def learn() -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
@@ -232,12 +279,19 @@ def learn() -> AppTest:
     return page
 
 
+COMPUTED = ["paths", "prefer", "greedy", "digits", "trust"]
+"""The scenes that are computed as they are watched: they have knobs, and say what was seen in numbers."""
+
+
 def test_next_and_back_walk_through_all_scenes(learn):
     for number, scene in enumerate(SCENES):
         assert learn.title[0].value == scene.title
-        assert "What you just saw" in words(learn)
-        assert "In the paper" in words(learn)
-        assert len(learn.expander) >= 1
+        assert "What you just saw" not in words(learn)
+        reveal(learn)
+        if scene.slug in COMPUTED:
+            assert "What you just saw" in words(learn)
+        assert "In the paper" in popovers(learn)["Formula and sources"]
+        assert "$" in popovers(learn)["Formula and sources"] or "\\" in popovers(learn)["Formula and sources"]
         assert learn.query_params["scene"] == scene.slug
         if number < len(SCENES) - 1:
             learn.button(key="learn-next").click().run()
@@ -248,6 +302,7 @@ def test_next_and_back_walk_through_all_scenes(learn):
 
 
 def test_knobs_change_what_was_seen(learn):
+    reveal(learn)
     before = words(learn)
     learn.selectbox(key="toy").set_value("saturating").run()
     learn.slider(key="toy-steps").set_value(1).run()
@@ -256,7 +311,7 @@ def test_knobs_change_what_was_seen(learn):
     assert "In 1 step the largest gap is" in words(learn)
     learn.session_state["toy-points"] = [[0.9, 0.1]]
     learn.segmented_control(key="scene").set_value("prefer").run()
-    assert_fine(learn)
+    reveal(learn)
     assert "Your path has" in words(learn)
     assert learn.selectbox(key="prefer").value == next(iter(CASES.values()))[0]  # whatever the first scene shows
     learn.session_state["toy-points"] = [[0.9, 0.9], [0.1, 0.2]]
@@ -266,18 +321,169 @@ def test_knobs_change_what_was_seen(learn):
 
 def test_the_second_scene_opens_with_a_good_case_and_leads_to_the_others(learn):
     go_to(learn, "prefer")
+    good, early, debits = (b.label for b in learn.button if str(b.key).startswith("prefer-case-"))
+    assert [good, early, debits] == list(CASES)
+    assert learn.button(key="prefer-case-0").proto.type == "primary"
+    reveal(learn)
     assert "found what the principle asks for" in words(learn)
+    assert "Alone the pixels raise the score by **1.00** and **0.50**, together by **1.00**" in words(learn)
+    assert "naming the first alone is a good answer" in words(learn)
     assert "turns as soon as" not in words(learn)
     learn.button(key="prefer-case-1").click().run()
-    assert_fine(learn)
+    assert "What you just saw" not in words(learn)  # each case asks
+    reveal(learn)
     assert "found what the principle asks for" not in words(learn)
     assert "turns as soon as" in words(learn)
+    assert "both are needed, and the best path names only one" in words(learn)
+    assert "good answer" not in words(learn)
     learn.button(key="prefer-case-2").click().run()
-    assert_fine(learn)
+    reveal(learn)
     assert "the best path **debits**" in words(learn)
+    assert "good answer" not in words(learn)
     learn.button(key="prefer-case-0").click().run()
-    assert "found what the principle asks for" in words(learn)
-    assert "debits no pixel" in words(learn)
+    assert_fine(learn)
+    assert "found what the principle asks for" in words(learn)  # answered before
+    assert "debits" not in words(learn).replace(two.NOTES_PREFER, "")
+
+
+def right_answers() -> dict[str, str]:
+    """Work out the right answer of every scene's question as it opens, by the engine alone."""
+    paths = [add_up(toy("product"), np.array(LINES[way], float), FINE) for way in ("straight", "first", "second")]
+    credit = [w.attributions[0] for w in paths]
+    assert max(credit) - min(credit) > 0.5 * paths[0].change
+    name, tolerance, momentum = CASES["One is enough"]
+    found = add_up(toy(name), searched(toy(name), tolerance=TOLERANCES[tolerance], momentum=momentum).points, FINE)
+    assert found.variance == pytest.approx(best_path(toy(name), CELLS).variance)
+    classifier = load_digits().prepare()
+    inputs = classifier.preprocessing(samples()[3])
+    target = classifier.predict(inputs, 1)[0].index
+    path = outputs(classifier.network, inputs, target, steps=28, count=2, seed=0).searched
+    assert path[len(path) // 4] > 1
+    maps = [
+        method.explain(inputs, target).maps[0]
+        for method in (
+            SAMP(
+                classifier.network, pixels_per_step=10, momentum=0.5, ic_tolerance=1 / 50,
+                insertion_baseline=GaussianBlur(11, 5.0),
+            ),
+            IntegratedGradients(classifier.network),
+        )
+    ]  # fmt: skip
+    search, line = (float(m.abs().sum() / m.sum().abs()) for m in maps)
+    assert search < 0.9 * line
+    agreement = {t.title: t.agreement for t in trials(classifier.network, inputs, target)}
+    assert agreement[trust.FORGETFUL] < agreement[trust.NOISY] - 0.05
+    return {
+        "paths": two.FAR, "prefer": two.BEST_OF_ALL, "greedy": greedy.BEYOND, "digits": digits.SEARCH_LESS,
+        "trust": trust.NETWORK_MORE,
+    }  # fmt: skip
+
+
+def test_every_scene_asks_before_it_shows(learn):
+    right = right_answers()
+    assert list(right) == COMPUTED
+    for slug, fits in right.items():
+        go_to(learn, slug)
+        choices = next(g for g in learn.segmented_control if str(g.key).startswith("answer-"))
+        assert choices.value is None
+        assert 2 <= len(choices.options) <= 4
+        hidden = plots(learn) + words(learn)
+        answer(learn, fits)
+        assert verdict(learn).startswith(f"**{fits}** fits what is computed")
+        assert len(plots(learn) + words(learn)) > len(hidden)
+        wrong = next(option for option in choices.options if option != fits)
+        answer(learn, wrong)
+        assert verdict(learn).startswith(f"You said **{wrong}**. Computed: **{fits}**.")
+    for slug, fits in right.items():  # answers stay while other scenes are shown
+        go_to(learn, slug)
+        assert f"Computed: **{fits}**." in verdict(learn)
+        next(b for b in learn.button if b.label == "Ask again").click().run()
+        assert_fine(learn)
+        assert "What you just saw" not in words(learn)
+        reveal(learn)
+        assert verdict(learn).startswith(f"Computed: **{fits}**.")
+
+
+def test_what_the_question_hides_is_not_drawn(learn):
+    hidden = {"paths": "second pixel", "prefer": "random paths", "greedy": "SAMP's path", "trust": "insertion"}
+    for slug, shown in hidden.items():
+        go_to(learn, slug)
+        assert shown not in plots(learn)
+        reveal(learn)
+        assert shown in plots(learn)
+    go_to(learn, "digits")
+    maps = "attribution map of"
+    pictures = [h.proto.body for h in learn.get("html")]
+    assert not any(maps in body for body in pictures)
+    reveal(learn)
+    assert sum(body.count(maps) for body in (h.proto.body for h in learn.get("html"))) == 2
+
+
+def test_the_verdict_follows_the_knobs(learn):
+    go_to(learn, "prefer")
+    answer(learn, two.BEST_OF_ALL)
+    assert "fits" in verdict(learn)
+    for toy_name, tolerance in (("product", "1/10"), ("product", "1/5"), ("product", "off"), ("minimum", "1/10")):
+        go_to(learn, "prefer", **{"prefer": toy_name, "prefer-ic": tolerance})
+        if any(b.label == "Show me" for b in learn.button):
+            answer(learn, two.BEST_OF_ALL)
+        found = add_up(toy(toy_name), searched(toy(toy_name), tolerance=TOLERANCES[tolerance], momentum=0).points, FINE)
+        best = best_path(toy(toy_name), CELLS).variance
+        assert ("fits" in verdict(learn)) == (found.variance > best - 1e-3)
+        assert f"{found.variance:.3f} of at most {best:.3f}" in verdict(learn)
+
+
+def test_a_right_answer_has_to_be_among_the_options():
+    with pytest.raises(ValueError, match="none of the answers"):
+        Question("odd", "Which?", ("this", "that")).ask("neither", "")
+
+
+def test_notes_are_for_the_teacher_alone(learn):
+    for scene in SCENES:
+        go_to(learn, scene.slug)
+        assert popovers(learn)["Teacher's notes"] == scene.notes
+        assert 2 <= len(re.findall(r"[.?!](?=\s|$)", scene.notes)) <= 4
+        assert all(part in scene.notes for part in ("**Ask**", "**Show**", "**Usual misunderstanding**"))
+    learn.toggle(key="present").set_value(True).run()
+    for scene in SCENES:
+        go_to(learn, scene.slug)
+        assert "Teacher's notes" not in popovers(learn)
+        assert scene.notes not in words(learn)
+        assert ("Settings" in popovers(learn)) == (scene.slug in COMPUTED)
+
+
+FOR_OR_AGAINST = ("#d63f04", "#1746d1", "#f7a26c", "#7ea2f5", "#d97706", "#c2410c", "#0284c7")
+
+
+def colours_of(trace: dict) -> set[str]:
+    """Return every colour of a trace, as six digits."""
+    text = json.dumps([trace.get("marker"), trace.get("line")])
+    mixed = re.findall(r"rgba\((\d+),(\d+),(\d+)", text)
+    return {*re.findall(r"#[0-9a-f]{6}", text), *("#" + "".join(f"{int(c):02x}" for c in m) for m in mixed)}
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_a_colour_means_one_thing(learn, monkeypatch, night):
+    monkeypatch.setattr(look, "dark", lambda: night)
+    lanes = ("#a5a2fa", "#2dd4bf", "#f472b6", "#facc15") if night else ("#4338ca", "#0f766e", "#be185d", "#8a5a00")
+    greys = {*look._GREYS["dark" if night else "light"], "#ffffff", "#111111"}
+    learn.session_state["toy-points"] = [[0.2, 0.6]]
+    learn.session_state["digit-view"] = digits.WAY
+    seen = set()
+    for scene in SCENES:
+        go_to(learn, scene.slug)
+        reveal(learn)
+        assert not any(hue in plots(learn) for hue in FOR_OR_AGAINST)
+        for chart in learn.get("plotly_chart"):
+            for trace in json.loads(chart.proto.spec)["data"]:
+                found = colours_of(trace)
+                assert found <= {*lanes, *greys}, (scene.slug, trace.get("name"), found)
+                seen |= found
+                if trace.get("name") == "SAMP's path":
+                    assert found == {lanes[0]}
+                if trace.get("name") == "straight line":
+                    assert found == {lanes[1]}
+    assert set(lanes) <= seen
 
 
 def go_to(learn: AppTest, scene: str, **knobs: object) -> None:
@@ -319,6 +525,7 @@ def test_a_scene_leads_to_a_photo_with_its_knobs(learn, scene):
 
 def test_knobs_stay_while_other_scenes_are_shown(learn):
     go_to(learn, "greedy", **{"walk-digit": 7})
+    reveal(learn)
     before = words(learn)
     go_to(learn, "trust")
     go_to(learn, "greedy")

@@ -1,4 +1,4 @@
-"""Learn in a real browser: five scenes, each played with; and every page checked for accessibility."""
+"""Learn in a real browser: its scenes, each played with; and every page checked for accessibility."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from playwright.sync_api import Browser, Page, expect
 from tests.serving import LONG
 from tests.test_browser import barriers, browser, page, pytestmark  # noqa: F401
 from ui.learn.lesson import SCENES
+
+
+def reveal(page: Page) -> None:
+    """Ask to be shown the answer, and wait for it."""
+    page.get_by_role("button", name="Show me", exact=True).click()
+    expect(page.get_by_role("button", name="Ask again", exact=True)).to_be_visible(timeout=LONG)
+    settle(page)
 
 
 def seen(page: Page) -> str:
@@ -38,8 +45,8 @@ def changes(page: Page, before: str) -> str:
 
 def test_five_scenes_played_with(page, address):
     page.goto(f"{address}/Learn")
+    reveal(page)
     words = seen(page)
-    settle(page)
     board = page.locator(".board-root svg")
     expect(board.locator("image")).to_have_attribute("href", re.compile("^data:image/png"))
     area = board.bounding_box()
@@ -49,12 +56,22 @@ def test_five_scenes_played_with(page, address):
     page.locator(".st-key-toy-steps input[type=range]").first.press("Home")
     words = changes(page, words)
 
-    page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_role("heading", name="Which path should we prefer?")).to_be_visible(timeout=LONG)
-    words = changes(page, words)
+    def turn(title: str) -> str:
+        page.get_by_role("button", name="Next", exact=True).click()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=LONG)
+        settle(page)
+        expect(page.get_by_role("heading", name="What you just saw")).to_have_count(0)
+        reveal(page)
+        return seen(page)
+
+    words = turn("Which path should we prefer?")
     assert "Your path has" in words  # it came along
-    page.get_by_role("button", name="It turns too early").click()
-    words = changes(page, words)
+    page.get_by_role("button", name="Both are needed").click()
+    expect(page.get_by_role("heading", name="What you just saw")).to_have_count(0, timeout=LONG)
+    page.get_by_role("radio", name="Far from it").click()
+    expect(page.get_by_text("fits what is computed")).to_be_visible(timeout=LONG)
+    settle(page)
+    words = seen(page)
     assert "turns as soon as" in words
     board.focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
@@ -62,21 +79,15 @@ def test_five_scenes_played_with(page, address):
     expect(page.locator(".board-root .words")).to_contain_text("Your path has 2 points", timeout=LONG)
     words = changes(page, words)
 
-    page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
-    words = changes(page, words)
+    words = turn("Why greedy")
     page.locator(".st-key-walk-digit input[type=range]").first.press("ArrowRight")
     words = changes(page, words)
 
-    page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_role("heading", name="Digits", exact=True)).to_be_visible(timeout=LONG)
-    words = changes(page, words)
+    words = turn("Digits")
     page.locator(".st-key-digit").get_by_role("radio", name="7", exact=True).click()
     words = changes(page, words)
 
-    page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_role("heading", name="Trust, but verify")).to_be_visible(timeout=LONG)
-    words = changes(page, words)
+    words = turn("Trust, but verify")
     pictures = page.locator(".trials img")
     expect(pictures).to_have_count(6)
     first = pictures.first.get_attribute("src")
@@ -111,15 +122,18 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
 
     # Right after a click on a tab, or on Present.
-    page.get_by_role("radio", name="2. Which path").click()
+    page.get_by_role("radio", name="2.", exact=True).click()
     expect(page.get_by_role("heading", name="Which path should we prefer?", level=1)).to_be_visible(timeout=LONG)
     press("ArrowRight", "Why greedy")
     press("PageDown", "Digits")
     page.get_by_role("switch", name="Present").press("Space")
     expect(page.get_by_test_id("stSidebar")).to_be_visible(timeout=LONG)
-    press("ArrowRight", "Trust, but verify")
-    press("ArrowRight", "Trust, but verify")  # the last one stays
-    press("ArrowLeft", "Digits")
+    place = [scene.slug for scene in SCENES].index("digits")
+    for scene in SCENES[place + 1 :]:
+        press("ArrowRight", scene.title)
+    press("ArrowRight", SCENES[-1].title)  # the last one stays
+    for scene in SCENES[-2 : place - 1 : -1]:
+        press("ArrowLeft", scene.title)
     # What uses the keys keeps them.
     page.locator(".st-key-digit-momentum input[type=range]").focus()
     press("ArrowRight", "Digits")
@@ -131,7 +145,7 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
 
 def test_a_scene_whose_knobs_are_in_the_link_leads_to_a_photo(page, address):
     page.goto(f"{address}/Learn?scene=digits&digit=5&digit-ic=1/20")
-    seen(page)
+    expect(page.get_by_text("read as 5")).to_be_visible(timeout=LONG)
     settle(page)
     page.locator(".st-key-digit-momentum input[type=range]").press("ArrowRight")
     expect(page).to_have_url(re.compile("digit-momentum=0.6"), timeout=LONG)
@@ -185,6 +199,124 @@ def test_a_drawing_opens_from_a_link(page, address):
     assert digit.get_attribute("src") == shown
 
 
+SIZES = {"normal": (1920, 1080, ""), "presented": (1280, 720, "&present=true")}
+# Words and plots that run over the edge of what holds them, or over the window.
+ROOM = """() => {
+  const main = document.querySelector("[data-testid=stMain]");
+  const foot = document.querySelector(".st-key-scene-foot").getBoundingClientRect();
+  const held = ".st-key-scene-body [data-testid=stElementContainer], .trials, .digits-row";
+  const shown = [...document.querySelectorAll(held)]
+    .map((e) => e.getBoundingClientRect()).filter((box) => box.width);
+  return {
+    needed: main.scrollHeight, there: main.clientHeight, wide: main.scrollWidth - main.clientWidth,
+    gap: foot.top - Math.max(...shown.map((box) => box.bottom)),
+    letters: parseFloat(getComputedStyle(document.documentElement).fontSize),
+  };
+}"""
+
+
+def check_room(page: Page, size: str) -> None:
+    """Assert that what is shown needs no scrolling, and that nothing lies over the buttons below it."""
+    settle(page)
+    room = page.evaluate(ROOM)
+    assert room["needed"] <= room["there"], room
+    assert room["wide"] <= 0, room
+    assert room["gap"] >= 0, room
+    assert room["letters"] == (20 if size == "presented" else 15)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_scene_needs_scrolling(browser: Browser, address, size):
+    width, height, present = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(LONG)
+    page.goto(f"{address}/Learn?scene={SCENES[0].slug}{present}")
+    for scene in SCENES:
+        expect(page.get_by_role("heading", name=scene.title, level=1)).to_be_visible(timeout=LONG)
+        settle(page)
+        check_scene(page, scene.slug, size)
+        if scene is not SCENES[-1]:
+            page.get_by_role("button", name="Next", exact=True).click()
+    for slug in ("paths", "prefer"):  # with a path of the reader's own that needs many words
+        page.goto(f"{address}/Learn?scene={slug}&path=[[0.9,0.9],[0.1,0.2]]{present}")
+        reveal(page)
+        check_room(page, size)
+    page.close()
+
+
+def check_scene(page: Page, scene: str, size: str) -> None:
+    """Look at a scene before and after its answer, and with everything that it can show."""
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    check_room(page, size)
+    reveal(page)
+    check_room(page, size)
+    if scene == "prefer":
+        for case in ("Both are needed", "A trained network"):
+            page.get_by_role("button", name=case).click()
+            reveal(page)
+            check_room(page, size)
+    views = page.locator("[class*=st-key-digit-view], [class*=st-key-trust-view]").get_by_role("radio")
+    assert views.count() == {("digits", "normal"): 2, ("digits", "presented"): 4, ("trust", "presented"): 2}.get(
+        (scene, size), 0
+    )
+    for view in views.all():
+        view.click()
+        check_room(page, size)
+    if scene == "digits":
+        page.locator(".st-key-digit").get_by_role("radio", name="draw", exact=True).click()
+        expect(page.locator(".sheet")).to_be_visible(timeout=LONG)
+        check_room(page, size)
+
+
+def test_a_question_hides_and_shows(page, address):
+    page.goto(f"{address}/Learn?scene=prefer")
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    settle(page)
+    wide = page.locator(".board-root polyline.wide:not(.halo)")
+    expect(wide).to_have_count(0)  # SAMP's
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(0)
+    page.get_by_role("radio", name="Yes, the best").click()
+    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible(timeout=LONG)
+    expect(wide).to_have_attribute("stroke", "#4338ca")
+    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
+    page.get_by_role("button", name="Next", exact=True).click()
+    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Back", exact=True).click()
+    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible(timeout=LONG)
+    page.get_by_role("button", name="Ask again", exact=True).click()
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    expect(wide).to_have_count(0)
+
+
+def test_notes_are_in_the_teacher_s_view_alone(page, address):
+    page.goto(f"{address}/Learn?scene=prefer")
+    notes = page.get_by_role("button", name="Teacher's notes")
+    text = page.get_by_text("Usual misunderstanding")
+    expect(notes).to_be_visible(timeout=LONG)
+    settle(page)
+    expect(text).to_have_count(0)
+    notes.click()
+    expect(text).to_be_visible(timeout=LONG)
+    page.keyboard.press("Escape")
+    page.get_by_role("switch", name="Present").press("Space")
+    expect(notes).to_have_count(0, timeout=LONG)
+    expect(page.get_by_role("button", name="Settings")).to_be_visible(timeout=LONG)
+    expect(text).to_have_count(0)
+
+
+def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page.set_default_timeout(LONG)
+    page.goto(f"{address}/Learn?scene=prefer")
+    reveal(page)
+    expect(page.locator(".board-root polyline.wide:not(.halo)")).to_have_attribute("stroke", "#a5a2fa")
+    bars = page.get_by_test_id("stPlotlyChart").locator(".barlayer .point path")
+    fills = bars.evaluate_all("paths => paths.map((path) => getComputedStyle(path).fill)")
+    assert "rgb(165, 162, 250)" in fills
+    assert "rgb(45, 212, 191)" in fills
+    page.close()
+
+
 # Everything that moves by itself, in the shadow trees of the app's own components as well.
 MOVING = """() => {
   const inner = (root) => [...root.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean);
@@ -195,17 +327,30 @@ MOVING = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_barrier_on_any_page(browser: Browser, address, scheme):
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
+def test_no_serious_barrier_on_any_page(browser: Browser, address):
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce")
     found = []
-    for where in ("", "Explain", "Compare", "Metrics", *(f"Learn?scene={scene.slug}" for scene in SCENES)):
+
+    def look(where: str) -> None:
+        paper = set()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(400)
+            paper.add(page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
+            found.extend(f"{where}, {scheme}: {barrier}" for barrier in barriers(page))
+        assert len(paper) == 2, "the dark page is the light one"
+        page.emulate_media(color_scheme="light")
+
+    for where in ("", "Explain", "Compare", "Metrics", "Tune", *(f"Learn?scene={scene.slug}" for scene in SCENES)):
         page.goto(f"{address}/{where}")
         expect(page.locator("h1").first).to_be_visible(timeout=LONG)
         page.wait_for_timeout(400)
         expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
         page.wait_for_timeout(400)
-        found += [f"{where or 'Home'}: {barrier}" for barrier in barriers(page)]
+        if "scene=" in where:
+            look(f"{where}, asked")
+            reveal(page)
+        look(where or "Home")
         found += [f"{where or 'Home'}: moves: {what}" for what in page.evaluate(MOVING)]
     page.close()
     assert not found, "\n".join(found)
@@ -219,8 +364,10 @@ def test_nothing_moves_by_itself_while_maps_grow(browser: Browser, address):
     expect(running).to_be_visible(timeout=LONG)
     assert page.evaluate(MOVING) == []
     # So that the look is a look: it finds what does move, in the shadow tree of the cards.
-    running.evaluate("e => e.animate([{opacity: 1}, {opacity: 0.5}], {duration: 900, iterations: Infinity})")
-    assert [what for what in page.evaluate(MOVING) if "card" in what]
+    # In one go, and once more if the card was drawn anew before that.
+    endless = "e.animate([{opacity: 1}, {opacity: 0.5}], {duration: 900, iterations: Infinity})"
+    looks = (running.evaluate(f"e => {{ {endless}; return ({MOVING})(); }}") for _ in range(5))
+    assert any("card" in what for found in looks for what in found)
     page.get_by_role("button", name="Cancel all", exact=True).click(timeout=LONG)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
     page.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from samp_core.metrics import (
     ProtocolError,
     ScoreTable,
     Subject,
+    batch_stability,
     box_mask,
     cancellation,
     cascade,
@@ -28,16 +30,22 @@ from samp_core.metrics import (
     energy_inside,
     entropy,
     gini,
+    image_by_image,
+    impute,
     infidelity,
     layout_stability,
     max_sensitivity,
     mu_fidelity,
     noise_stability,
     pointing_game,
+    road,
     sanity_check,
+    scaled_stability,
     sensitivity_n,
+    sign_agreement,
     similarity,
     spearman,
+    thread_stability,
     top_share,
     variance,
 )
@@ -171,6 +179,137 @@ def test_diffid_by_hand():
     assert value.item() == pytest.approx((sum(kept) - sum(removed)) / 9)
 
 
+def test_unsigned_diffid_counts_debit_as_important():
+    # One pixel speaks for the class, one against it, the others hardly for it. By |a| the first tenth holds both.
+    weights = torch.full((1, 10, 10), 0.001)
+    weights[0, 4, 4], weights[0, 7, 2] = 5, -4
+    network, image, maps = Weighted(weights), torch.ones(1, 1, 10, 10).double(), weights[None, 0].double()
+    value, hits = diffid(network, image, maps, 0)
+    assert value.item() == 1
+    value, hits = diffid(network, image, maps, 0, signed=False)
+    assert value.item() == 0
+    assert hits[0].tolist() == [[1.0] * 9, [1.0] * 9]  # kept 5 - 4 and more, removed what hardly speaks for it
+    for changed in (-maps, 17 * maps):
+        assert torch.equal(diffid(network, image, changed, 0, signed=False)[1], hits)
+    found = [METRICS[n].compute(subject_of(network, image, maps[:, None]))[0] for n in ("diffid", "diffid-unsigned")]
+    assert [m.values.item() for m in found] == [1, 0]
+    assert [m.protocol.sign for m in found] == ["signed", "magnitude"]
+    assert torch.equal(found[1].evidence["ranked"], maps.abs())
+
+
+def filled(rows, *removed):
+    """Impute these pixels (row, column) of an image without noise."""
+    image = torch.tensor(rows, dtype=torch.float64)
+    mask = torch.zeros(image.shape, dtype=torch.bool)
+    for place in removed:
+        mask[place] = True
+    found = impute(image[None, None], mask[None], noise=0)[0, 0]
+    assert torch.equal(found[~mask], image[~mask])
+    return found[mask].tolist()
+
+
+def test_imputation_by_hand():
+    assert filled([[1.0, 9.0, 2.0]], (0, 1)) == pytest.approx([1.5])
+    # x = (1 + y) / 2 and y = (x + 4) / 2.
+    assert filled([[1.0, 9.0, 9.0, 4.0]], (0, 1), (0, 2)) == pytest.approx([2, 3])
+    # Four direct neighbours of 1 at 1/6, four diagonal ones of 4 at 1/12.
+    assert filled([[4.0, 1, 4], [1, 9, 1], [4, 1, 4]], (1, 1)) == pytest.approx([2])
+    # In a corner three neighbours are left, of weights 1/6, 1/6 and 1/12.
+    assert filled([[9.0, 1], [2, 6]], (0, 0)) == pytest.approx([(1 / 6 + 2 / 6 + 6 / 12) / (5 / 12)])
+    assert filled([[5.0, 6.0]]) == []
+
+
+def test_imputation_of_a_plane_is_the_plane():
+    rows, columns = torch.meshgrid(torch.arange(9.0), torch.arange(7.0), indexing="ij")
+    plane = (2 * rows - 3 * columns + 1).double().expand(2, 3, 9, 7).clone()
+    removed = torch.zeros(2, 9, 7, dtype=torch.bool)
+    removed[0, 2:8, 1:6], removed[1, 4, 4] = True, True
+    found = impute(torch.where(removed.unsqueeze(1), 100.0, plane), removed, noise=0)
+    torch.testing.assert_close(found, plane)
+
+
+def test_imputation_noise_is_the_pixels_own(toys):
+    few, more = torch.zeros(2, 3, 12, 10, dtype=torch.bool)
+    few[:, 3:5, 2:6], more[:, 1:9, 1:9] = True, True
+    kept = toys.clone()
+    noise = [impute(toys, mask, noise=0.5, seed=3) - impute(toys, mask, noise=0) for mask in (few, more)]
+    assert torch.equal(toys, kept)
+    drawn = 0.5 * torch.randn(2, 12, 10, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    torch.testing.assert_close(noise[0], drawn * few.unsqueeze(1))
+    torch.testing.assert_close(noise[1], drawn * more.unsqueeze(1))
+    assert torch.equal(impute(toys, few, seed=1)[:1], impute(toys[:1], few[:1], seed=1))
+    assert not torch.equal(impute(toys, few, seed=1), impute(toys, few, seed=2))
+
+
+def test_imputation_commutes_with_normalisation(toys):
+    removed = torch.rand(3, 12, 10, generator=torch.Generator().manual_seed(1)) < 0.6
+    torch.testing.assert_close(impute(3 * toys - 2, removed, noise=0), 3 * impute(toys, removed, noise=0) - 2)
+
+
+def test_imputation_refuses_what_it_cannot_do(toys):
+    everything = torch.ones(3, 12, 10, dtype=torch.bool)
+    with pytest.raises(ValueError, match="nothing to impute them from"):
+        impute(toys, everything)
+    with pytest.raises(ValueError, match="standard deviation"):
+        impute(toys, ~everything, noise=-0.1)
+
+
+def test_road_by_hand():
+    # Only the middle pixel counts. The best first, it becomes as its neighbours, -1; the worst first, they become 3.
+    network = Weighted(torch.tensor([[[0.0, 1.0, 0.0]]]))
+    image = torch.tensor([[[[-1.0, 3.0, -1.0]]]], dtype=torch.float64)
+    maps = torch.tensor([[[0.1, 5.0, 0.2]]], dtype=torch.float64)
+    fractions = (1 / 3, 2 / 3)
+    probabilities, hits = road(network, image, maps, 0, fractions=fractions, noise=0)
+    low, high = torch.tensor([-1.0, 3.0], dtype=torch.float64).sigmoid().tolist()
+    torch.testing.assert_close(probabilities, torch.tensor([[[low, low], [high, high]]], dtype=torch.float64))
+    assert hits[0].tolist() == [[0, 0], [1, 1]]
+    same, _ = road(network, image, 1e-6 * maps, 0, fractions=fractions, noise=0)
+    assert torch.equal(same, probabilities)
+    turned, _ = road(network, image, -maps, 0, fractions=fractions, noise=0)
+    torch.testing.assert_close(turned, probabilities.flip(1))
+    other, missed = road(network, image, maps, 1, fractions=fractions, noise=0)
+    torch.testing.assert_close(other, 1 - probabilities)
+    torch.testing.assert_close(missed, 1 - hits)
+    # Rounding would take all three pixels, and one always stays.
+    torch.testing.assert_close(road(network, image, maps, 0, fractions=(0.9,), noise=0)[0], probabilities[..., 1:])
+
+
+def test_road_is_blind_to_a_photo_without_detail(weighted):
+    network, image, exact = weighted
+    flat = torch.full_like(image, 0.5)
+    probabilities, _ = road(network, flat, exact, 0, noise=0)
+    torch.testing.assert_close(probabilities, network(flat).softmax(1)[0, 0].expand_as(probabilities))
+
+
+def test_road_measures_both_orders_and_their_difference(weighted):
+    network, image, exact = weighted
+    found = {m.name: m for m in METRICS["road"].compute(subject_of(network, image, exact, seed=5))}
+    probabilities, hits = road(network, image, exact, 0, seed=5)
+    assert found["road-morf"].values.item() == pytest.approx(probabilities[0, 0].mean().item())
+    assert found["road-lerf"].values.item() == pytest.approx(probabilities[0, 1].mean().item())
+    assert found["road"].values.item() == pytest.approx((probabilities[0, 1] - probabilities[0, 0]).mean().item())
+    assert found["road-hits"].values.item() == pytest.approx((hits[0, 1] - hits[0, 0]).mean().item())
+    assert found["road"].values.item() > 0.05  # the map is exact
+    evidence = found["road"].evidence
+    assert torch.equal(evidence["scores"], probabilities)
+    assert evidence["images"].shape == (1, 2, 3, 1, 12, 12)
+    best = exact[0, 0].flatten().argsort(descending=True)
+    changed = (evidence["images"][0, 0, 0] != image[0]).flatten()
+    assert changed.nonzero().flatten().tolist() == sorted(best[: round(0.1 * 144)].tolist())
+    assert {m.protocol.score for m in found.values()} == {"Probability", "explained class comes first"}
+    assert all("0.01" in m.protocol.fill and m.protocol.seed == 5 for m in found.values())
+
+
+@pytest.mark.parametrize("fractions", [(), (0.0, 0.5), (0.5, 1.0)])
+def test_road_refuses_what_it_cannot_do(weighted, fractions):
+    network, image, exact = weighted
+    with pytest.raises(ValueError, match="some pixels go, some stay"):
+        road(network, image, exact, 0, fractions=fractions)
+    with pytest.raises(ValueError, match="needs that class"):
+        road(network, image, exact, None)
+
+
 def test_exact_contributions_of_a_linear_network_predict_every_drop(weighted):
     network, image, exact = weighted
     value, sums, drops = sensitivity_n(network, image, exact, 0, samples=12)
@@ -237,6 +376,154 @@ def test_stability_of_a_linear_network(weighted):
     torch.testing.assert_close(maps, ((image + noise) * network.weights).sum(1).detach())
     assert rough.item() == pytest.approx(spearmanr(exact.flatten(), maps.flatten()).statistic)
     assert rough.item() < 0.99
+
+
+def test_sign_agreement_by_hand():
+    after = torch.tensor([[[1.0, 1.0], [-2.0, 0.0]]], dtype=torch.float64)
+    assert sign_agreement(MAP, after).item() == pytest.approx(0.4)  # of 4, -3, 2, 1 only the first keeps its sign
+    assert sign_agreement(MAP, 1e-9 * after).item() == pytest.approx(0.4)
+    assert sign_agreement(17 * MAP, after).item() == pytest.approx(0.4)
+    assert sign_agreement(MAP, -MAP).item() == 0
+    assert sign_agreement(MAP, MAP).item() == 1
+    assert sign_agreement(torch.zeros_like(MAP), MAP).isnan().all()
+
+
+def test_stability_at_every_scale_explains_once(smooth, toys):
+    exact = gradient_times_input(smooth, toys)
+    turned = exact.sum(1, keepdim=True).roll(1, 3)  # every pixel takes its neighbour's place
+    asked = []
+
+    def explain(network, images):
+        asked.append(len(images))
+        return turned
+
+    found = {m.name: m for m in METRICS["stability"].compute(subject_of(smooth, toys, exact, explain=explain))}
+    assert asked == [3]
+    for k in range(3):
+        expected = scaled_stability(exact.sum(1)[k], turned[k, 0], (0, 2, 4))
+        measured = [found[name].values[k].item() for name in ("stability", "stability-2px", "stability-4px")]
+        assert measured == pytest.approx(expected)
+    torch.testing.assert_close(found["sign-agreement"].values, sign_agreement(exact.sum(1), turned[:, 0]))
+    assert len({str(m.protocol) for m in found.values()}) == 4
+    for m in METRICS["stability"].compute(subject_of(smooth, toys, 0 * exact, explain=explain)):
+        assert m.values.isnan().all()
+        assert m.note
+
+
+class Counting(nn.Module):
+    """Gives its number of threads as the only logit, and keeps it."""
+
+    seen: list[int] = []  # noqa: RUF012 - of the class, as the network is copied
+
+    def forward(self, x):
+        self.seen.append(torch.get_num_threads())
+        return x.sum((1, 2, 3))[:, None] * 0 + self.seen[-1]
+
+
+def test_threads_are_what_they_are_said_to_be(toys):
+    """Whoever runs the method may set threads of his own before each turn; evaluations have the right number."""
+
+    def explain(network, images):
+        torch.set_num_threads(3)
+        number = network(images)[0, 0]
+        torch.set_num_threads(3)
+        assert network(images)[0, 0] == number
+        return images * (-1) ** int(number)
+
+    Counting.seen.clear()
+    values, few, many = thread_stability(explain, Counting(), toys)
+    assert Counting.seen == [1, 1, 2, 2]
+    assert torch.get_num_threads() == 2
+    torch.testing.assert_close(values, torch.full((3,), -1.0).double())
+    torch.testing.assert_close(few, -many)
+    network = Counting()
+    (found,) = METRICS["threads"].compute(subject_of(network, toys, toys, explain=explain))
+    assert list(found.evidence) == ["1 thread", "2 threads"]
+    assert not network._forward_pre_hooks
+
+
+def test_threads_are_put_back_after_a_failure(toys):
+    def explain(network, images):
+        raise ValueError("no map")
+
+    torch.set_num_threads(3)
+    with pytest.raises(ValueError, match="no map"):
+        thread_stability(explain, Counting(), toys)
+    assert torch.get_num_threads() == 3
+
+
+def test_threads_refuse_what_they_cannot_do(toys):
+    with pytest.raises(ValueError, match="At least one thread"):
+        thread_stability(gradient_times_input, Counting(), toys, threads=(0, 1))
+    with pytest.raises(ValueError, match="computes on meta"):
+        thread_stability(gradient_times_input, Counting(), toys.to("meta"))
+
+
+def test_layers_see_one_image_at_a_time_and_nobody_else_notices(smooth, toys):
+    class Watched(nn.Linear):
+        seen: list[tuple[int, ...]] = []  # noqa: RUF012 - of the class, as the network is copied
+
+        def forward(self, x):
+            self.seen.append(tuple(x.shape))
+            return super().forward(x)
+
+    smooth[4], hooked = Watched(64, 3).double(), []
+    other = image_by_image(smooth)
+    other[4].register_forward_hook(lambda _, x, y: hooked.append((len(x[0]), len(y))))
+    assert [name for name, _ in other.named_modules()] == [name for name, _ in smooth.named_modules()]
+    torch.testing.assert_close(other(toys), smooth(toys))
+    assert Watched.seen == [(1, 64)] * 3 + [(3, 64)]
+    assert hooked == [(3, 3)]
+    Watched.seen.clear()
+    again = copy.deepcopy(other)  # as many methods do; its layers are its own
+    again[4].weight.data.zero_()
+    again(toys)
+    assert Watched.seen == [(1, 64)] * 3
+    torch.testing.assert_close(other(toys), smooth(toys))
+    torch.testing.assert_close(gradient_times_input(other, toys), gradient_times_input(smooth, toys))
+    assert "forward" not in vars(smooth[0])
+
+
+def test_rows_of_one_image_stay_together():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.seen = nn.Linear(5, 2), []
+
+        def forward(self, x):
+            return self.dense(x.reshape(-1, 5)).reshape(len(x), -1)
+
+    other, seen = image_by_image(Windows()), []
+    whole = nn.Linear.forward
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Linear, "forward", lambda self, x: seen.append(len(x)) or whole(self, x))
+        assert other(torch.ones(3, 1, 4, 5)).shape == (3, 8)
+    assert seen == [4, 4, 4]
+
+
+def test_one_by_one_is_a_batch_size_of_one(bundled, cat):
+    """To the last bit, so that of a search which rounding turns elsewhere not even the ranking differs."""
+    one = replace(bundled, network=image_by_image(bundled.network))
+    settings = default_settings("samp", target=282, steps=4)
+    together, apart = (
+        make_method(one if n is None else bundled, settings if n is None else replace(settings, batch_size=n))
+        .explain(cat, 282)
+        .attributions
+        for n in (None, 1)
+    )
+    assert torch.equal(together, apart)
+
+
+def test_batch_stability_compares_with_the_map_of_single_images(smooth, toys):
+    def explain(network, images):
+        assert isinstance(network[0].forward.layer, nn.Conv2d)
+        return -images
+
+    values, maps = batch_stability(explain, smooth, toys, toys)
+    torch.testing.assert_close(values, torch.full((3,), -1.0).double())
+    torch.testing.assert_close(maps, -toys.sum(1))
+    with pytest.raises(ValueError, match="no convolution and no dense layer"):
+        batch_stability(explain, nn.Flatten(), toys, toys)
 
 
 def test_max_sensitivity_by_hand():
@@ -363,13 +650,35 @@ def test_every_registered_metric(name, smooth, toys):
         assert missing.note
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_every_registered_metric_says_what_it_costs(name):
+    """Estimates rest on it: evaluations of the network by the metric itself, and maps made anew."""
+    metric, asked, explained = METRICS[name], [], []
+    smooth = nn.Sequential(
+        *(nn.Conv2d(2, 4, 3), nn.Conv2d(4, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(4), nn.Flatten()),
+        *(nn.Linear(64, 8), nn.Linear(8, 3)),
+    ).double()
+    toys = torch.randn(3, 2, 14, 12, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    smooth.register_forward_pre_hook(lambda _, images: asked.append(len(images[0])))
+
+    def explain(network, images):
+        explained.append(len(images))
+        return images.clone()
+
+    more = {"explain": explain, "box": (0.2, 0.2, 0.9, 0.9), "gap": torch.tensor([0.1, 0.2, 0.3])}
+    metric.compute(subject_of(smooth, toys, toys, **more))
+    assert sum(explained) == 3 * metric.explanations
+    if name == "infidelity":  # captum asks for the whole photo once a batch: declared is the most
+        assert sum(asked) <= 3 * metric.forwards
+    else:
+        assert sum(asked) == 3 * metric.forwards
+
+
 def test_methods_of_the_registry_can_be_measured(bundled, cat):
     settings = default_settings("samp", target=282)
     explained = make_method(bundled, settings).explain(cat, 282)
 
     def explain(network, images):
-        from dataclasses import replace
-
         return make_method(replace(bundled, network=network), settings).explain(images, 282).attributions
 
     subject = Subject(bundled.network, cat, torch.tensor([282]), explained.attributions, explain=explain)
@@ -408,6 +717,32 @@ def test_concentration_agrees_with_quantus(quantus, smooth, toys):
     np.testing.assert_allclose(gini(maps), found, rtol=1e-5)
     found = ask(quantus.Complexity(**QUIET, abs=True), network, toys, maps.unsqueeze(1))
     np.testing.assert_allclose(entropy(maps), found, rtol=1e-5)
+
+
+def test_imputation_agrees_with_quantus(quantus):
+    from quantus.functions.perturb_func import noisy_linear_imputation
+
+    generator = torch.Generator().manual_seed(8)
+    images = torch.randn(4, 3, 16, 14, generator=generator, dtype=torch.float64)
+    removed = torch.rand(4, 16, 14, generator=generator) < torch.tensor([0.05, 0.4, 0.8, 0.95]).view(-1, 1, 1)
+    ours = impute(images, removed, noise=0)
+    for image, mask, mine in zip(images, removed, ours, strict=True):
+        theirs = noisy_linear_imputation(image.numpy(), mask.flatten().nonzero().flatten().numpy(), noise=0)
+        np.testing.assert_allclose(mine, theirs, atol=1e-10)
+
+
+def test_road_agrees_with_quantus(quantus):
+    generator = torch.Generator().manual_seed(6)
+    images = torch.randn(8, 1, 10, 10, generator=generator)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(100, 12), nn.Tanh(), nn.Linear(12, 2)).eval()
+    maps = torch.randn(8, 1, 10, 10, generator=generator)
+    theirs = ask(quantus.ROAD(percentages=list(range(10, 100, 10)), noise=0, **QUIET), network, images, maps)
+    _, hits = road(network, images, maps, 0, noise=0)
+    np.testing.assert_allclose(hits[:, 0].mean(0), [theirs[p] for p in range(10, 100, 10)])
+    assert 0 < hits[:, 0].mean() < 1
+    backwards = ask(quantus.ROAD(percentages=list(range(10, 100, 10)), noise=0, **QUIET), network, images, -maps)
+    np.testing.assert_allclose(hits[:, 1].mean(0), [backwards[p] for p in range(10, 100, 10)])
 
 
 def test_localisation_agrees_with_quantus(quantus, smooth, toys):

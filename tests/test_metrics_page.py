@@ -25,6 +25,7 @@ from ui.metrics.stores import store_path
 from ui.metrics.uploads import Uploads
 from ui.shared.words import plain
 from ui.work.bench import Bench
+from ui.work.cost import CURVES, FORWARD, Work
 from ui.work.queue import Measuring
 from ui.work.turns import Turns
 
@@ -84,6 +85,37 @@ def test_every_metric_has_evidence_that_can_be_shown(metrics):
         for column in METRICS[name].columns:
             metrics.selectbox(key="evidence-number").set_value(column.name).run()
             assert_fine(metrics)
+
+
+def test_maps_are_measured_in_units_of_the_score(metrics, monkeypatch):
+    choose(metrics, "gradient", "edges")
+    given = measure(metrics, "curves", "gap", "max-sensitivity")
+    asked = []
+
+    def of(*args, **more):
+        asked.append(Work.of(*args, **more))
+        return asked[-1]
+
+    monkeypatch.setattr("ui.shared.picker.Work", SimpleNamespace(of=of))
+    metrics.run()
+    before, asked[:] = list(asked), []
+    metrics.toggle(key="metrics-units").set_value(True).run()
+    for plain_work, with_curves in zip(before, asked, strict=True):  # the cost on screen holds the calibrations
+        assert with_curves.rest - plain_work.rest == pytest.approx(FORWARD * CURVES * 6)
+    assert "differs" in words(metrics)
+    run = measure(metrics, "curves", "gap", "max-sensitivity")
+    assert "Maps calibrated" in words(metrics)
+    for item, before in zip(run.items, given.items, strict=True):
+        assert not item.missing
+        assert item.entry.explanation is before.entry.explanation  # what is remembered stays as given
+        assert not item.entry.is_calibrated
+        numbers, old = ({m.name: m.values.item() for ms in i.measured.values() for m in ms} for i in (item, before))
+        assert numbers["gap"] < 1e-6
+        assert numbers["difference"] == pytest.approx(old["difference"], abs=1e-6)  # the order of pixels is kept
+        assert numbers["max-sensitivity"] != old["max-sensitivity"]  # further maps are calibrated as well
+    rows = list(csv.DictReader(io.StringIO(to_csv(run))))
+    assert {row["map"] for row in rows} == {"calibrated"}
+    assert {row["map"] for row in csv.DictReader(io.StringIO(to_csv(given)))} == {"as given"}
 
 
 def test_what_is_known_is_not_measured_again(metrics):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_rgb
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from PIL import Image
 
 from samp_core.attribution import Explanation
 from samp_core.baselines import GaussianBlur
 from samp_core.faces import SAMP, IntegratedGradients
 from samp_core.figures import figure
+from samp_core.films import player_parts
 from samp_core.render import (
+    LANES,
     colour,
     colour_limit,
     colour_map,
@@ -216,3 +219,16 @@ def test_a_map_in_words():
     assert "against" not in map_in_words(np.abs(pixel_map))
     assert map_in_words(0 * pixel_map) == "no pixel has any attribution"
     assert "hold 5 %" in map_in_words(np.ones((100, 100)))
+
+
+def test_a_colour_means_one_thing():
+    """The player's lanes have the engine's colours, and no lane has a hue that speaks for or against a class."""
+    sheet = player_parts()["css"]
+    for scheme, lanes in LANES.items():
+        rule = re.search(r"\.stage\.dark \{(.*?)\}" if scheme == "dark" else r"\.stage \{(.*?)\}", sheet, re.S)[1]
+        assert tuple(re.search(rf"--c{k}: (#\w+)", rule)[1] for k in range(4)) == lanes
+        for shown in lanes:
+            hue = rgb_to_hsv(to_rgb(shown))[0]
+            for spoken in ("#1746d1", "#d63f04"):
+                apart = abs(hue - rgb_to_hsv(to_rgb(spoken))[0])
+                assert min(apart, 1 - apart) > 0.04, (shown, spoken)

@@ -12,10 +12,10 @@ from samp_core.classifiers import load_classifier
 from samp_core.methods import METHODS, default_settings
 from samp_core.rules import Completeness
 from samp_core.scores import Cost
+from samp_core.words import overshoot_in_words, result_in_words, ways
 from ui.components.ledger import Ledger
 from ui.shared import lanes
 from ui.shared.link import from_text, to_text
-from ui.shared.method_words import overshoot_in_words, result_in_words, ways
 from ui.shared.state import Photo
 from ui.work import lane_run
 from ui.work.turns import Turns

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from samp_core.images import load_sample
 from tests.serving import LONG, ROOT, serve
@@ -30,9 +30,13 @@ def lane(page: Page, n: int):
     return page.locator(".stage .lane").nth(n)
 
 
-def picture(page: Page, n: int) -> bytes:
-    """Return the pixels of a lane's map."""
-    return lane(page, n).locator("canvas.map").evaluate("c => c.toDataURL()").encode()
+def picture(page: Page, n: int) -> str:
+    """Return a fingerprint of the pixels of a lane's map; of two of them a difference is said at once."""
+    return pixels(lane(page, n).locator("canvas.map"))
+
+
+def pixels(canvas: Locator) -> str:
+    return hashlib.sha256(canvas.evaluate("c => c.toDataURL()").encode()).hexdigest()
 
 
 def expect_all_done(page: Page) -> None:
@@ -47,7 +51,7 @@ def open_and_run(page: Page, address: str, *lanes: str) -> None:
     expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"), timeout=LONG)
     expect_all_done(page)
     # The last maps are decoded a moment after their runs are said to be done.
-    before: list[bytes] = []
+    before: list[str] = []
     while before != (before := [picture(page, n) for n in range(len(lanes))]):
         page.wait_for_timeout(700)
 
@@ -78,7 +82,7 @@ def slide(page: Page, knob: str, key: str = "ArrowRight") -> None:
 def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     page.goto(address)
     page.get_by_role("button", name="Watch it on a photo").click()
-    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2, timeout=LONG)
     assert [lane(page, n).get_attribute("data-method") for n in range(2)] == ["samp", "ig"]
     # Both maps change while both run.
     seen: list[set[str]] = [set(), set()]
@@ -86,7 +90,7 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     while min(map(len, seen)) < 3 and time.monotonic() < deadline:
         if all(lane(page, n).get_attribute("data-status") == "running" for n in range(2)):
             for n in range(2):
-                seen[n].add(hashlib.sha256(picture(page, n)).hexdigest())
+                seen[n].add(picture(page, n))
         page.wait_for_timeout(80)
     assert min(map(len, seen)) >= 3
     expect(lane(page, 0).get_by_text("gaussian blur → photo")).to_be_visible()
@@ -162,6 +166,8 @@ def test_a_knob_restarts_its_lane_alone_and_lanes_are_copied_moved_and_removed(p
     # The same method twice; lanes move and go.
     lane(page, 0).get_by_role("button", name="Put a copy beside it").click()
     expect(page.locator(".stage .lane[data-method=samp]")).to_have_count(2, timeout=LONG)
+    expect(lane(page, 2)).to_have_attribute("data-method", "ig", timeout=LONG)
+    expect_all_done(page)  # what moves while the copy is laid out would be met by the click
     lane(page, 2).get_by_role("button", name="Move to the left").click()
     expect(lane(page, 1)).to_have_attribute("data-method", "ig", timeout=LONG)
     lane(page, 0).get_by_role("button", name="Remove this lane").click()
@@ -301,3 +307,24 @@ def test_four_lanes_fit(browser, address, scheme):
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")
     assert not barriers(page)
     context.close()
+
+
+def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, address):
+    open_and_run(page, address, "samp-steady,steps=2,copies=3", "ig,steps=4,start=blur")
+    first = lane(page, 0)
+    switch = page.get_by_role("checkbox", name="firm only")
+    expect(switch).to_be_visible()
+    expect(switch).not_to_be_checked()
+    whole, other = picture(page, 0), picture(page, 1)
+    switch.check()
+    firm = picture(page, 0)
+    assert firm != whole
+    assert picture(page, 1) == other  # of one copy nothing is known
+    first.locator("canvas.map").hover(position={"x": 60, "y": 60})
+    expect(first.locator(".probe")).to_contain_text(re.compile("[123] of 3 copies agree on the sign"))
+    expect(lane(page, 1).locator(".probe")).not_to_contain_text("copies")
+    expect(page.get_by_text("Firm pixels")).to_be_visible(timeout=LONG)
+    switch.uncheck()
+    assert picture(page, 0) == whole
+    page.get_by_role("button", name="Slow motion").click()
+    expect(page.get_by_text("walks 3 copies of the photo at once")).to_be_visible()

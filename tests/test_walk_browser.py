@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -117,8 +117,8 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(browser, 
             assert query(page) in ("", "scene=paths")
 
     for start in NAMES:
-        with visit(browser) as one, visit(browser) as two, visit(browser) as three, visit(browser) as four:
-            walk([one, two, three, four], start)
+        with ExitStack() as sessions:
+            walk([sessions.enter_context(visit(browser)) for name in NAMES if name != start], start)
     assert not found, "\n".join(found)
     assert all(cold[name] for name in NAMES)
 

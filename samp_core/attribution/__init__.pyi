@@ -1,9 +1,13 @@
 from .direct import Decomposition, DirectMethod, DirectRun, Task, UnsupportedError
-from .explanation import AttributionMethod, Estimate, Explanation, Run, Target
-from .path import PathMethod, PathRun, Way
+from .explanation import FIRM, AttributionMethod, Belief, Estimate, Explanation, Run, Target
+from .path import PathMethod, PathRun, Way, not_known
+from .steady import Copies, Steady, SteadyRun
 
 __all__ = [
+    "FIRM",
     "AttributionMethod",
+    "Belief",
+    "Copies",
     "Decomposition",
     "DirectMethod",
     "DirectRun",
@@ -12,8 +16,11 @@ __all__ = [
     "PathMethod",
     "PathRun",
     "Run",
+    "Steady",
+    "SteadyRun",
     "Target",
     "Task",
     "UnsupportedError",
     "Way",
+    "not_known",
 ]

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samp_core.paths import Step
 from samp_core.rules import Completeness
 from samp_core.scores import Cost, PathError, is_finite
+
+FIRM = 0.9
+"""Share of the copies that must agree on a pixel's sign for it to be called firm."""
 
 Target = int | Sequence[int] | Tensor | None
 """Explained class: one for all images, one for each, or None where the network gives one number an image."""
@@ -26,8 +29,8 @@ class Estimate:
 
     Attributes:
         steps: expected number of moves, and ``step_bound`` the largest possible.
-        gradients: expected number of images sent forward and backward, over all directions; an image that a method
-            without a path sends forward only counts as a third.
+        gradients: expected number of images sent forward and backward, over all directions; an image that is
+            sent forward only counts as a third, but those at the ends of paths do not count.
         gradient_bound: the largest possible number of those.
     """
 
@@ -35,6 +38,41 @@ class Estimate:
     step_bound: int
     gradients: int
     gradient_bound: int
+
+
+@dataclass(frozen=True)
+class Belief:
+    """How far the copies of N photos agree on each pixel; see :class:`~samp_core.attribution.Copies`.
+
+    Attributes:
+        copies: number of copies.
+        agreement: share of the copies in which a pixel's credit has the sign that it has in their mean, (N, H, W).
+        low, high: where a pixel stands in the copies' maps, from 0, the largest credit, to 1: all but the outer 5 % of
+            the copies on each side, (N, H, W).
+    """
+
+    copies: int
+    agreement: Float[Tensor, "n h w"]
+    low: Float[Tensor, "n h w"]
+    high: Float[Tensor, "n h w"]
+
+    @classmethod
+    def of(cls, maps: Float[Tensor, "m n h w"]) -> Belief:
+        """Return what the maps of M copies say."""
+        side = maps.mean(0).sign()
+        agreement = (maps.sign() == side).to(maps.dtype).mean(0)
+        last = max(1, maps[0, 0].numel() - 1)
+        # Copy by copy: sorting takes several times a map's memory.
+        orders = (torch.argsort(copy.flatten(1), dim=1, descending=True, stable=True) for copy in maps)
+        places = torch.stack([order.argsort(1).to(maps.dtype) / last for order in orders])
+        outer = maps.new_tensor([0.05, 0.95])
+        low, high = torch.quantile(places, outer, 0).view(2, *maps.shape[1:])
+        return cls(len(maps), agreement, low, high)
+
+    @property
+    def firm(self) -> Bool[Tensor, "n h w"]:
+        """Which pixels nearly all copies give credit of one sign, (N, H, W): at least :data:`FIRM` of them."""
+        return self.agreement >= FIRM
 
 
 @dataclass(frozen=True)
@@ -55,6 +93,7 @@ class Explanation:
         cost: what was asked of the network.
         seconds: wall time, not counting time in which nobody asked for the next step.
         settled: options that were left to the method, by name, with the value that it chose.
+        belief: how far copies of the photo agree, if there were several.
     """
 
     attributions: Float[Tensor, "n c h w"]
@@ -69,6 +108,7 @@ class Explanation:
     cost: Cost
     seconds: float
     settled: Mapping[str, str] = field(default_factory=dict)
+    belief: Belief | None = None
 
     def __post_init__(self) -> None:
         if not is_finite(self.attributions):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samp_core.attribution.explanation import (
@@ -21,9 +22,10 @@ from samp_core.attribution.explanation import (
     ordinary,
 )
 from samp_core.baselines import Baseline
-from samp_core.paths import Endpoints, Path, Step
+from samp_core.networks import Watched
+from samp_core.paths import Endpoints, Objective, OpenPath, Path, Sight, Step
 from samp_core.rules import MOST_NODES, RULES, Completeness, Rule
-from samp_core.scores import Cost, Logit, Score, ScoreFunction, as_target
+from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
 
 # A path that has walked all but this fraction of its way has arrived.
 ARRIVED = 1e-3
@@ -34,18 +36,24 @@ class PathRun(Run):
 
     Stop iterating, or call :meth:`stop`, and :meth:`result` gives the valid map of the way walked so far, marked as
     unfinished. An exception inside the network ends the iteration and leaves network and images as they were.
+
+    Where an open path ends is known when it has been walked: until then ``ends.end`` is where it has come to.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | OpenPath,
         rule: Callable[[Endpoints, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]], Rule],
         score: ScoreFunction,
         ends: Endpoints,
         directions: tuple[str, ...],
+        look: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.path, self.ends, self.directions = path, ends, directions
-        self._score = score
+        self._score, self._look = score, look
+        self._open = path if isinstance(path, OpenPath) else None
+        self._walked = False  # whether the path itself came to its end
+        self._length = (ends.end - ends.start).abs().sum((1, 2, 3))
         paths = len(ends.start)
         self._images = torch.arange(paths, device=ends.start.device) % (paths // len(directions))
         self._rule = rule(ends, self.gradients)
@@ -77,20 +85,50 @@ class PathRun(Run):
         """Return score and gradient of states on these paths, counted as the run's cost; for further rules."""
         return self._score.gradients(states, self._images[paths])
 
+    def values(self, states: Tensor, paths: Tensor) -> Tensor:
+        """Return the score of states on these paths, counted as the run's cost."""
+        return self._score.values(states, self._images[paths])
+
+    def steered(self, states: Tensor, paths: Tensor, objective: Objective) -> Sight:
+        """Return what an open path learns of states on these paths; see :class:`~samp_core.paths.Guide`."""
+        images = self._images[paths]
+        return Sight(*self._score.steered(states, images, lambda seen, part: objective(seen, paths[part]), self._look))
+
+    def seen(self, states: Tensor, paths: Tensor) -> Tensor:
+        """Return what an open path sees of states on these paths; see :class:`~samp_core.paths.Guide`."""
+        return self._score.seen(states, self._images[paths], self._look)
+
+    def classes(self, paths: Tensor) -> Tensor:
+        """Return the explained class of each of these paths (M,).
+
+        Raises:
+            PathError: there is none, because the network gives one number an image.
+        """
+        if self._score.target is None:
+            raise PathError("This path leads to other classes, so the network must give several and target= is needed.")
+        return self._score.target[self._images[paths]]
+
     def __iter__(self) -> Iterator[Step]:
         return self._iterator
 
     def _iterate(self) -> Iterator[Step]:
-        walk = self.path.walk(self.gradients, self.ends)
+        walk = self._walk()
         while not self._stopped:
             began = time.perf_counter()
             with ordinary():
                 step = next(walk, None)
                 if step is None:
+                    self._walked = True
                     return
                 self._take(step)
             self.seconds += time.perf_counter() - began
             yield step
+
+    def _walk(self) -> Iterator[Step]:
+        if self._open is not None:
+            return self._open.walk_open(self, self.ends)
+        assert isinstance(self.path, Path)
+        return self.path.walk(_Asked(self), self.ends)
 
     def _take(self, step: Step) -> None:
         self._rule.add(step)
@@ -99,10 +137,16 @@ class PathRun(Run):
         self._last = step
         self._way += step.way
         self._when.add_(step.way, alpha=step.index)
+        if self._open is not None:
+            self.ends = replace(self.ends, end=self.state)
 
     def partial(self) -> Float[Tensor, "n c h w"]:
         """Return the attribution of the way walked so far, directions added up; costs no evaluation."""
         return self.by_direction().sum(0)
+
+    def when(self) -> Float[Tensor, "p h w"]:
+        """Return in which move each pixel went its way, from 1: the mean, weighted by how far; NaN if it never did."""
+        return torch.where(self._way > 0, 1 + self._when / self._way, torch.nan)
 
     def order(self) -> Float[Tensor, "n h w"]:
         """Return how early each pixel moved; see :attr:`Explanation.order`."""
@@ -115,6 +159,20 @@ class PathRun(Run):
     def state(self) -> Float[Tensor, "p c h w"]:
         """The image that each path has come to, direction by direction."""
         return self.ends.start if self._last is None else self._last.state + self._last.move
+
+    def left(self) -> Float[Tensor, " p"]:
+        """Return which share of its way each path has still to go, 0 to 1: in L1 norm, of open paths in moves."""
+        if self._open is None:
+            return (self.ends.end - self.state).abs().sum((1, 2, 3)) / self._length.clamp(min=1e-12)
+        expected = self.path.estimate(*self.ends.start.shape[2:]).expected
+        ahead = (1 - self._steps / expected).clamp(min=0).to(self._length)
+        return torch.where(self._ended(), 0, ahead)
+
+    def _ended(self) -> Bool[Tensor, " p"]:
+        """Return which open paths have come to their end, as far as is known."""
+        if self._walked or self._last is None:
+            return torch.full_like(self._steps, self._walked, dtype=torch.bool)
+        return ~self._last.active
 
     def by_direction(self) -> Float[Tensor, "d n c h w"]:
         """Return the attribution of the way walked so far of each direction; costs no evaluation."""
@@ -135,10 +193,9 @@ class PathRun(Run):
 
     def _conclude(self, began: float) -> Explanation:
         directions = len(self.directions)
-        length = (self.ends.end - self.ends.start).abs().sum((1, 2, 3))
         state = self.state
         left = (self.ends.end - state).abs().sum((1, 2, 3))
-        arrived = left <= ARRIVED * length
+        arrived = left <= ARRIVED * self._length if self._open is None else self._ended()
         # The rest is below the arrival tolerance, so the statement can be about the very end image.
         last = torch.where(arrived.view(-1, 1, 1, 1), self.ends.end, state)
         gradient = None
@@ -162,7 +219,7 @@ class PathRun(Run):
             scores=trace.view(len(trace), directions, -1),
             completeness=Completeness(by_direction.sum((2, 3, 4)), targets),
             finished=bool(arrived.all()),
-            notes=self._notes(arrived, length, left),
+            notes=self._notes(arrived, left),
             steps=self._steps.view(directions, -1),
             cost=self.cost,
             seconds=self.seconds,
@@ -183,30 +240,55 @@ class PathRun(Run):
             score[asked] = self._score.values(last[asked], self._images[asked])
         return score
 
-    def _notes(self, arrived: Tensor, length: Tensor, left: Tensor) -> tuple[str, ...]:
+    def _notes(self, arrived: Tensor, left: Tensor) -> tuple[str, ...]:
         notes = []
         if not arrived.all():
-            walked = 100 * (1 - (left.sum() / length.sum()).item())
-            notes.append(
-                f"Stopped early: the paths have walked {walked:.0f} % of their way, and the map covers only that."
-            )
+            if self._open is None:
+                walked = f"walked {100 * (1 - (left.sum() / self._length.sum()).item()):.0f} % of their way"
+            else:
+                walked = f"made {int(self._steps.max())} moves and not come to their end"
+            notes.append(f"Stopped early: the paths have {walked}, and the map covers only that.")
         images = self.paths // len(self.directions)
-        for path in (length == 0).nonzero().squeeze(1).tolist():
+        still = self._length == 0 if self._open is None else arrived & (self._steps == 0)
+        for path in still.nonzero().squeeze(1).tolist():
             of = f" (image {path % images})" if images > 1 else ""
-            notes.append(
-                f"The {self.directions[path // images]} path{of} has no length: the image equals its baseline, so "
-                "every attribution is 0. Choose another baseline."
+            why = (
+                "has no length: the image equals its baseline, so every attribution is 0. Choose another baseline."
+                if self._open is None
+                else "made no move, so every attribution is 0: the image is where it leads, or it leads nowhere."
             )
+            notes.append(f"The {self.directions[path // images]} path{of} {why}")
         return tuple(notes)
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What a path asks of a run: score and gradient of its states, or the score alone."""
+
+    run: PathRun
+
+    def __call__(self, states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.run.gradients(states, paths)
+
+    def values(self, states: Tensor, paths: Tensor) -> Tensor:
+        return self.run.values(states, paths)
+
+
+@dataclass(frozen=True)
 class Way:
-    """One direction of a path method: its name, and where it starts and ends; None is the explained image itself."""
+    """One direction of a path method: its name, and where it starts and ends; None is the explained image itself.
+
+    The end of an open path is :func:`not_known`.
+    """
 
     name: str
     start: Baseline | None
     end: Baseline | None
+
+
+def not_known(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Return the images themselves: where an open path ends before its first move."""
+    return images
 
 
 class PathMethod(AttributionMethod):
@@ -230,7 +312,7 @@ class PathMethod(AttributionMethod):
     def __init__(
         self,
         forward_func: Callable[..., Tensor],
-        path: Path,
+        path: Path | OpenPath,
         ways: Sequence[Way],
         *,
         accumulation: str = "trapezoid",
@@ -263,7 +345,9 @@ class PathMethod(AttributionMethod):
         """Return what a run on one image of this size will ask of the network."""
         steps = self.path.estimate(height, width)
         rule = RULES[self.accumulation]
-        each = [n + rule.gradients(n, self.gauss_nodes) for n in (steps.expected, steps.bound)]
+        own = 2 if isinstance(self.path, OpenPath) else 1  # it asks for the gradient of its objective, too
+        besides = math.ceil(steps.forwards / 3)
+        each = [own * n + rule.gradients(n, self.gauss_nodes) + besides for n in (steps.expected, steps.bound)]
         return Estimate(steps.expected, steps.bound, each[0] * len(self.directions), each[1] * len(self.directions))
 
     def start(
@@ -283,8 +367,9 @@ class PathMethod(AttributionMethod):
         inputs = explainable(inputs)
         extra = additional_forward_args if isinstance(additional_forward_args, tuple) else (additional_forward_args,)
         with ordinary(), torch.no_grad():
+            watched = Watched(self.forward_func) if getattr(self.path, "wants_features", False) else None
             score = ScoreFunction(
-                self.forward_func,
+                self.forward_func if watched is None else watched,
                 as_target(target, len(inputs), inputs.device),
                 self.score,
                 () if additional_forward_args is None else extra,
@@ -298,6 +383,7 @@ class PathMethod(AttributionMethod):
                 score,
                 self.endpoints(inputs),
                 self.directions,
+                None if watched is None else watched.look,
             )
 
     def walk(

@@ -285,16 +285,23 @@ def latex(results: Results) -> str:
     return "\n".join([*notes, f"% {INTERVALS}".replace("95 %", "95 percent"), body])
 
 
+def page_head(title: str) -> str:
+    """Return what a page of tables begins with, up to its first heading; it needs no other file."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>body{{font:15px/1.5 system-ui,sans-serif;"
+        "max-width:1200px;margin:2rem auto;padding:0 1rem;color:#1c1b22}table{border-collapse:collapse;font-size:13px;"
+        "display:block;overflow-x:auto}td,th{padding:.35rem .6rem;border:0;border-bottom:1px solid #ddd;"
+        "text-align:right}"
+        "th:first-child,td:first-child{text-align:left}</style>"
+    )
+
+
 def html(results: Results, against: str | None = None) -> str:
     """Return one page that needs no other file: table, test, protocols, versions, photos that could not be read."""
     made = summary(results, against)
     parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        "<title>Benchmark of attribution methods</title><style>body{font:15px/1.5 system-ui,sans-serif;"
-        "max-width:1200px;margin:2rem auto;padding:0 1rem;color:#1c1b22}table{border-collapse:collapse;font-size:13px;"
-        "display:block;overflow-x:auto}td,th{padding:.35rem .6rem;border:0;border-bottom:1px solid #ddd;"
-        "text-align:right}"
-        "th:first-child,td:first-child{text-align:left}</style>",
+        page_head("Benchmark of attribution methods"),
         f"<h1>Benchmark of attribution methods</h1><p>{results.photos['error'].isna().sum()} photos. {INTERVALS}.</p>",
         table(results).to_html(border=0),
         "<h2>All figures</h2>",

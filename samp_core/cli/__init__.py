@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from samp_core.catalogue import METHODS, RULES, left_out_in_words
+from samp_core.process import sleep_when_idle
 from samp_core.version import __version__
 
 COMMANDS = {
     "explain": "explain one image and write map, figure and settings",
     "compare": "explain one image by several methods and write figure, table, maps and report",
+    "open": "print what a file of runs holds",
+    "replay": "do the runs of a file again and say how far they agree",
+    "film": "walk several methods on one clock, as a page that plays offline or a moving picture",
+    "figure": "draw several methods' paths and maps as a figure for a paper",
+    "tune": "sweep one or two knobs of a method and weigh what they give",
     "benchmark": "measure many methods on many photos, into a file that survives a kill",
 }
 
@@ -60,6 +66,7 @@ def _parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted."""
+    sleep_when_idle()
     parsed = _parser().parse_args(arguments)
     command = importlib.import_module(f"samp_core.cli.{parsed.command}")
     shared = importlib.import_module("samp_core.cli.shared")

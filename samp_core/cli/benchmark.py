@@ -6,6 +6,7 @@ import argparse
 import math
 import signal
 import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -50,13 +51,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", metavar="FILE", type=Path, nargs="+", default=[], help="photos, one by one")
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="SQLite file of the results")
     add_methods(parser, DEFAULT_METHODS)
-    parser.add_argument(
-        "--metrics",
-        type=lambda text: tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())),
-        default=DEFAULT_METRICS,
-        metavar="NAMES",
-        help=f"names with commas between; known: {', '.join(measurable())} (default: {','.join(DEFAULT_METRICS)})",
-    )
+    add_metrics(parser, DEFAULT_METRICS)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N photos, by name")
     add_conditions(parser, 8, "; half as many photos are explained together; halved where memory does not suffice")
     parser.add_argument(
@@ -85,12 +80,32 @@ def fill(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
 
 
+def add_metrics(parser: argparse.ArgumentParser, default: tuple[str, ...]) -> None:
+    """Add the choice of metrics."""
+    parser.add_argument(
+        "--metrics",
+        type=lambda text: tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())),
+        default=default,
+        metavar="NAMES",
+        help=f"names with commas between; known: {', '.join(measurable())} (default: {','.join(default)})",
+    )
+
+
+def check_exports(paths: Iterable[Path], endings: Collection[str]) -> None:
+    """Make sure before the work begins that the results can be exported to these files.
+
+    Raises:
+        ValueError: an ending is unknown, or a folder cannot be written into.
+    """
+    for path in paths:
+        if path.suffix.lower() not in endings:
+            raise ValueError(f"--export {path}: the ending must be one of {', '.join(endings)}.")
+        check_folder("--export", path.parent)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Measure what is not measured yet, and report; returns the exit status."""
-    for path in arguments.export:
-        if path.suffix.lower() not in FORMATS:
-            raise ValueError(f"--export {path}: the ending must be one of {', '.join(FORMATS)}.")
-        check_folder("--export", path.parent)
+    check_exports(arguments.export, FORMATS)
     sources = [*([arguments.folder] if arguments.folder else []), *arguments.images]
     if arguments.against and not (sources and arguments.against in arguments.methods):
         _check_against(arguments)
@@ -112,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         with Store(arguments.out) as store:
             if arguments.retry:
                 store.forget_failures()
-            interrupted = _measure_all(classifier, plan, store, arguments)
+            interrupted = measure_all(classifier, plan, store, arguments)
     with Store(arguments.out, read_only=True) as store:
         results = load_results(store)
     against = _against(results, arguments.against, asked) if arguments.against and len(results.frame) else None
@@ -159,7 +174,7 @@ def _against(results: Results, name: str, asked: set[str]) -> str:
     )
 
 
-def _measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: argparse.Namespace) -> bool:
+def measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: argparse.Namespace) -> bool:
     """Carry a plan out with a progress bar; returns whether it was interrupted."""
     interrupted = False
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from samp_core.attribution import UnsupportedError
 from samp_core.cli import program
-from samp_core.cli.shared import add_conditions, add_methods, add_question, load_question, walk
+from samp_core.cli.shared import (
+    add_conditions,
+    add_methods,
+    add_photo_inside,
+    add_question,
+    load_question,
+    pack_run,
+    walk,
+)
 from samp_core.compare import SCALES, Entry, figure, maps_npz, measure, report_html, table, to_csv
 from samp_core.files import write_files
 from samp_core.methods import METHODS, default_settings
@@ -22,10 +30,12 @@ def fill(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.description = (
         "Explain one image by several methods, each with its published settings. Writes figure.png, figure.pdf, "
-        "table.csv, maps.npz and report.html into the output folder."
+        "table.csv, maps.npz, report.html and comparison.samp (all in one file, for the app, open and replay) into the "
+        "output folder."
     )
     parser.epilog = f"Example: {parser.prog} cat.jpg --methods samp,samp++,ig --out results/cat"
     add_question(parser)
+    add_photo_inside(parser)
     add_methods(parser, ("samp", "samp++", "samp-isotonic", "ig"))
     add_conditions(parser)
     parser.add_argument("--scale", choices=SCALES, default="map", help="how the maps are coloured (default: map)")
@@ -62,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         **{filename: buffer.getvalue() for filename, buffer in pictures.items()},
         "maps.npz": maps_npz(classifier, image, name, entries),
         "table.csv": to_csv(classifier, entries).encode(),
+        "comparison.samp": pack_run(arguments, classifier, image, entries),
         "report.html": report_html(classifier, image, name, entries, arguments.scale).encode(),
     }
     write_files({arguments.out / filename: content for filename, content in contents.items()})
@@ -72,5 +83,5 @@ def run(arguments: argparse.Namespace) -> int:
             f"{row['method']:22} {row['seconds']:7.1f} s  gap {gap:>9}  deletion {row['deletion']:6.3f}  "
             f"insertion {row['insertion']:6.3f}  difference {row['difference']:6.3f}"
         )
-    say(f"wrote figure.png, figure.pdf, maps.npz, table.csv and report.html into {arguments.out}")
+    say(f"wrote {', '.join(contents)} into {arguments.out}")
     return 130 if interrupted else 0

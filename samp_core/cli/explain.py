@@ -13,22 +13,29 @@ import torch
 from samp_core.cli.shared import (
     add_conditions,
     add_options,
+    add_photo_inside,
     add_question,
     given_options,
     load_question,
+    pack_run,
     walk,
 )
+from samp_core.compare import Entry
 from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
-from samp_core.runs import begin, describe, save
+from samp_core.runs import as_settled, begin, describe, save
 
 
 def fill(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.description = "Explain one image. Writes maps.npz, figure.png and run.json into the output folder."
+    parser.description = (
+        "Explain one image. Writes maps.npz, figure.png, run.json and run.samp (all in one file, for the app, open and "
+        "replay) into the output folder."
+    )
     parser.epilog = f"Example: {parser.prog} cat.jpg --method samp++ --out results/cat"
     add_question(parser)
+    add_photo_inside(parser)
     how = parser.add_argument_group("how (defaults are the method's published settings)")
     how.add_argument("--method", default="samp++", choices=list(METHODS), help="(default: %(default)s)")
     add_conditions(how)
@@ -64,7 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     Thread(target=import_module, args=("samp_core.figures",), daemon=True).start()
     interrupted = not walk(run, arguments.quiet)
     explanation = run.result()
-    written = save(arguments.out, classifier, image, Path(arguments.image).name, settings, explanation, threads)
+    name = Path(arguments.image).name
+    entry = Entry(as_settled(settings, explanation), explanation)
+    packed = {"run.samp": pack_run(arguments, classifier, image, [entry])}
+    written = save(arguments.out, classifier, image, name, settings, explanation, threads, packed)
     for note in explanation.notes:
         print(f"Note: {note}", file=sys.stderr)
     for d, promise in enumerate(explanation.promises):

@@ -5,21 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import torch
 from PIL import Image
 from tqdm import tqdm
 
-from samp_core.allocator import keep_freed_memory
 from samp_core.attribution import Run
+from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.catalogue import METHODS, SCORES
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import ImageError, load_image
-from samp_core.methods import Method, Option
+from samp_core.methods import Method, Option, Settings
 from samp_core.methods.options import SHARED
+from samp_core.process import keep_freed_memory
 from samp_core.scores import PathError
+
+if TYPE_CHECKING:
+    from samp_core.compare import Entry
+    from samp_core.films.recording import Recording
 
 __all__ = ["FAILURES", "keep_freed_memory"]
 
@@ -63,10 +69,12 @@ def flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-def add_question(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the arguments that say what is explained; returns their group."""
+def add_question(
+    command: argparse.ArgumentParser, out: str = "DIR", out_help: str = "folder for the results"
+) -> argparse._ArgumentGroup:
+    """Add the arguments that say what is explained and where the results go; returns the group of the former."""
     command.add_argument("image", metavar="IMAGE", help="image file of any common format")
-    command.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    command.add_argument("--out", metavar=out, type=Path, required=True, help=out_help)
     command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     what = command.add_argument_group("what is explained")
     add_network(what)
@@ -79,13 +87,38 @@ def add_question(command: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return what
 
 
+def add_photo_inside(command: argparse.ArgumentParser) -> None:
+    """Add the owner's leave to put the photo into the file of runs."""
+    command.add_argument(
+        "--with-photo",
+        action="store_true",
+        help="put the photo into the .samp file, too (default: only its fingerprint)",
+    )
+
+
+def pack_run(
+    arguments: argparse.Namespace, classifier: Classifier, image: Image.Image, entries: Sequence[Entry]
+) -> bytes:
+    """Return runs as the bytes of a file, with the photo if its owner said so."""
+    from samp_core.archive import pack  # noqa: PLC0415 - other commands write none
+
+    return pack(
+        classifier,
+        image,
+        Path(arguments.image).name,
+        entries,
+        with_photo=arguments.with_photo,
+        threads=torch.get_num_threads(),
+    )
+
+
 def add_network(where: Any) -> None:
     """Add the arguments that choose a network."""
     where.add_argument(
         "--model",
-        default="efficientnet_lite0",
+        default=DEFAULT,
         metavar="NAME",
-        help="efficientnet_lite0 (bundled) or a torchvision network (default: %(default)s)",
+        help=f"{', '.join(BUNDLED)} (bundled) or a torchvision network (default: %(default)s)",
     )
     where.add_argument("--download", action="store_true", help="allow the weights to be fetched")
 
@@ -170,7 +203,7 @@ def given_options(arguments: argparse.Namespace, method: Method) -> dict[str, An
     texts |= dict(arguments.option)
     if useless := [flag(name) for name in texts if method.option(name) is None]:
         own = ", ".join(flag(option.name) for option in method.options)
-        raise ValueError(f"{', '.join(useless)} means nothing to {method.title}. Its options: {own or 'it has none'}.")
+        raise ValueError(f"{', '.join(useless)} means nothing to {method.title}. Its options: {own}.")
     try:
         values = {o.name: o.read(texts[o.name]) for o in method.options if o.name in texts}
     except ValueError as error:
@@ -202,14 +235,76 @@ def check_folder(option: str, folder: Path) -> None:
         raise ValueError(f"{option} {folder} cannot be written: there is no permission for {parent}.")
 
 
-def load_question(arguments: argparse.Namespace) -> tuple[Image.Image, Classifier, dict[str, int]]:
-    """Return image, network and the chosen classes.
+def add_lanes(where: Any) -> None:
+    """Add the choice of lanes for a film, and what they share."""
+    where.add_argument(
+        "--lanes",
+        type=_lanes,
+        default="samp,ig",
+        metavar="LANES",
+        help="1 to 4 methods with commas between, each followed by its options: samp++,momentum=0.8,ig,steps=20 "
+        "(default: %(default)s)",
+    )
+    add_conditions(where)
+
+
+def _lanes(text: str) -> list[Settings]:
+    from samp_core.films.lanes import read_lanes  # noqa: PLC0415 - other commands have no lanes
+
+    try:
+        return read_lanes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def recorded(
+    arguments: argparse.Namespace, endings: Iterable[str], moments: int, planes: bool
+) -> tuple[Recording | None, bool]:
+    """Walk the lanes with progress bars; returns the recording of those walked, and whether it was interrupted.
+
+    Args:
+        arguments: of the command.
+        endings: what ``--out`` may end in.
+        moments: pictures of each lane, about.
+        planes: whether the path planes are worked out.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
+    from samp_core.films.recording import Recording, Take  # noqa: PLC0415 - other commands make no film
+
+    if arguments.out.suffix.lower() not in endings:
+        raise ValueError(f"--out {arguments.out} must end in {', '.join(endings)}: the ending says how it is kept.")
+    image, classifier, chosen = load_question(arguments, arguments.out.absolute().parent)
+    lanes, interrupted = [], False
+    for settings in arguments.lanes:
+        question = settings.changed(
+            **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
+        )
+        take = Take.of(classifier, image, question, moments)
+        interrupted = not walk(take.run, arguments.quiet, f"{METHODS[settings.method].title:22}", take.add)
+        if interrupted:
+            break
+        lanes.append(take.close())
+    if not lanes:
+        return None, True
+    recording = Recording(classifier, image, Path(arguments.image).name, lanes)
+    if planes and not interrupted:
+        with tqdm(total=100, disable=arguments.quiet, bar_format=f"{'path planes':22}{_BAR}") as bar:
+            recording.survey(lambda share: bar.update(100 * share - bar.n))
+    return recording, interrupted
+
+
+def load_question(
+    arguments: argparse.Namespace, folder: Path | None = None
+) -> tuple[Image.Image, Classifier, dict[str, int]]:
+    """Return image, network and the chosen classes; ``folder`` is where the results go, by default ``--out``.
 
     Raises:
         ValueError: an argument cannot be used.
     """
     image = load_image(arguments.image)
-    check_folder("--out", arguments.out)
+    check_folder("--out", folder or arguments.out)
     classifier = load_classifier(arguments.model, download=arguments.download).prepare()
     chosen = {
         name: classifier.find_label(text)
@@ -221,8 +316,15 @@ def load_question(arguments: argparse.Namespace) -> tuple[Image.Image, Classifie
     return image, classifier, chosen
 
 
-def walk(run: Run, quiet: bool, label: str = "") -> bool:
-    """Carry a run to its end with a progress bar; returns whether it got there without an interrupt."""
+def walk(run: Run, quiet: bool, label: str = "", each: Callable[[Any], None] = lambda piece: None) -> bool:
+    """Carry a run to its end with a progress bar; returns whether it got there without an interrupt.
+
+    Args:
+        run: the run.
+        quiet: whether there is no bar.
+        label: what stands before the bar.
+        each: told of every piece of work that is done.
+    """
     interrupted = False
 
     def stop(*_: object) -> None:
@@ -233,7 +335,8 @@ def walk(run: Run, quiet: bool, label: str = "") -> bool:
     before = signal.signal(signal.SIGINT, stop)
     try:
         with tqdm(total=100, disable=quiet, bar_format=f"{label}{_BAR}") as bar:
-            for _ in run:
+            for piece in run:
+                each(piece)
                 bar.update(100 * run.progress - bar.n)
             if not interrupted:
                 bar.update(100 - bar.n)

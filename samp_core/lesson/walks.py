@@ -45,11 +45,13 @@ class Outputs:
         random: along paths that insert pixels in random order, (count, steps + 1).
         searched: along the path that SAMP finds with as many pixels a move, (moves + 1,).
         rise: the score's whole rise.
+        states: the images along SAMP's path, (moves + 1, channels, H, W).
     """
 
     random: Float[NDArray[np.float64], "c s"]
     searched: Float[NDArray[np.float64], " k"]
     rise: float
+    states: Float[Tensor, "k channels h w"]
 
 
 def outputs(
@@ -88,5 +90,8 @@ def outputs(
         directions=("insertion",),
         insertion_baseline=GaussianBlur(blur, 5.0),
     )
-    scores = search.explain(inputs, target).scores[:, 0, 0].double().numpy()
-    return Outputs((values - low) / (high - low), (scores - low) / (high - low), high - low)
+    run = search.start(inputs, target)
+    walked = [step.state for step in run]
+    scores = run.result().scores[:, 0, 0].double().numpy()
+    rise = high - low
+    return Outputs((values - low) / rise, (scores - low) / rise, rise, torch.cat([*walked, run.ends.end]))

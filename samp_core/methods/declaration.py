@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from samp_core import attribution
 from samp_core.catalogue import BASELINES, METHODS
 from samp_core.methods.options import DIRECTIONS, SHARED, Option, Value, baseline
+from samp_core.methods.options import copies as copy_options
 from samp_core.methods.options import rule as rule_options
 from samp_core.methods.settings import Settings
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from samp_core.baselines import Baseline
     from samp_core.classifiers import Classifier
     from samp_core.images import Preprocessing
-    from samp_core.paths import Path
+    from samp_core.paths import OpenPath, Path
 
 PATHS = "Path methods"
 """Family of the methods that walk a path."""
@@ -54,19 +55,29 @@ class Direction:
     """One way that a method walks: its name, its title, and the end that is not the photo.
 
     Attributes:
-        name: as files hold it; ``insertion`` walks to the photo, ``deletion`` away from it.
+        name: as files hold it; ``insertion`` walks to the photo, any other away from it.
         title: what people call it.
         end: the other end.
+        least: name of an option, and the least value of it with which this direction is walked; None: always.
     """
 
     name: str
     title: str
     end: End
+    least: tuple[str, int] | None = None
 
     @property
     def is_toward(self) -> bool:
         """Whether it walks to the photo."""
         return self.name == "insertion"
+
+    def is_walked(self, options: Mapping[str, Value]) -> bool:
+        """Return whether it is walked with these options."""
+        wanted = options.get("directions")
+        if isinstance(wanted, tuple) and self.name not in wanted:
+            return False
+        number = options.get(self.least[0]) if self.least else None
+        return self.least is None or not isinstance(number, int | float) or number >= self.least[1]
 
 
 @dataclass(frozen=True)
@@ -138,8 +149,7 @@ class Method:
 
     def walked(self, options: Mapping[str, Value]) -> tuple[Direction, ...]:
         """Return the directions that it walks with these options."""
-        wanted = options.get("directions")
-        return tuple(d for d in self.directions if not isinstance(wanted, tuple) or d.name in wanted)
+        return tuple(d for d in self.directions if d.is_walked(options))
 
     def ways(self, options: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
         """Return start and end of each direction walked, in words: ``photo`` or what a baseline is called in files."""
@@ -175,11 +185,23 @@ def both_ways(deletion: str = "deletion_baseline", insertion: str = "insertion_b
     return tuple(Direction(name, title, End(ends[name])) for name, title in DIRECTIONS.items())
 
 
+def leaving_image(name: str, title: str, words: str, least: tuple[str, int] | None = None) -> Direction:
+    """Return a direction of an open path, which leaves the image for where its objective leads.
+
+    Args:
+        name: as files hold it.
+        title: what the path is called.
+        words: what its end is called, a format of its options.
+        least: see :class:`Direction`.
+    """
+    return Direction(name, title, End(words=words, make=lambda o: attribution.not_known), least)
+
+
 def path_method(
     name: str,
     title: str,
     *,
-    path: Callable[[Options], Path],
+    path: Callable[[Options], Path | OpenPath],
     summary: str,
     citation: str,
     limits: str = "",
@@ -189,22 +211,26 @@ def path_method(
     options: tuple[Option, ...] = (),
     family: str = PATHS,
     sketch: Mapping[str, Value] | None = None,
+    copies: int = 1,
 ) -> Method:
     """Declare a method that walks a path.
 
     Args:
         name: what command line and files call it.
         title: what people call it.
-        path: makes the path from the settled options, ``lambda o: MyPath(o.steps)``.
+        path: makes the path from the settled options, ``lambda o: MyPath(o.steps)``; ``o.preprocessing`` says how the
+            photo was prepared.
         summary: one sentence for somebody who has never heard of it.
         citation: where it comes from.
         limits: what it cannot do.
-        ends: the directions it walks: :func:`toward_image` or :func:`both_ways`.
+        ends: the directions it walks: :func:`toward_image` or :func:`both_ways`, of an open path each a
+            :func:`leaving_image`.
         rule: the published accumulation rule; a name in :data:`~samp_core.catalogue.RULES`.
         baselines: the published baseline of each end, by option; ``zero`` if not given.
         options: its own options, most important first. How it is added up and where it starts are added.
         family: group it is shown in.
         sketch: options with which it gives a quick first look.
+        copies: how many copies of a photo it explains as published.
     """
     own = {option.name for option in options}
     published = baselines or {}
@@ -220,12 +246,15 @@ def path_method(
     # How it is added up stands behind what steers the path, before what most people leave alone.
     main = tuple(option for option in options if not option.minor)
     minor = tuple(option for option in options if option.minor)
-    everything = (*main, *rule_options(rule), *starts, *minor)
+    several = copy_options(copies)
+    steady = tuple(option for option in several if not option.minor)
+    rest = tuple(option for option in several if option.minor)
+    everything = (*steady, *main, *rule_options(rule), *starts, *minor, *rest)
 
     def make(
         forward_func: nn.Module | Callable[..., Tensor], preprocessing: Preprocessing, settings: Settings
     ) -> AttributionMethod:
-        o = SimpleNamespace(**settings.options)
+        o = SimpleNamespace(**{**settings.options, "preprocessing": preprocessing})
         ways = []
         for d in method.walked(settings.options):
             other = (
@@ -289,7 +318,18 @@ def direct_method(
             seed=settings.seed,
         )
 
-    return Method(name, title, family, summary, citation, limits, options, (), make)
+    return Method(name, title, family, summary, citation, limits, (*options, *copy_options()), (), make)
+
+
+def steadied(method: AttributionMethod, settings: Settings) -> AttributionMethod:
+    """Return a method over the copies that its settings ask for; itself if that is the photo alone."""
+    o = settings.options
+    if o.get("copies", 1) == 1:  # or a declaration made by hand has none
+        return method
+    copies = attribution.Copies(
+        cast("int", o["copies"]), cast("float", o["copy_noise"]), cast("int", o["copy_shift"]), settings.seed
+    )
+    return attribution.Steady(method, copies)
 
 
 def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod:
@@ -301,7 +341,7 @@ def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod
     settled = settings.settled()
     method: Method = METHODS[settled.method]
     try:
-        return method.make(classifier.network, classifier.preprocessing, settled)
+        return steadied(method.make(classifier.network, classifier.preprocessing, settled), settled)
     except (ValueError, RuntimeError):
         raise
     except Exception as error:  # a declaration of another package can do anything

@@ -14,7 +14,15 @@ PAPER = (
 
 
 def greedy(
-    name: str, title: str, *, summary: str, citation: str = PAPER, rule: str = "paper", **published: Value
+    name: str,
+    title: str,
+    *,
+    summary: str,
+    citation: str = PAPER,
+    limits: str = "",
+    rule: str = "paper",
+    copies: int = 1,
+    **published: Value,
 ) -> Method:
     """Declare a greedy search; ``published`` gives the options in which it differs from SAMP++."""
     return path_method(
@@ -22,6 +30,8 @@ def greedy(
         title,
         summary=summary,
         citation=citation,
+        limits=limits,
+        copies=copies,
         path=lambda o: paths.GreedyPath(
             o.pixels_per_step, o.steps, o.momentum, o.ic_tolerance, o.tie_band, o.max_steps
         ),

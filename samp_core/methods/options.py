@@ -224,6 +224,26 @@ def fill(default: str = "zero") -> Option:
     return baseline("fill", "Hidden pixels become", "What stands where the image is hidden.", default, phrase=None)
 
 
+def copies(default: int = 1) -> tuple[Option, ...]:
+    """Return the options of how many copies of the photo are explained, which every method has."""
+    return (
+        Option(
+            "copies", "Copies", "How many copies of the photo, each with a little noise, are explained. The map is the "
+            "mean of theirs, and a second map says how far they agree. The cost multiplies.", default, 1, 1000,
+            slider=(1, 50), whole=True, minor=default == 1, phrase="" if default == 1 else "{value} copies",
+        ),
+        Option(
+            "copy_noise", "Noise of the copies",
+            "Standard deviation of the noise on each copy, in the network's units: 0.02 is one to three grey levels.",
+            0.02, 1e-4, 10.0, 0.01, slider=(0.01, 0.2), minor=True, short="jitter", phrase="",
+        ),
+        Option(
+            "copy_shift", "Shift of the copies", "Most pixels by which a copy is moved; its map is moved back.", 0, 0,
+            1000, slider=(0, 8), whole=True, minor=True, phrase="",
+        ),
+    )  # fmt: skip
+
+
 DIRECTIONS = {"deletion": "Deletion", "insertion": "Insertion"}
 
 SEARCH: tuple[Option, ...] = (

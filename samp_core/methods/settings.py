@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from samp_core.catalogue import METHODS, SCORES
-from samp_core.methods.options import SEARCH, SHARED, Value, rule, settle
+from samp_core.methods.options import SEARCH, SHARED, Value, copies, rule, settle
 
 if TYPE_CHECKING:
     from samp_core.scores import Score
@@ -55,8 +55,7 @@ class Settings:
         declared = {option.name: option for option in METHODS.require(base.method).options}
         if unknown := sorted(set(own) - set(declared)):
             raise ValueError(
-                f"{METHODS[base.method].title} has no option {', '.join(unknown)}. "
-                f"It has: {', '.join(declared) or 'none'}."
+                f"{METHODS[base.method].title} has no option {', '.join(unknown)}. It has: {', '.join(declared)}."
             )
         for option in declared.values():
             if (other := option.instead_of) and own.get(option.name) is not None:
@@ -104,6 +103,8 @@ class Settings:
             # Of a method without a path, or a line, most of them meant nothing.
             declared = {option.name for option in METHODS[given.get("method", cls.method)].options}
             options |= {name: value for name, value in earlier.items() if name in declared - set(options)}
+        # Files of versions that knew no copies hold maps of the photo itself.
+        options = {option.name: option.default for option in copies()} | options
         options = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
         return cls(**{**given, "options": options})
 

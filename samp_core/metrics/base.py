@@ -117,9 +117,13 @@ class Column:
 EVIDENCE = {
     "": "the map itself",
     "curves": "scores of deletion and insertion: deletion, insertion (N, n + 1)",
-    "kept": "whether the class stays first, by share kept and removed: hits (N, 2, S)",
+    "kept": "whether the class stays first, by share kept and removed, and what ranked the pixels: hits (N, 2, S), "
+    "ranked (N, H, W)",
+    "imputed": "probability by share imputed, best and worst pixels first, and some of those photos: scores (N, 2, S), "
+    "images (N, 2, P, C, H, W)",
     "sums": "attributions, and what the score loses without those pixels: sums, drops (N, K) or (N, sizes, K)",
     "map": "the map that differs most: maps (N, H, W)",
+    "conditions": "maps made under other conditions, by their names: each (N, H, W)",
     "stages": "maps of ever more random networks, and how similar each is: maps (N, S, H, W), stages (N, S)",
     "box": "what was marked: mask (N, H, W)",
 }

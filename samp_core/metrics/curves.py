@@ -27,6 +27,7 @@ class Curve:
     Attributes:
         scores: score after k batches of pixels, k = 0..n, (N, n + 1); divided by the score of the whole image in the
             paper's protocol, where NaN means that this score is 0.
+        raw: the same scores undivided, in units of the score, (N, n + 1).
         auc: mean of the n + 1 scores, (N,).
         direction: ``deletion`` or ``insertion``.
         protocol: everything that a number of this curve depends on; only numbers of one protocol compare.
@@ -35,11 +36,17 @@ class Curve:
     """
 
     scores: Float[Tensor, "n k"]
+    raw: Float[Tensor, "n k"]
     auc: Float[Tensor, " n"]
     direction: Literal["deletion", "insertion"]
     protocol: Protocol
     pixels_per_step: int
     fill: Baseline
+
+
+def curve_step(inputs: Float[Tensor, "n c h w"]) -> int:
+    """Return how many pixels one step of a curve changes: the paper's 1792 of 224 x 224, and that share of others."""
+    return max(1, inputs[0, 0].numel() // 28)
 
 
 def deletion(
@@ -166,10 +173,11 @@ def _curve(
             chunk = jobs[first : first + batch_size]
             states = [mix(start[n], end[n], place[n], k * pixels_per_step) for k, n in chunk]
             values.append(function.values(torch.stack(states), images[[n for _, n in chunk]]))
-        scores = torch.cat(values).view(points + 1, count).T
+        raw = torch.cat(values).view(points + 1, count).T
+    scores = raw
     if protocol == "paper":
-        whole = scores[:, :1] if direction == "deletion" else scores[:, -1:]
-        scores = torch.where(whole == 0, torch.nan, scores / whole)
+        whole = raw[:, :1] if direction == "deletion" else raw[:, -1:]
+        scores = torch.where(whole == 0, torch.nan, raw / whole)
     known = Protocol(
         f"{direction} curve, mean of {points + 1} points, {protocol} protocol",
         score=score_words(score),
@@ -178,11 +186,10 @@ def _curve(
         step=f"{pixels_per_step} pixels",
         normalisation="score of the whole image" if protocol == "paper" else "none",
     )
-    return Curve(scores, scores.mean(1), direction, known, pixels_per_step, fill)
+    return Curve(scores, raw, scores.mean(1), direction, known, pixels_per_step, fill)
 
 
 def _curves(subject: Subject, protocol: CurveProtocol) -> tuple[Measurement, ...]:
-    step = max(1, subject.inputs[0, 0].numel() // 28)  # the paper's 1792 of 224 x 224
     score = subject.score if protocol == "paper" else None
     down, up = (
         measure(
@@ -190,7 +197,7 @@ def _curves(subject: Subject, protocol: CurveProtocol) -> tuple[Measurement, ...
             subject.inputs,
             subject.attributions,
             subject.target,
-            pixels_per_step=step,
+            pixels_per_step=curve_step(subject.inputs),
             score=score,
             protocol=protocol,
             batch_size=subject.batch_size,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -48,13 +49,18 @@ def diffid(
     *,
     fractions: Sequence[float] = KEPT,
     baseline: Baseline | None = None,
+    signed: bool = True,
     batch_size: int = 16,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 2 k"]]:
     """Return how much more often the class stays first with the best pixels kept than with them removed.
 
     For each fraction the pixels of largest attribution are kept alone, then removed alone; a hit is a network that
     still puts ``target`` first. DiffID is the mean over fractions of hits kept minus hits removed, -1 to 1; higher is
-    better. Yang et al., "Re-calibrating Feature Attributions for Model Interpretation", ICLR 2023.
+    better. Yang et al., "Re-calibrating Feature Attributions for Model Interpretation", ICLR 2023. Unsigned, a pixel
+    that speaks strongly against the class is among the best, too: Kim et al., "Spectral Integrated Gradients for
+    Coarse-to-Fine Feature Attribution", KDD 2026, arXiv 2605.19607. Their code ranks the values of the channels one
+    by one and fills with the mean of the values left; here both rank pixels and fill alike, so that the sign is all
+    that differs.
 
     Args:
         forward_func: images (N, C, H, W) to logits (N, K).
@@ -63,6 +69,7 @@ def diffid(
         target: explained class, one for all images or one for each.
         fractions: shares of the pixels, 0 to 1.
         baseline: what replaces the others; zeros by default.
+        signed: whether pixels are ranked by attribution or by its magnitude.
         batch_size: most images sent through the network at once.
 
     Returns:
@@ -73,7 +80,7 @@ def diffid(
     wanted = as_target(target, len(inputs), inputs.device)
     if wanted is None:
         raise ValueError("DiffID asks whether a class comes first, so it needs that class: pass target=.")
-    place, blank = ranks(inputs, maps), fill(inputs)
+    place, blank = ranks(inputs, maps if signed else pixel_maps(maps, inputs).abs()), fill(inputs)
     count, everyone = inputs[0, 0].numel(), torch.arange(len(inputs), device=inputs.device)
     first = score_of(forward_func, wanted, _First(), len(inputs), batch_size)
     hits = [
@@ -255,18 +262,18 @@ def infidelity(
     return found
 
 
-def _diffid(subject: Subject) -> tuple[Measurement, ...]:
-    values, hits = diffid(
-        subject.network, subject.inputs, subject.attributions, subject.target, batch_size=subject.batch_size
-    )
+def _diffid(subject: Subject, signed: bool) -> tuple[Measurement, ...]:
+    ranked = subject.maps if signed else subject.maps.abs()
+    values, hits = diffid(subject.network, subject.inputs, ranked, subject.target, batch_size=subject.batch_size)
     protocol = Protocol(
-        "top-1 hits with the best 10 to 90 % of pixels kept, minus those with them removed (Yang 2023)",
+        "top-1 hits with the best 10 to 90 % of pixels kept, minus those with them removed (Yang 2023"
+        + (")" if signed else "; by magnitude: Kim 2026, whose code ranks single channels and fills with a mean)"),
         score="explained class comes first",
-        sign="signed",
+        sign="signed" if signed else "magnitude",
         fill=str(Zero()),
         step="10 % of the pixels",
     )
-    return (Measurement("diffid", values, protocol, {"hits": hits}),)
+    return (Measurement("diffid" if signed else "diffid-unsigned", values, protocol, {"hits": hits, "ranked": ranked}),)
 
 
 def _sensitivity_n(subject: Subject) -> tuple[Measurement, ...]:
@@ -343,7 +350,17 @@ DIFFID = Metric(
     "How much longer the class stays the network's first choice when the best pixels are kept than when they go.",
     "Yang, Akhtar, Wen, Shah and Mian, ICLR 2023",
     (Column("diffid", "DiffID", "up"),),
-    _diffid,
+    partial(_diffid, signed=True),
+    forwards=2 * len(KEPT),
+    evidence="kept",
+)
+DIFFID_UNSIGNED = Metric(
+    "diffid-unsigned",
+    "DiffID, unsigned",
+    "The same with the pixels ranked by |a|: what speaks strongly against the class counts as important, too.",
+    "Yang, Akhtar, Wen, Shah and Mian, ICLR 2023; by |a|: Kim, Lim, Lee and Choi (SIG), KDD 2026, arXiv 2605.19607",
+    (Column("diffid-unsigned", "DiffID, unsigned", "up"),),
+    partial(_diffid, signed=False),
     forwards=2 * len(KEPT),
     evidence="kept",
 )

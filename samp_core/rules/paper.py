@@ -11,7 +11,10 @@ from samp_core.rules.base import Rule, rule
 
 
 class Paper(Rule):
-    """Steering gradient at a move's start times the move (the SAMP paper's algorithm): a first-order extrapolation."""
+    """Steering gradient at a move's start times the move (the SAMP paper's algorithm): a first-order extrapolation.
+
+    Of a method that credits its moves otherwise it is that method's own.
+    """
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         super().__init__(ends, gradient_of)
@@ -19,7 +22,10 @@ class Paper(Rule):
 
     def add(self, step: Step) -> None:
         """Take in the next move."""
-        self._total.addcmul_(step.steering, step.move)
+        if step.credit is None:
+            self._total.addcmul_(step.steering, step.move)
+        else:
+            self._total.add_(step.credit)
 
     def total(self) -> Float[Tensor, "p c h w"]:
         """Return the attribution of the moves so far."""

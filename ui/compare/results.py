@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,66 +10,44 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from samp_core.compare import (
-    COLUMNS,
     Entry,
     disagreement,
-    figure,
-    maps_npz,
-    report_html,
-    table,
-    to_csv,
     told_apart,
 )
-from samp_core.methods import Settings
 from samp_core.metrics import rank_correlation, state_at
-from samp_core.render import format_gap, overlay
-from samp_core.runs import describe
-from ui.shared.plots import COLOURS, PLAIN, progress_in_words
-from ui.shared.room import room
-from ui.shared.sidebar import Question
+from samp_core.render import overlay
+from ui.shared import travel
+from ui.shared.outcome import exports, figures, trade_off
+from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.words import plain
 from ui.work.queue import Queue
 
 
-# Ten colours that stay apart for colour-blind readers, then the same dashed.
-def explained(queue: Queue | None, question: Question, wanted: Sequence[Settings]) -> None:
-    """Say what all maps explain: those shown, or those that are asked for."""
-    if queue is not None:
-        st.markdown(f"All explain the **{plain(queue.score)}** of {plain(queue.classifier.name)}.")
-    elif wanted:
-        score = describe(question.classifier, wanted[0])[1]
-        st.markdown(f"All explain the **{plain(score)}** of {plain(question.classifier.name)}.")
+def below(queue: Queue, display: dict[str, Any], units: bool) -> None:
+    """Show what a finished comparison has beside its maps.
 
-
-def status(queue: Queue | None, stale: bool) -> None:
-    """Say how far a comparison is, or that what is shown is not what is asked for."""
-    with room("status"):
-        if queue is None:
-            st.caption("Each method's map appears as soon as it is finished, with its time, cost and completeness gap.")
-        elif queue.active:
-            st.progress(queue.progress, text=progress_in_words(queue))
-        elif stale:
-            st.info("Shown is the last comparison. The choice differs from it: press Run.")
-        else:
-            there = sum(item.entry is not None for item in queue.items)
-            rest = "." if there == len(queue.items) else "; where one is missing, its place says why."
-            st.caption(f"{there} of {len(queue.items)} maps are here{rest} Curves, agreement and files are below them.")
-
-
-def below(queue: Queue, display: dict[str, Any]) -> None:
-    """Show what a finished comparison has beside its maps; ``display`` is what the grid gave."""
+    Args:
+        queue: the comparison.
+        display: what the grid gave.
+        units: whether maps are shown in units of the score.
+    """
     entries = [item.entry for item in queue.items if item.entry is not None]
+    if units:
+        entries, display = [entry.in_units or entry for entry in entries], {**display, "scale": "shared"}
     if not entries:
         return
-    tabs = st.tabs(["Deletion and insertion", "Agreement", "Figures", "Export"])
+    tabs = st.tabs(["Deletion and insertion", "Agreement", "Trade-off", "Figures", "Export"])
     with tabs[0]:
         curves(queue, entries)
     with tabs[1]:
         agreement(queue, entries)
     with tabs[2]:
-        figures(entries)
+        trade_off(entries)
     with tabs[3]:
+        figures(entries)
+    with tabs[4]:
         exports(queue, entries, display)
+        travel.download_all(queue, "comparison", "export-runs")
 
 
 def _named(entries: Sequence[Entry]) -> dict[str, Entry]:
@@ -156,7 +133,7 @@ def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
     matrix = rank_correlation(np.stack([e.map for e in entries]))
     plot = go.Figure(
         go.Heatmap(
-            z=matrix, x=titles, y=titles, zmin=-1, zmax=1, colorscale=["#1746d1", "#f8f6f3", "#d63f04"],
+            z=matrix, x=titles, y=titles, zmin=-1, zmax=1, colorscale=["#762a83", "#f8f6f3", "#1b7837"],
             texttemplate="%{z:.2f}" if len(entries) <= 12 else None, colorbar={"title": "Spearman"},
             hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
         )
@@ -171,54 +148,3 @@ def agreement(queue: Queue, entries: Sequence[Entry]) -> None:
         overlay(photo, disagreement(left.map, right.map), 0.85, limit=1.0), width=336, alt="where two maps disagree"
     )
     st.caption(f"Orange: {first} ranks the pixel higher than {second}. Blue: lower. White: the same.")
-
-
-def figures(entries: Sequence[Entry]) -> None:
-    """Show every figure of every method."""
-    rows = table(entries)
-    shown = [
-        {COLUMNS[k]: (format_gap(v) if k == "gap" and v is not None else v) for k, v in row.items()} for row in rows
-    ]
-    st.dataframe(shown, hide_index=True, width="stretch")
-    curves = next((f"Curves: {plain(e.deletion.protocol)}. " for e in entries if e.deletion is not None), "")
-    st.caption(
-        f"{curves}A method that promises no sum has no completeness gap. Times were taken while the app was running, "
-        "one method after the other."
-    )
-
-
-def exports(queue: Queue, entries: Sequence[Entry], display: dict[str, Any]) -> None:
-    """Offer figure, maps, table and report."""
-    style = {
-        "scale": display.get("scale", "map"),
-        "mode": display.get("mode", "signed"),
-        "opacity": float(display.get("opacity", 0.75)),
-    }
-
-    def drawn(kind: str) -> bytes:
-        buffer = io.BytesIO()
-        figure(queue.classifier, queue.image, entries, **style).savefig(buffer, format=kind, dpi=200)
-        return buffer.getvalue()
-
-    stem = queue.name.rsplit(".", 1)[0]
-    files: dict[str, tuple[Callable[[], str | bytes], str, str]] = {
-        "Figure (png)": (lambda: drawn("png"), "png", "image/png"),
-        "Figure (pdf)": (lambda: drawn("pdf"), "pdf", "application/pdf"),
-        "Maps (npz)": (
-            lambda: maps_npz(queue.classifier, queue.image, queue.name, entries),
-            "npz",
-            "application/octet-stream",
-        ),
-        "Table (csv)": (lambda: to_csv(queue.classifier, entries), "csv", "text/csv"),
-        "Report (html)": (
-            lambda: report_html(queue.classifier, queue.image, queue.name, entries, style["scale"]),
-            "html",
-            "text/html",
-        ),
-    }
-    with st.container(horizontal=True):
-        for label, (build, ending, mime) in files.items():
-            st.download_button(
-                label, build, f"{stem}-comparison.{ending}", mime, on_click="ignore", key=f"export-{label}"
-            )
-    st.caption("The figure takes the colours, values and opacity chosen above the grid.")

@@ -8,17 +8,21 @@ from typing import Any
 
 import streamlit as st
 
+from samp_core.films import kit
+
 
 @cache
-def component(folder: Path, kit: bool = False) -> Any:
+def component(folder: Path, with_kit: bool = False) -> Any:
     """Return the component in a folder, read and registered once; its files are named like the folder.
 
-    With ``kit``, the functions of ``kit.js`` stand before its script.
+    Args:
+        folder: what holds the files.
+        with_kit: whether the functions that the engine's player is made of stand before its script.
     """
     files = {ending: folder / f"{folder.name}.{ending}" for ending in ("html", "css", "js")}
     read: dict[str, Any] = {ending: file.read_text() for ending, file in files.items() if file.is_file()}
-    if kit:
-        read["js"] = (Path(__file__).parent / "kit.js").read_text() + read["js"]
+    if with_kit:
+        read["js"] = kit() + read["js"]
     return st.components.v2.component(f"samp_{folder.name}", **read)
 
 

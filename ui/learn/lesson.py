@@ -1,4 +1,4 @@
-"""The lesson: its scenes in order, how to turn them, and the presenter's view."""
+"""The lesson: its scenes in order, how to turn them, the presenter's view, and what the teacher alone sees."""
 
 from __future__ import annotations
 
@@ -9,38 +9,49 @@ import streamlit as st
 
 from samp_core.methods import Value
 from ui.components.keys import arrow_keys
-from ui.learn import digits, greedy, trust, two
-from ui.learn.look import KEPT
+from ui.learn import digits, greedy, photo, trust, two
+from ui.learn.look import KEPT, dress
 from ui.shared import kept
 from ui.shared.lanes import open_with
-
-_PRESENT = """<style>
-  html { font-size: 20px !important; }  /* all sizes follow it */
-  [data-testid="stSidebar"], [data-testid="stSidebarCollapsedControl"], [data-testid="stExpandSidebarButton"] {
-    display: none !important; }
-  .block-container { max-width: 1900px; padding-top: 1rem; }
-  [data-testid="stMain"]:focus-visible::before { box-shadow: none !important; }  /* arrow keys would frame the page */
-</style>"""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its name in the link, its title, what draws it, the method that it leads to, and its knobs there."""
+    """One scene.
+
+    Attributes:
+        slug: its name in the link.
+        title: its heading.
+        draw: draws it, between the heading and the way to the other scenes.
+        method: the method that it leads to on Explain.
+        settings: its knobs there.
+        behind: draws its formula and its sources.
+        notes: for the teacher: what to ask, what to show, and the usual misunderstanding.
+    """
 
     slug: str
     title: str
     draw: Callable[[], None]
     method: str
     settings: Callable[[], dict[str, Value]]
+    behind: Callable[[], None]
+    notes: str
 
 
 SCENES = (
-    Scene("paths", "One function, many paths", two.one_function, "samp", two.FUNCTION.settings),
-    Scene("prefer", "Which path should we prefer?", two.concentration, "samp", two.PRINCIPLE.settings),
-    Scene("greedy", "Why greedy", greedy.why_greedy, "samp", greedy.settings),
-    Scene("digits", "Digits", digits.scene, "samp++", digits.settings),
-    Scene("trust", "Trust, but verify", trust.verify, "samp++", trust.settings),
-)
+    Scene(
+        "paths", "One function, many paths", two.one_function, "samp", two.FUNCTION.settings, two.integral,
+        two.NOTES_PATHS,
+    ),
+    Scene(
+        "prefer", "Which path should we prefer?", two.concentration, "samp", two.PRINCIPLE.settings, two.principle,
+        two.NOTES_PREFER,
+    ),
+    Scene("greedy", "Why greedy", greedy.why_greedy, "samp", greedy.settings, greedy.behind, greedy.NOTES),
+    Scene("digits", "Digits", digits.scene, "samp++", digits.settings, digits.behind, digits.NOTES),
+    Scene("trust", "Trust, but verify", trust.verify, "samp++", trust.settings, trust.behind, trust.NOTES),
+    Scene("photo", "The real search", photo.scene, "samp", photo.settings, photo.behind, photo.NOTES),
+)  # fmt: skip
 
 
 def _turn(by: int) -> None:
@@ -61,35 +72,54 @@ def _come_back() -> None:
         st.rerun()
 
 
-def lesson() -> None:
-    """Show the chosen scene with its title, the way to the others, and the link into Explain."""
-    _come_back()
-    titles = {s.slug: f"{n}. {s.title}" for n, s in enumerate(SCENES, start=1)}
+def _choose() -> tuple[Scene, bool]:
+    """Draw the scenes' names and the switch; return the chosen scene, and whether it is presented."""
     linked = str(st.query_params.get("scene"))
-    with st.container(horizontal=True, vertical_alignment="center"):
-        slug = st.segmented_control(
-            "Scene", list(titles), format_func=titles.__getitem__, key="scene", required=True,
-            default=linked if linked in titles else SCENES[0].slug, label_visibility="collapsed", wrap=True,
-            persist_state="session",
-        )  # fmt: skip
-        st.query_params["scene"] = str(slug)  # bound by hand: the link holds a short name and not the title
-        presenting = st.toggle(
+    # The same words in every view (the presented one hides the titles): a choice travels as its words, and one made
+    # while they change would be refused.
+    slugs = {scene.slug: f"{n}. *{scene.title}*" for n, scene in enumerate(SCENES, start=1)}
+    with st.container(horizontal=True, vertical_alignment="center", key="scene-bar"):
+        tabs = st.container(width="content")
+        place = st.container()
+        presenting = st.container(width="content").toggle(
             "Present", key="present", **KEPT,
             help="Large type and no sidebar. The left and right arrow keys turn the scenes.",
         )  # fmt: skip
-    if presenting:
-        st.html(_PRESENT)
-    scene = next((s for s in SCENES if s.slug == slug), SCENES[0])
-    st.title(scene.title, anchor=False)
+        with tabs:
+            slug = st.segmented_control(
+                "Scene", list(slugs), key="scene", required=True, label_visibility="collapsed", wrap=True,
+                format_func=slugs.__getitem__,
+                default=linked if linked in slugs else SCENES[0].slug, persist_state="session",
+            )  # fmt: skip
+        scene = next((s for s in SCENES if s.slug == slug), SCENES[0])
+        if presenting:
+            place.title(scene.title, anchor=False)
+    st.query_params["scene"] = scene.slug  # bound by hand: the link holds a short name and not the title
+    return scene, bool(presenting)
+
+
+def lesson() -> None:
+    """Show the chosen scene with its title, the way to the others, and the link into Explain."""
+    _come_back()
+    scene, presenting = _choose()
+    dress()
+    if not presenting:
+        st.title(scene.title, anchor=False)
     scene.draw()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        place = SCENES.index(scene)
+    place = SCENES.index(scene)
+    with st.container(horizontal=True, vertical_alignment="center", key="scene-foot"):
         st.button("Back", on_click=_turn, args=(-1,), key="learn-back", disabled=place == 0)
         st.button(
             "Next", on_click=_turn, args=(1,), key="learn-next", type="primary", disabled=place == len(SCENES) - 1
         )
-        if st.button("Try it on a photo", key="learn-explain"):
-            open_with(scene.method, **scene.settings())
-            # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
-            st.switch_page("pages/1_Explain.py", query_params=kept.link())
+        leave = st.button("Try it on a photo", key="learn-explain")
+        with st.popover("Formula and sources", key="scene-behind"):
+            scene.behind()
+        if not presenting:
+            with st.popover("Teacher's notes", key="scene-notes"):
+                st.markdown(scene.notes)
+    if leave:
+        open_with(scene.method, **scene.settings())
+        # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+        st.switch_page("pages/1_Explain.py", query_params=kept.link())
     arrow_keys()

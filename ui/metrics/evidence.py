@@ -13,12 +13,15 @@ from torch import Tensor
 
 from samp_core.baselines import GaussianBlur, Zero
 from samp_core.metrics import COLUMNS, METRICS, Measurement
-from samp_core.metrics.curves import mix, ranks
+from samp_core.metrics.curves import curve_step, mix, ranks
 from samp_core.metrics.faithfulness import KEPT, SIZES
+from samp_core.metrics.road import SHOWN
 from samp_core.render import colour_limit, map_in_words, overlay
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.words import plain
 from ui.work.queue import Item, Measuring
+
+_GREYS = ("#6b6875", "#a3a0ae")  # of deletion and insertion: colours belong to methods
 
 
 def evidence(run: Measuring) -> None:
@@ -48,10 +51,11 @@ def evidence(run: Measuring) -> None:
     st.caption(f"{metric.summary} Source: {metric.citation}.")
 
 
-def item_map(item: Item) -> Tensor:
+def item_map(run: Measuring, item: Item) -> Tensor:
     """Return an item's pixel map, (H, W)."""
-    assert item.entry is not None
-    return item.entry.explanation.maps[0]
+    shown = run.shown(item)
+    assert shown is not None
+    return shown.explanation.maps[0]
 
 
 def _photo(run: Measuring) -> Image.Image:
@@ -67,14 +71,19 @@ def _changed(run: Measuring, item: Item, measurement: Measurement) -> None:
     _maps(run, item, measurement.evidence["maps"][0].unsqueeze(0), ["changed"])
 
 
+def _conditions(run: Measuring, item: Item, measurement: Measurement) -> None:
+    found = measurement.evidence
+    _maps(run, item, torch.cat(list(found.values())), list(found))
+
+
 def _alone(run: Measuring, item: Item, measurement: Measurement) -> None:
-    _maps(run, item, torch.zeros(0, *item_map(item).shape), [])
+    _maps(run, item, torch.zeros(0, *item_map(run, item).shape), [])
 
 
 def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None:
     photo = _photo(run)
     columns = st.columns(max(4, len(maps) + 1))
-    own = item_map(item)
+    own = item_map(run, item)
     for column, shown, caption in zip(columns, (own, *maps), ("the map", *captions), strict=False):
         values = shown.double().numpy()
         column.image(overlay(photo, values, 0.75), caption=caption, alt=f"{caption}: {map_in_words(values)}")
@@ -82,7 +91,7 @@ def _maps(run: Measuring, item: Item, maps: Tensor, captions: list[str]) -> None
 
 
 def _inside(run: Measuring, item: Item, measurement: Measurement) -> None:
-    own, mask = item_map(item), measurement.evidence["mask"][0]
+    own, mask = item_map(run, item), measurement.evidence["mask"][0]
     top = divmod(int(own.flatten().argmax()), own.shape[1])
     shown = overlay(_photo(run), own.double().numpy(), 0.75)
     draw = ImageDraw.Draw(shown)
@@ -101,7 +110,8 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
         plot.add_trace(
             go.Scatter(
                 x=[100 * k / (len(values) - 1) for k in range(len(values))], y=values, name=direction, fill="tozeroy",
-                line={"color": COLOURS[n]}, hovertemplate=f"{direction}<br>%{{x:.0f}} %<br>%{{y:.3f}}<extra></extra>",
+                line={"color": _GREYS[n], "dash": ("solid", "dash")[n]},
+                hovertemplate=f"{direction}<br>%{{x:.0f}} %<br>%{{y:.3f}}<extra></extra>",
             )
         )  # fmt: skip
     plot.update_layout(
@@ -111,8 +121,8 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
     st.plotly_chart(plot, config=PLAIN, key="evidence-curves")
     inputs = run.classifier.preprocessing(run.image)
     points = measurement.evidence["deletion"].shape[1] - 1
-    step = max(1, inputs[0, 0].numel() // 28)
-    own = item_map(item).unsqueeze(0)
+    step = curve_step(inputs)
+    own = item_map(run, item).unsqueeze(0)
     place = ranks(inputs, own)
     for direction, ends in (("deletion", (inputs, Zero()(inputs))), ("insertion", (GaussianBlur()(inputs), inputs))):
         scores = measurement.evidence[direction][0]
@@ -126,7 +136,7 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
 def _kept(run: Measuring, item: Item, measurement: Measurement) -> None:
     hits = measurement.evidence["hits"][0]
     inputs = run.classifier.preprocessing(run.image)
-    place, blank = ranks(inputs, item_map(item).unsqueeze(0)), Zero()(inputs)
+    place, blank = ranks(inputs, measurement.evidence["ranked"][:1]), Zero()(inputs)
     count = inputs[0, 0].numel()
     for row, (title, ends) in enumerate((("kept", (blank, inputs)), ("removed", (inputs, blank)))):
         for column, k in zip(st.columns(5), (0, 2, 4, 6, 8), strict=True):
@@ -134,6 +144,31 @@ def _kept(run: Measuring, item: Item, measurement: Measurement) -> None:
             words = f"best {100 * KEPT[k]:.0f} % {title}: {'still first' if hits[row, k] else 'lost'}"
             column.image(shown, caption=words, alt=words)
     st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
+
+
+def _imputed(run: Measuring, item: Item, measurement: Measurement) -> None:
+    scores, images = measurement.evidence["scores"][0], measurement.evidence["images"][0]
+    plot = go.Figure()
+    orders = ("best first", "worst first")
+    for n, order in enumerate(orders):
+        plot.add_trace(
+            go.Scatter(
+                x=[100 * share for share in KEPT], y=scores[n].tolist(), name=order, mode="lines+markers",
+                line={"color": _GREYS[n], "dash": ("solid", "dash")[n]},
+                hovertemplate=f"{order}<br>%{{x:.0f}} %<br>%{{y:.3f}}<extra></extra>",
+            )
+        )  # fmt: skip
+    plot.update_layout(
+        height=300, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pixels imputed, %",
+        yaxis={"title": "probability", "range": [-0.03, 1.03]}, legend={"orientation": "h", "y": 1.12},
+    )  # fmt: skip
+    st.plotly_chart(plot, config=PLAIN, key="evidence-imputed")
+    columns = iter(st.columns(2 * len(SHOWN)))
+    for n, order in enumerate(orders):
+        pictures = run.classifier.preprocessing.to_image(images[n])
+        for k, shown in zip(SHOWN, pictures, strict=True):
+            words = f"{order}, {100 * KEPT[k]:.0f} %: {scores[n, k]:.2f}"
+            next(columns).image(shown, caption=words, alt=words)
 
 
 def _scatter(run: Measuring, item: Item, measurement: Measurement) -> None:
@@ -161,8 +196,10 @@ PICTURES: dict[str, Callable[[Measuring, Item, Measurement], None]] = {
     "": _alone,
     "curves": _curves,
     "kept": _kept,
+    "imputed": _imputed,
     "sums": _scatter,
     "map": _changed,
+    "conditions": _conditions,
     "stages": _stages,
     "box": _inside,
 }

@@ -13,15 +13,17 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from samp_core.compare import CALIBRATED
 from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
 from ui.metrics.evidence import evidence
 from ui.shared import kept, state
-from ui.shared.picker import choice, estimate
+from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
 from ui.shared.sidebar import Question
 from ui.shared.words import plain
+from ui.work.cost import CURVES
 from ui.work.queue import Measuring
 
 DEFAULT = ("curves", "diffid", "mu-fidelity", "gap", "cancellation", "concentration")
@@ -32,9 +34,12 @@ _GRID = 24  # invisible points along each side, so that Plotly has something to 
 def one_photo(question: Question) -> None:
     """Show choices, progress, table, profile and evidence for the photo in hand."""
     wanted = choice(question)
-    names = kept.Several("metrics", list(DEFAULT), list(METRICS)).multiselect(
-        "Metrics", key="metrics-names", format_func=lambda n: METRICS[n].title, placeholder="Choose at least one metric"
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        names = kept.Several("metrics", list(DEFAULT), list(METRICS)).multiselect(
+            "Metrics", key="metrics-names", format_func=lambda n: METRICS[n].title,
+            placeholder="Choose at least one metric",
+        )  # fmt: skip
+        units = in_units("metrics-units")
     with st.expander("What the metrics say"):
         for name in names or METRICS:
             st.markdown(f"**{METRICS[name].title}.** {METRICS[name].summary} :gray[{METRICS[name].citation}]")
@@ -49,16 +54,17 @@ def one_photo(question: Question) -> None:
             st.button("Cancel", on_click=run.cancel, key="cancel-measuring")
         elif st.button("Measure", type="primary", key="measure", disabled=problem is not None):
             order = newest_first(names, DEFAULT if run is None else run.metrics)
-            state.start_measuring(question.classifier, question.photo, question.network, wanted, order, box)
+            state.start_measuring(question.classifier, question.photo, question.network, wanted, order, box, units)
             st.rerun()
-        st.markdown(problem or _estimate(question, wanted, names))
+        st.markdown(problem or _estimate(question, wanted, names, units))
     if run is not None and not polling and run.photo_key != question.photo.fingerprint:
         run = None  # another photo: its numbers would be about something else
     asked = [state.run_key(question.network, question.photo, s) for s in wanted]
     stale = run is not None and (
-        [i.key for i in run.items] != asked or set(run.metrics) != set(names) or run.box != box
+        [i.key for i in run.items] != asked or set(run.metrics) != set(names) or (run.box, run.in_units) != (box, units)
     )
-    st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
+    with st.container():  # what a fragment writes must not come to lie where the evidence is
+        st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
     if run is not None and not polling:
         _profile(run)
         evidence(run)
@@ -69,10 +75,11 @@ def newest_first(names: Sequence[str], known: Sequence[str]) -> list[str]:
     return [n for n in names if n not in known] + [n for n in known if n in names]
 
 
-def _estimate(question: Question, wanted: list[Settings], names: list[str]) -> str:
+def _estimate(question: Question, wanted: list[Settings], names: list[str], units: bool) -> str:
     again = sum(METRICS[n].explanations for n in names)
     more = f"; each map is made {again + 1} times" if again else ""
-    return f"{estimate(question, wanted, names)}, {len(names)} metrics{more}"
+    more += f"; each is calibrated by {CURVES} forward passes" if units else ""
+    return f"{estimate(question, wanted, names, calibrates=units)}, {len(names)} metrics{more}"
 
 
 def _status(run: Measuring | None, stale: bool) -> None:
@@ -87,7 +94,10 @@ def _status(run: Measuring | None, stale: bool) -> None:
         elif stale:
             st.info("Shown is the last measuring. The choice differs from it: press Measure.")
         else:
-            st.caption(f"Explained: the **{plain(run.score)}** of {plain(run.classifier.name)}.")
+            st.caption(
+                f"Explained: the **{plain(run.score)}** of {plain(run.classifier.name)}."
+                + (f" {CALIBRATED}" if run.in_units else "")
+            )
 
 
 def _box(question: Question) -> tuple[float, float, float, float] | None:
@@ -155,11 +165,12 @@ def to_csv(run: Measuring) -> str:
     writer.writerow(
         [
             *("method", "number", "value", "better", "protocol", "note", "explained score", "settings"),
-            *("box", "photo", "photo sha256", "network", "weights sha256"),
+            *("box", "photo", "photo sha256", "network", "weights sha256", "map"),
         ]
     )
     box = "" if run.box is None else " ".join(f"{side:g}" for side in run.box)
-    end = [box, run.name, run.photo_key, run.classifier.name, run.classifier.fingerprint]
+    map_kind = "calibrated" if run.in_units else "as given"
+    end = [box, run.name, run.photo_key, run.classifier.name, run.classifier.fingerprint, map_kind]
     for item in run.items:
         settings = item.settings if item.entry is None else item.entry.settings
         rest = [run.score, json.dumps(settings.to_dict()), *end]

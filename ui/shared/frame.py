@@ -16,6 +16,7 @@ PAGES = {
     "pages/1_Explain.py": "Explain",
     "pages/2_Compare.py": "Compare",
     "pages/3_Metrics.py": "Metrics",
+    "pages/5_Tune.py": "Tune",
     "pages/4_Learn.py": "Learn",
 }
 
@@ -41,7 +42,7 @@ _STYLE = """
   .st-key-doors [data-testid="stVerticalBlock"] { gap: 0.1rem; }
   .st-key-doors a { padding: 0 !important; }
   .st-key-doors a p { font-size: 1.05rem; color: light-dark(#4338ca, #a5a2fa); }
-  .lead { font-size: 1.05rem; line-height: 1.55; max-width: 62ch; opacity: 0.88; }
+  .lead { font-size: 1.05rem; line-height: 1.55; max-width: 84ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
   .brand span { color: light-dark(#4338ca, #a5a2fa); }
   .fine { font-size: 0.82rem; opacity: 0.72; line-height: 1.45; }
@@ -52,7 +53,7 @@ _STYLE = """
   .fact p { font-size: 0.82rem; margin: 0; line-height: 1.4; opacity: 0.85; }
   .fact .good { color: light-dark(#15803d, #4ade80); }
   .fact .fair { color: light-dark(#a16207, #facc15); }
-  .fact .poor { color: light-dark(#c2410c, #fb923c); }
+  .fact .poor { color: light-dark(#b91c1c, #f87171); }
   @media (max-width: 640px) { .block-container { padding: 3.4rem 1rem 3rem; } }
 </style>
 """
@@ -93,6 +94,7 @@ def _keep_trace(title: str) -> bool:
         "Explain": stage if stage is not None and stage.begun else None,
         "Compare": st.session_state.get("queue"),
         "Metrics": st.session_state.get("measuring"),
+        "Tune": st.session_state.get("tuning"),
     }
     traces = kept.Several("result", [], [name.lower() for name in results])
     noted = traces.value()

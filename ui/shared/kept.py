@@ -29,6 +29,7 @@ _NAMES = frozenset(
     {
         *("photo", "network", "class", "contrast", "against", "score"),
         *("lanes", "methods", "batch", "also", "start", "scope", "metrics", "box-x", "box-y", "result"),
+        *("presenting", "units", "tune", "tune-a", "tune-b"),
     }
 )
 """What may stand in a link, besides the settings of single methods, which are called ``method.setting``."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import streamlit as st
 
 from samp_core.attribution import Estimate
+from samp_core.films import MOST
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from ui.shared import kept, state
 from ui.shared.link import from_text, to_text
@@ -18,15 +19,9 @@ from ui.shared.state import Photo
 from ui.work.lane_run import LaneRun
 from ui.work.limits import require_affordable
 
-Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
-
-MOST = 4  # lanes
 KEPT = 6  # finished runs to come back to without computing
 LIVE = 5.0  # seconds of estimated work below which a lane answers its knobs at once
 STAYS_LIVE = 7.5  # the same once it does: an estimate goes up and down with what else the machine does
-SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
-SKETCH_MOVES = 4
-SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
 
 START = (default_settings("samp"), default_settings("ig", insertion_baseline="blur"))
 """What the stage opens with: SAMP, and the straight line from the image where SAMP's insertion starts."""

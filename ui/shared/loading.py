@@ -27,8 +27,8 @@ def _import(*modules: str) -> Callable[[], None]:
 
 
 def _network() -> None:
-    state = importlib.import_module("ui.shared.state")
-    state.seconds_per_gradient(state.BUNDLED)
+    state, bundled = map(importlib.import_module, ("ui.shared.state", "samp_core.bundled"))
+    state.seconds_per_gradient(bundled.DEFAULT)
 
 
 _STAGES: tuple[tuple[str, Callable[[], None], float], ...] = (

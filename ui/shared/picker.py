@@ -9,18 +9,20 @@ import streamlit as st
 
 from samp_core.baselines import BASELINES
 from samp_core.methods import METHODS, Method, Settings
+from samp_core.words import start_of
 from ui.shared import kept, state
 from ui.shared.knob import KeptOption, changes
 from ui.shared.lanes import current
 from ui.shared.link import from_text, to_text
-from ui.shared.method_words import start_of
 from ui.shared.sidebar import Question
 from ui.shared.words import seconds_in_words
 from ui.work.cost import Work
 
+_PATHS = ("samp", "samp++", "samp-steady", "ig", "blur-ig", "guided-ig")
 _FAST = ("samp", "ig", "grad-cam", "edges")
 _TABLE = (
-    *("samp", "samp++", "samp-isotonic", "ig", "blur-ig", "guided-ig", "gradient-shap", "smoothgrad", "deeplift"),
+    *("samp", "samp++", "samp-steady", "samp-isotonic", "ig", "blur-ig", "guided-ig", "gradient-shap"),
+    *("smoothgrad", "deeplift"),
     *("grad-cam", "grad-cam++", "layer-cam", "score-cam", "occlusion", "rise", "xrai", "random"),
 )
 MINE = "My choice"
@@ -30,17 +32,29 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64)
 def presets() -> dict[str, list[str]]:
     """Return the methods of each preset, of those that are registered."""
     return {
-        "Path methods": [m.name for m in METHODS.values() if m.has_path],
+        "Path methods": [n for n in _PATHS if n in METHODS],
+        "Every path": [m.name for m in METHODS.values() if m.has_path],
         "Fast": [n for n in _FAST if n in METHODS],
         "The paper's table": [n for n in _TABLE if n in METHODS],
         "All": list(METHODS),
     }
 
 
-_SHORT = {"Path methods": "path", "Fast": "fast", "The paper's table": "paper", "All": "all"}
+_SHORT = {"Path methods": "path", "Every path": "paths", "Fast": "fast", "The paper's table": "paper", "All": "all"}
 _BATCH = kept.Choice("batch", 16, BATCHES)
+_UNITS = kept.Flag("units")
 _START = kept.Choice("start", "", ["", *BASELINES])
 MOST_FURTHER = 8  # further cards; a link can hold them
+
+
+def in_units(key: str) -> bool:
+    """Let people see and measure maps in units of the score; returns whether they want it."""
+    return _UNITS.toggle(
+        "In the score's units", key=key,
+        help="Calibrates every map by its own deletion and insertion curves: it keeps its order of pixels and adds "
+        "up to the same change of the score, so all maps share one scale of colours. Where a map's order is not "
+        "that of what its pixels do, they are given nearly equal credit.",
+    )  # fmt: skip
 
 
 def _in_link(preset: str) -> str:
@@ -219,13 +233,21 @@ def starts(wanted: list[Settings]) -> list[str]:
     return [f"The insertion paths start at different images ({words}), so the maps differ by start as well as by path."]
 
 
-def estimate(question: Question, wanted: list[Settings], metrics: Sequence[str] | None = None) -> str:
+def estimate(
+    question: Question,
+    wanted: list[Settings],
+    metrics: Sequence[str] | None = None,
+    noun: str = "method",
+    calibrates: bool = False,
+) -> str:
     """Say how long explaining and measuring will take, before it begins; maps that are remembered cost nothing.
 
     Args:
         question: photo, network and score.
         wanted: the methods.
         metrics: what is measured; without it, both curves, and those that are remembered cost nothing either.
+        noun: what each of them is called.
+        calibrates: whether what is measured is the map in units of the score.
     """
     remembered = state.entries()
     expected = bound = 0.0
@@ -233,10 +255,10 @@ def estimate(question: Question, wanted: list[Settings], metrics: Sequence[str] 
     for settings in wanted:
         entry = remembered.get(state.run_key(question.network, question.photo, settings))
         if entry is None or entry.deletion is None or metrics is not None:
-            work = Work.of(question.classifier, settings, metrics, has_map=entry is not None)
+            work = Work.of(question.classifier, settings, metrics, entry is not None, calibrates)
             expected, bound = expected + work.map + work.rest, bound + work.map_bound + work.rest_bound
         there += entry is not None
-    count = f"{len(wanted)} method{'s' * (len(wanted) != 1)}"
+    count = f"{len(wanted)} {noun}{'s' * (len(wanted) != 1)}"
     memory = f", {there if there < len(wanted) else 'all'} of them remembered" if there else ""
     if not expected:
         return f"nothing to wait for: {count}{memory}"

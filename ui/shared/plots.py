@@ -5,7 +5,8 @@ from __future__ import annotations
 from ui.shared.words import seconds_in_words
 from ui.work.queue import Queue
 
-COLOURS = ("#6366f1", "#d97706", "#14a08f", "#be185d", "#0284c7", "#65a30d", "#7c3aed", "#b91c1c", "#64748b", "#a16207")
+# Without the hues of for and against. Where there are more lines they come again, dashed; a hover names each.
+COLOURS = ("#6366f1", "#14a08f", "#be185d", "#a16207", "#65a30d", "#a21caf", "#64748b", "#15803d", "#7c3aed", "#9f1239")
 PLAIN = {"displayModeBar": False}
 
 

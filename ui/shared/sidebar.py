@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import streamlit as st
 
+from samp_core.archive import ENDING, ArchiveError, unpack
+from samp_core.bundled import DEFAULT
 from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
-from samp_core.film import data_uri
+from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.scores import SCORES
-from ui.shared import kept, state
+from ui.shared import kept, state, travel
 from ui.shared.state import Photo
 from ui.shared.words import plain
 
-UPLOADS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+PHOTOS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 _OTHER = -1
 _KEPT_UPLOADS = 4  # photos of a session to which the browser's Back can return
 
@@ -43,7 +46,7 @@ def sidebar() -> Question:
             classifier = state.network(name)
         except ClassifierError as error:
             st.error(plain(error))
-            name, classifier = state.BUNDLED, state.network(state.BUNDLED)
+            name, classifier = DEFAULT, state.network(DEFAULT)
         return _class(photo, name, classifier)
 
 
@@ -81,7 +84,11 @@ def _photo() -> Photo:
         # An uploader of its own for each photo: what it says of a file that it would not take stays as long as it.
         taken = st.session_state.get("uploads_taken", 0)
         key = f"upload-{taken}" if taken else "upload"
-        if _receive(st.file_uploader("Upload a photo", UPLOADS, key=key, label_visibility="collapsed")):
+        file = st.file_uploader(
+            "Upload a photo", [*PHOTOS, ENDING[1:]], key=key, label_visibility="collapsed",
+            help=f"A photo, or a file of runs ({ENDING}) from Explain, Compare or the command line.",
+        )  # fmt: skip
+        if _receive(file):
             st.session_state["uploads_taken"] = taken + 1
             choose(state.photo())
             st.rerun()
@@ -102,6 +109,7 @@ def _photo() -> Photo:
     if source != "Samples":
         st.image(photo.thumbnail, width=132, alt=f"the chosen photo, {photo.name}")
     st.caption(f"{plain(photo.name)}, {photo.size}")
+    _say_opened(photo)
     return photo
 
 
@@ -173,12 +181,16 @@ def _receive(file: object) -> bool:
         return False
     received = (file.file_id, file.name)  # type: ignore[attr-defined]
     if st.session_state.get("received") != received:
+        content = file.getvalue()  # type: ignore[attr-defined]
         try:
-            st.session_state["photo"] = Photo.read(file.name, file.getvalue())  # type: ignore[attr-defined]
+            if file.name.lower().endswith(ENDING):  # type: ignore[attr-defined]
+                _open_runs(content)
+            else:
+                st.session_state["photo"] = Photo.read(file.name, content)  # type: ignore[attr-defined]
             st.session_state["photo_problem"] = None
             st.session_state["received"] = received
             return True
-        except ImageError as error:
+        except (ImageError, ArchiveError, ClassifierError) as error:
             st.session_state["photo_problem"] = str(error)
         st.session_state["received"] = received
     if problem := st.session_state.get("photo_problem"):
@@ -186,12 +198,51 @@ def _receive(file: object) -> bool:
     return False
 
 
+def _open_runs(content: bytes) -> None:
+    """Take in a file of runs: its photo, its network and all that was chosen for them.
+
+    Raises:
+        ArchiveError: it cannot be used; the message says why.
+        ClassifierError: its network cannot be loaded.
+    """
+    archive = unpack(content)
+    photo, classifier = travel.photo_of(archive), travel.network_of(archive)
+    archive.check(classifier, photo.image)
+    choose(photo)
+    words = travel.take_in(archive, classifier, photo, class_words(classifier))
+    st.session_state["runs_opened"] = photo.fingerprint, words
+
+
+def _say_opened(photo: Photo) -> None:
+    """Say that runs on this photo were opened, and lead to them."""
+    fingerprint, words = st.session_state.get("runs_opened", ("", ""))
+    if fingerprint != photo.fingerprint:
+        return
+    st.success(plain(words))
+    if st.button("See them on Compare", key="runs-opened", width="stretch"):
+        del st.session_state["runs_opened"]
+        # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+        st.switch_page("pages/2_Compare.py", query_params=kept.link())
+
+
+def class_words(classifier: Classifier) -> Callable[[int], str]:
+    """Return what says how a class is called in a link: its label, with its number where others are called the same."""
+    count = Counter(classifier.labels)
+
+    def word(c: int) -> str:
+        label = classifier.label(c)
+        return label if count[label] == 1 else f"{label} {c}"
+
+    return word
+
+
 def _network() -> str:
     st.subheader("Network", anchor=False)
     infos = {info.name: info for info in AVAILABLE}
-    name = kept.Choice("network", state.BUNDLED, list(infos)).selectbox(
+    name = kept.Choice("network", DEFAULT, list(infos)).selectbox(
         "Network", key="network", label_visibility="collapsed", resets=("class", "against"),
-        format_func=lambda n: infos[n].title + ("" if is_on_disk(n) else f" ({infos[n].megabytes:.0f} MB to fetch)"),
+        # Said of fetched ones as well: a choice travels as its words, and these must not change under it.
+        format_func=lambda n: infos[n].title + (f", {infos[n].megabytes:.0f} MB" if infos[n].file else ""),
     )  # fmt: skip
     if is_on_disk(name):
         return name
@@ -206,19 +257,15 @@ def _network() -> str:
             st.rerun()
         except ClassifierError as error:
             st.error(plain(error))
-    return state.BUNDLED
+    return DEFAULT
 
 
 def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
     st.subheader("Class to explain", anchor=False)
     top = state.predictions(name, photo.fingerprint, photo.image)
     first = [p.index for p in top]
-    count = Counter(classifier.labels)
 
-    def word(c: int) -> str:
-        label = classifier.label(c)
-        return label if count[label] == 1 else f"{label} {c}"
-
+    word = class_words(classifier)
     classes = kept.Choice("class", first[0], range(len(classifier.labels)), word)
     target = classes.value()
     other = target if target not in first else next((c for c in classes.options if c not in first), target)

@@ -8,21 +8,23 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import streamlit as st
 import torch
 from PIL import Image
 
-from samp_core.allocator import keep_freed_memory
 from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS
-from ui.work.queue import Item, Measuring, Queue
+from samp_core.process import keep_freed_memory
+from ui.work.queue import Item, Measuring, Queue, Sweeping
 from ui.work.turns import QUESTION, Turns
 
-BUNDLED = "efficientnet_lite0"
+Q = TypeVar("Q", bound=Queue)
+
 SAMPLE = "chelsea"  # the photo of a new session
 KEPT_ENTRIES = 60  # maps of comparisons kept in a session
 
@@ -148,7 +150,23 @@ def queue() -> Queue | None:
 
 def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]) -> Queue:
     """Start a comparison; maps and curves that the session remembers are taken as they are."""
-    if (old := queue()) is not None:
+    return _start(Queue, "queue", classifier, of, network_name, wanted)
+
+
+def tuning() -> Sweeping | None:
+    """Return the session's newest sweep."""
+    return st.session_state.get("tuning")
+
+
+def start_tuning(classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]) -> Sweeping:
+    """Start a sweep; maps and curves that the session remembers are taken as they are."""
+    return _start(Sweeping, "tuning", classifier, of, network_name, wanted)
+
+
+def _start(
+    kind: type[Q], place: str, classifier: Classifier, of: Photo, network_name: str, wanted: list[Settings]
+) -> Q:
+    if (old := st.session_state.get(place)) is not None:
         old.cancel()
     remembered = entries()
     items = []
@@ -158,15 +176,15 @@ def start_queue(classifier: Classifier, of: Photo, network_name: str, wanted: li
         if item.entry is not None and item.entry.deletion is not None:
             item.status, item.progress = "cached", 1.0
         items.append(item)
-    new = Queue(classifier, of.image, of.name, items, turns(), of.fingerprint)
-    st.session_state["queue"] = new
+    new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint)
+    st.session_state[place] = new
     return new.start()
 
 
 def entries() -> OrderedDict[str, Entry]:
     """Return the maps that the session remembers, those of the newest comparison and measuring included."""
     remembered: OrderedDict[str, Entry] = st.session_state.setdefault("entries", OrderedDict())
-    for worker in (measuring(), queue()):
+    for worker in (measuring(), tuning(), queue()):
         for item in worker.items if worker is not None else ():
             known = remembered.get(item.key)
             # A measuring draws no curves: it must not put a map without them in the place of one that has them.
@@ -190,6 +208,7 @@ def start_measuring(
     wanted: list[Settings],
     metrics: list[str],
     box: tuple[float, float, float, float] | None,
+    in_units: bool,
 ) -> Measuring:
     """Start measuring; maps and numbers that the session remembers are taken as they are."""
     old = measuring()
@@ -200,12 +219,14 @@ def start_measuring(
     for settings in wanted:
         key = run_key(network_name, of, settings)
         item = Item(key, settings, entry=remembered.get(key))
-        if old is not None:
+        if old is not None and old.in_units == in_units:
             same = [i for i in old.items if i.key == item.key]
             found = same[0].measured if same else {}
             # A number that depends on the box is as old as the box.
             item.measured = {n: m for n, m in found.items() if METRICS[n].needs != "box" or old.box == box}
         items.append(item)
-    new = Measuring(classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box)
+    new = Measuring(
+        classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box, in_units=in_units
+    )
     st.session_state["measuring"] = new
     return new.start()

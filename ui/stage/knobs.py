@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from samp_core.films import MOST
 from samp_core.methods import METHODS, Option
+from samp_core.render import LANES
+from ui.components.shelf import shelf
 from ui.shared.knob import knob
-from ui.shared.lanes import LIVE, MOST, STAYS_LIVE, Lane, Stage, cost
+from ui.shared.lanes import LIVE, STAYS_LIVE, Lane, Stage, cost
 from ui.shared.sidebar import Question
 from ui.shared.words import plain, seconds_in_words
 
 _ROW = 5  # knobs in a row on a wide screen
-_EDGES = (("#4338ca", "#a5a2fa"), ("#0f766e", "#2dd4bf"), ("#be185d", "#f472b6"), ("#8a5a00", "#facc15"))
+_EDGES = tuple(zip(LANES["light"], LANES["dark"], strict=True))
 _STYLE = f"""<style>
   [class*="st-key-knobs-"] {{ border-left: 4px solid; border-radius: 4px; padding-left: 14px; gap: 0.5rem; }}
   {
@@ -20,6 +23,7 @@ _STYLE = f"""<style>
         for k, (a, b) in enumerate(_EDGES)
     )
 }
+  [data-testid="stPopoverBody"]:has([class*="-shelf-"]) {{ width: min(880px, 92vw); }}
   .st-key-feed-place {{ position: absolute; height: 0; overflow: hidden; }}
   @media (max-width: 640px) {{
     [class*="st-key-knobs-"] [data-testid="stHorizontalBlock"] {{ flex-wrap: wrap; gap: 0.6rem 1rem; }}
@@ -53,7 +57,7 @@ def _bar(stage: Stage, lane: Lane, question: Question) -> None:
         with column:
             _turn(lane, option)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover("Start, end and more" if rest else "About", width="content", key=_key(lane, "more")):
+        with st.popover("Start, end and more" if method.has_path else "More", width="content", key=_key(lane, "more")):
             for option in rest:
                 _turn(lane, option)
             if method.limits:
@@ -106,10 +110,16 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     up_to_date = lane.run is not None and lane.run.key == lane.key(question)
     if waits and not up_to_date and st.button(label, type="primary", key="run"):
         stage.wanted |= wanted
-    if len(stage.lanes) < MOST and st.button("Add beside it", key="add", help="Put another method on the stage."):
-        taken = {each.settings.method for each in stage.lanes}
-        stage.add(next((m.defaults for m in METHODS.values() if m.name not in taken), lane.settings))
-        st.rerun()
+    if len(stage.lanes) < MOST:
+        key = _key(lane, f"shelf-{len(stage.lanes)}")
+        with st.popover("Add beside it", width="content", help="Put another method on the stage.", key=f"{key}-door"):
+            shelf(key, lambda: _add(stage, key))
+
+
+def _add(stage: Stage, key: str) -> None:
+    name = str((st.session_state.get(key) or {}).get("choose"))
+    if name in METHODS and len(stage.lanes) < MOST:
+        stage.add(METHODS[name].defaults)
 
 
 def _choose_live(lane: Lane, key: str) -> None:

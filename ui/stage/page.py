@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from samp_core.film import Film
+from samp_core.films import Film
 from samp_core.runs import describe
 from ui.components.feed import feed
 from ui.components.ledger import Ledger
 from ui.components.player import DISPLAY, VIEW, player
 from ui.shared import kept, state
 from ui.shared.lanes import Stage, current, keep_link
-from ui.shared.method_words import ways
 from ui.shared.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
 from ui.stage.relief import relief
 from ui.stage.result import result
 from ui.stage.scene import scene
+from ui.stage.steadiness import Steady
+from ui.stage.takeaway import takeaway
 from ui.work.lane_run import LaneRun
 
 POLL = 0.1  # seconds between two looks at a run under way
@@ -44,16 +45,28 @@ def _draw(own: Stage, question: Question) -> None:
     ground = _ground(own)
     running, grounding = bool(own.active), ground is not None and ground.active
     runs = [lane.run for lane in own.active if lane.run is not None]
+    finished = [lane.run for lane in own.lanes if lane.run is not None and lane.run.status == "done"]
+    steady: Steady = st.session_state.setdefault("stage-steady", Steady())
+    if own.active:
+        steady.stop()
+    measuring = steady.active
     beat = CALM if any(run.expected > LONG for run in runs) else POLL
 
-    @st.fragment(run_every=beat if running else 0.5 if grounding else None)
+    @st.fragment(run_every=beat if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
         if "stage-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
         ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
         ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
-        data = scene(own, question, ground, ledger)
+        # What this very message of the browser asks for; the feed would only tell after the next one.
+        told = (st.session_state.get(_FEED) or {}).get("display")
+        display = told or st.session_state.get("stage-display") or {}
+        if display.get("steady") and not own.active:
+            steady.want(state.turns(), finished)
+        data = scene(own, question, ground, ledger, steady, bool(display.get("slow")))
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda: _act(own, ground), DISPLAY)
+        if steady.active != measuring and not own.active:
+            st.rerun()
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
             # One look later: the browser draws the end of a run before it is busy with the whole page.
             if st.session_state.get("stage-ended"):
@@ -86,9 +99,8 @@ def _ground(own: Stage) -> Ground | None:
     if own.active or not runs:
         return None
     if key not in grounds:
-        names = {run.identity: ways(run.settings) for run in runs}
         score = describe(runs[0].classifier, runs[0].settings)[1]
-        grounds[key] = Ground(state.turns(), runs, names, score).start()
+        grounds[key] = Ground(state.turns(), runs, score).start()
         while len(grounds) > KEPT_GROUNDS:
             grounds.pop(next(iter(grounds)))
     return grounds[key]
@@ -106,10 +118,17 @@ def _results(own: Stage) -> None:
     runs = [lane.run for lane in own.lanes if lane.run is not None and lane.run.explanation is not None]
     if not runs or own.active:
         return
-    tabs = st.tabs([f"{run.title}: figures and files" for run in runs] + ["The plane as a relief"])
+    names = [f"{run.title}: figures and files" for run in runs]
+    tabs = st.tabs([*names, "Film and figures", "The plane as a relief"])
     for tab, run in zip(tabs, runs, strict=False):
         with tab:
             result(run, st.session_state.get("stage-display"))
+    ground = st.session_state.get("stage-grounds", {}).get(ground_key(_walked(own)))
+    with tabs[-2]:
+        # What was stopped before it had a map has no film.
+        if pictured := [run for run in runs if run.frames]:
+            takeaway(pictured, ground)
+        else:
+            st.caption("There is no map yet that could be taken home.")
     with tabs[-1]:
-        ground = st.session_state.get("stage-grounds", {}).get(ground_key(_walked(own)))
         relief(ground, {lane.run.identity: lane for lane in own.lanes if lane.run is not None})

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 import streamlit as st
 
+from samp_core.films import View
 from ui.shared.lanes import Lane
 from ui.shared.words import plain
-from ui.stage.ground import Ground, View
+from ui.stage.ground import Ground
 
 COLOURS = ("#6d64f0", "#14a294", "#db4f97", "#c58a1b")
 """Colours of the lanes where a plot must be read on a light and on a dark page."""

@@ -9,9 +9,15 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from samp_core.archive import as_python
+from samp_core.attribution import FIRM
+from samp_core.compare import Entry
+from samp_core.images import SAMPLES
 from samp_core.metrics import cancellation, variance
 from samp_core.render import Mode, format_cancellation, format_gap, gap_in_words
-from samp_core.runs import describe, figure_png, maps_npz, record
+from samp_core.runs import as_settled, describe, figure_png, maps_npz, record
+from ui.shared import travel
+from ui.shared.state import Photo
 from ui.shared.words import plain
 from ui.work.lane_run import LaneRun
 
@@ -61,6 +67,15 @@ def result(job: LaneRun, display: dict[str, Any] | None) -> None:
             "whether the sum is right.",
         )
     )
+    if (belief := explanation.belief) is not None:
+        facts.append(
+            _fact(
+                "Firm pixels",
+                f"{100 * float(belief.firm[0].double().mean()):.0f} %",
+                f"On their sign at least {100 * FIRM:.0f} % of the {belief.copies} copies of the photo agree. “firm "
+                "only” leaves the others bare.",
+            )
+        )
     cost = explanation.cost
     facts.append(
         _fact(
@@ -106,3 +121,11 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
             ),
             f"{stem}.json", "application/json", on_click="ignore", key=f"json-{job.identity}",
         )  # fmt: skip
+        with st.popover("As Python"):
+            name = job.photo.name.rsplit(".", 1)[0]
+            is_sample = name in SAMPLES and Photo.sample(name).fingerprint == job.photo.fingerprint
+            settled = as_settled(job.settings, explanation)
+            shown = name if is_sample else job.photo.name
+            st.code(as_python(job.classifier.name, shown, settled, is_sample), language="python")
+    entry = Entry(as_settled(job.settings, explanation), explanation)
+    travel.download(job.classifier, job.photo, [entry], job.threads, stem, f"samp-{job.identity}")

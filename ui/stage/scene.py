@@ -7,21 +7,34 @@ from typing import Any
 
 from PIL import Image
 
-from samp_core.film import data_uri, film
+from samp_core.films import (
+    MOST,
+    Film,
+    data_uri,
+    film_of,
+    frame_message,
+    lane_message,
+    palettes,
+    points_message,
+    result_message,
+    slow_message,
+)
 from samp_core.methods import METHODS
-from samp_core.render import palette
 from samp_core.runs import begin, describe
+from samp_core.words import overshoot_in_words
 from ui.components.ledger import Ledger
 from ui.shared import state
-from ui.shared.lanes import MOST, Lane, Stage
-from ui.shared.method_words import directions, overshoot_in_words, result_in_words, settings_in_words
+from ui.shared.lanes import Lane, Stage
+from ui.shared.present import presenting
 from ui.shared.sidebar import Question
 from ui.stage.ground import Ground
-from ui.work.lane_run import LaneRun
+from ui.stage.steadiness import Steady
 
 
-def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledger) -> dict[str, Any]:
-    """Return the stage as the browser's player wants it."""
+def scene(
+    stage: Stage, question: Question, ground: Ground | None, ledger: Ledger, steady: Steady, slow: bool = False
+) -> dict[str, Any]:
+    """Return the stage as the browser's player wants it; ``slow`` brings the moves of the lane in hand, taken apart."""
     preprocessing = question.classifier.preprocessing
     height, width = preprocessing.crop
     data: dict[str, Any] = {
@@ -30,16 +43,17 @@ def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledge
         "most": MOST,
         "hand": stage.hand,
         "score": describe(question.classifier, stage.in_hand.asked(question))[1],
-        "lanes": [_lane(lane, question, ledger) for lane in stage.lanes],
+        "lanes": [_lane(lane, question, ledger, steady, slow and lane is stage.in_hand) for lane in stage.lanes],
         "active": bool(stage.active),
         "begun": stage.begun,
+        "presenting": presenting(),
         "notes": _notes(stage),
     }
     data["photo_series"] = f"photo {question.photo.fingerprint} {question.network}"
     if ledger.fresh(data["photo_series"]):
         data["photo"] = data_uri(preprocessing.crop_image(question.photo.image).convert("RGB"))
     if ledger.fresh("palettes"):
-        data["palettes"] = {mode: palette(mode).tolist() for mode in ("signed", "intensity")}
+        data["palettes"] = palettes()
     if ground is not None:
         data["ground"] = {"key": ground.identity, "active": ground.active, "progress": ground.progress,
                           "error": ground.error, "version": ground.version}  # fmt: skip
@@ -48,16 +62,13 @@ def scene(stage: Stage, question: Question, ground: Ground | None, ledger: Ledge
     return {**data, "wants": ledger.wants, "sent": ledger.now}
 
 
-def _lane(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any]:
+def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
     run = lane.run
     settings = run.settings if run is not None else lane.asked(question)
     shown: dict[str, Any] = {
+        **lane_message(settings),
         "id": lane.identity,
         "colour": lane.colour,
-        "method": settings.method,
-        "title": METHODS[settings.method].title,
-        "settings": settings_in_words(settings),
-        "directions": directions(settings),
         "status": "idle" if run is None else run.status,
         "stale": run is not None and not run.active and run.key != lane.key(question),
         "run": None if run is None else run.identity,
@@ -65,9 +76,13 @@ def _lane(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any]:
     }
     if run is None:
         return {**shown, "total": 0, "first": 0, "frames": [], "starts": _starts(lane, question, ledger)}
-    frames = list(run.frames)
+    film, frames = run.film, list(run.frames)
     fresh = ledger.fresh(run.identity, len(frames))
-    shown |= {"total": len(frames), "first": fresh.start, "frames": [_frame(run, k) for k in fresh]}
+    shown |= {
+        "total": len(frames),
+        "first": fresh.start,
+        "frames": [frame_message(film, k) for k in fresh] if film else [],
+    }
     if (sketch := run.sketch) is not None:  # the worker may put a newer one there meanwhile
         levels, peak, moves = sketch
         if ledger.fresh(f"{run.identity} sketch", moves):
@@ -81,19 +96,17 @@ def _lane(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any]:
     if run.error:
         shown["error"] = run.error
     if run.explanation is not None:
-        shown["words"] = result_in_words(run.settings, run.explanation)
-        shown["targets"] = run.explanation.completeness.targets[:, 0].double().tolist()
+        shown |= result_message(run.settings, run.explanation)
+        points = None if film is None else film.points
+        if points is not None and ledger.fresh(f"{run.identity} points"):
+            shown["points"] = points_message(points, run.explanation)
+        if (measured := steady.of(run)) is not None:
+            shown["steady"] = measured.message()
+        if slow and isinstance(film, Film):
+            unfolded = ledger.fresh(f"{run.identity} slow", len(frames))
+            if unfolded:
+                shown["slow"] = slow_message(film, unfolded)
     return shown
-
-
-def _frame(run: LaneRun, index: int) -> dict[str, Any]:
-    frame = run.frames[index]
-    return {
-        "move": frame.move, "way": frame.way, "pixels": frame.pixels, "evaluations": frame.evaluations,
-        "seconds": round(frame.seconds, 3), "states": frame.states, "moved": frame.moved, "even": frame.even,
-        "map": frame.pixel_map, "peak": frame.peak, "limit": frame.limit, "sums": frame.sums,
-        "trace": run.film.trace(index) if run.film is not None else [],
-    }  # fmt: skip
 
 
 def _starts(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any] | None:
@@ -106,7 +119,7 @@ def _starts(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any] | 
             _, run = begin(question.classifier, question.photo.image, lane.asked(question))
     except ValueError:
         return None  # the knobs say why
-    return {"key": key, "states": film(question.classifier.preprocessing, run).frames[0].states}
+    return {"key": key, "states": film_of(question.classifier.preprocessing, run).frames[0].states}
 
 
 def _notes(stage: Stage) -> list[str]:

@@ -28,8 +28,17 @@ class Work:
     rest_bound: float
 
     @classmethod
-    def of(cls, classifier: Classifier, settings: Settings, metrics: Sequence[str] | None, has_map: bool) -> Work:
+    def of(
+        cls,
+        classifier: Classifier,
+        settings: Settings,
+        metrics: Sequence[str] | None,
+        has_map: bool,
+        calibrates: bool = False,
+    ) -> Work:
         """Return the work for one method; without ``metrics``, both curves are measured.
+
+        What is measured of a map that is calibrated needs both curves of it, and of every further map.
 
         Raises:
             ValueError: the settings do not fit together.
@@ -37,6 +46,8 @@ class Work:
         cost = make_method(classifier, settings).estimate(*classifier.preprocessing.crop)
         again = 0 if metrics is None else sum(METRICS[name].explanations for name in metrics)
         forwards = FORWARD * (CURVES if metrics is None else sum(METRICS[name].forwards for name in metrics))
+        if calibrates and metrics is not None:
+            forwards += FORWARD * CURVES * (again + 1)
         own = 0 if has_map else 1
         return cls(
             own * cost.gradients,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samp_core.attribution import Explanation, Run
+from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
-from samp_core.film import Film, Frame, Still, compand, film
+from samp_core.films import Film, Frame, Still, compand, film_of
 from samp_core.methods import METHODS, Settings
 from samp_core.runs import begin
 from samp_core.scores import PathError
@@ -38,7 +38,7 @@ class LaneRun(Worker):
         status: where it is; ``done``, ``stopped`` and ``failed`` are final.
         expected: seconds that it was expected to take when it was asked for.
         film: its pictures; None before it begins.
-        sketch: map of a quick search, as levels of :func:`~samp_core.film.compand`, the strongest magnitude, and how
+        sketch: map of a quick search, as levels of :func:`~samp_core.films.compand`, the strongest magnitude, and how
             many moves are in it.
         explanation: the result, once final and not failed.
         threads: torch's threads in the turn that made it.
@@ -83,7 +83,7 @@ class LaneRun(Worker):
             with self.turn():
                 self.status = "running"
                 self.settings, run = begin(self.classifier, self.photo.image, self.settings)
-                self.film = film(self.classifier.preprocessing, run)
+                self.film = film_of(self.classifier.preprocessing, run)
             if self._wants_sketch and not self._cancelled.is_set():
                 self._draw_sketch()
             self._walk(run, self.film)
@@ -94,18 +94,13 @@ class LaneRun(Worker):
         self.error, self.status = why, "failed"
 
     def _walk(self, run: Run, film: Film | Still) -> None:
-        while not self._cancelled.is_set():
-            with self.turn():
-                piece = next(iter(run), None)
-            if piece is None:
-                break
+        for piece in self.pieces(run):
             film.add(piece)
-            # By the way that is walked: the number of moves of a search is not known beforehand.
-            self._progress = max(run.progress, film.way) if run.progress < 1 else film.way
+            # By the way that is walked: the number of moves of a search is not known beforehand. Of several copies it
+            # is that of the first ones alone.
+            walked = film.way if not isinstance(run, SteadyRun) else run.progress
+            self._progress = max(run.progress, walked) if run.progress < 1 else walked
             self.pace.note(self._progress)
-        if self._cancelled.is_set():
-            run.stop()
-            next(iter(run), None)  # lets a method put its copy of the network away
         with self.turn():
             self.explanation, self.threads = run.result(), torch.get_num_threads()
         film.close(self.explanation)

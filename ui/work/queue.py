@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from samp_core.attribution import Run, UnsupportedError
 from samp_core.classifiers import Classifier
 from samp_core.compare import Entry, measure
-from samp_core.film import compand, data_uri
+from samp_core.films import compand, data_uri
 from samp_core.methods import METHODS, Settings, make_method
-from samp_core.metrics import METRICS, Measurement, Subject
+from samp_core.metrics import METRICS, Measurement, Subject, calibrate, curve_step
 from samp_core.runs import as_settled, begin, describe
 from samp_core.scores import PathError
 from ui.work.cost import Work
@@ -44,7 +44,7 @@ class Growing:
 
     Attributes:
         number: counts a run's pictures.
-        levels: grey levels of :func:`~samp_core.film.compand`, a data URI.
+        levels: grey levels of :func:`~samp_core.films.compand`, a data URI.
         peak: magnitude of the strongest, in units of the score.
     """
 
@@ -119,6 +119,7 @@ class Queue(Worker):
         turns: Turns,
         photo_key: str = "",
         metrics: list[str] | None = None,
+        in_units: bool = False,
     ) -> None:
         super().__init__(turns, f"{len(items)} methods", self.kind)
         self.classifier, self.image, self.name, self.items = classifier, image, name, items
@@ -130,10 +131,12 @@ class Queue(Worker):
                 item.settings,
                 None if metrics is None else missing(metrics, item.measured),
                 has_map=item.entry is not None,
+                calibrates=in_units,
             )
             for item in items
         ]
         self._fresh = [not i.final for i in items]
+        self.threads: int | None = None  # torch's, in the turns that make the maps
 
     def cancel(self) -> None:
         """Cancel everything that is not done."""
@@ -200,6 +203,7 @@ class Queue(Worker):
             method = make_method(self.classifier, item.settings)
             require_affordable(method.estimate(*self.classifier.preprocessing.crop).gradients)
             settings, run = begin(self.classifier, self.image, item.settings)
+            self.threads = torch.get_num_threads()
             self._walk(item, run, self._share(item), grows=True)
             with self.turn():
                 explanation = run.result()
@@ -250,6 +254,12 @@ class Queue(Worker):
                 item.error, item.status = why, "failed"
 
 
+class Sweeping(Queue):
+    """A queue over the settings of one method."""
+
+    kind = "Tune"
+
+
 class Measuring(Queue):
     """A queue that measures each map by metrics of one's choice instead of only drawing its curves."""
 
@@ -266,13 +276,23 @@ class Measuring(Queue):
         *,
         metrics: list[str],
         box: tuple[float, float, float, float] | None = None,
+        in_units: bool = False,
     ) -> None:
-        super().__init__(classifier, image, name, items, turns, photo_key, metrics)
-        self.metrics, self.box = metrics, box
+        super().__init__(classifier, image, name, items, turns, photo_key, metrics, in_units)
+        self.metrics, self.box, self.in_units = metrics, box, in_units
         self.now = ""
 
+    def shown(self, item: Item) -> Entry | None:
+        """Return an item's result as it is shown and measured: as its method gave it, or calibrated."""
+        return item.entry.in_units if item.entry is not None and self.in_units else item.entry
+
     def _measure(self, item: Item, entry: Entry) -> None:
-        explanation, inputs = entry.explanation, self.classifier.preprocessing(self.image)
+        inputs = self.classifier.preprocessing(self.image)
+        if self.in_units and entry.in_units is None:
+            super()._measure(item, entry)  # calibration is by the curves
+        shown = self.shown(item)
+        assert shown is not None
+        explanation = shown.explanation
         relative = explanation.completeness.relative
         wanted = missing(self.metrics, item.measured)
         begun = item.progress
@@ -283,7 +303,8 @@ class Measuring(Queue):
             again = method.start(images, target)
             part = (1 - begun) / len(wanted) / max(1, METRICS[self.now].explanations)
             self._walk(item, again, part)
-            return again.result().attributions
+            attributions = again.result().attributions
+            return self._calibrated(item, network, images, attributions) if self.in_units else attributions
 
         subject = Subject(
             self.classifier.network,
@@ -308,3 +329,18 @@ class Measuring(Queue):
                     item.measured[name] = METRICS[name].compute(subject)
             except (UnsupportedError, PathError, ValueError) as error:
                 item.missing[name] = str(error)
+
+    def _calibrated(self, item: Item, network: nn.Module, images: Tensor, attributions: Tensor) -> Tensor:
+        """Return a further map as the first is: in units of the score, in equal parts for all channels."""
+        with self.turn():
+            maps = calibrate(
+                network,
+                images,
+                attributions,
+                item.settings.target,
+                pixels_per_step=curve_step(images),
+                score=item.settings.make_score(),
+                batch_size=min(item.settings.batch_size, 8),
+            )
+        channels = attributions.shape[1]
+        return maps.unsqueeze(1).expand(-1, channels, -1, -1) / channels

@@ -12,8 +12,9 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import streamlit as st
 from streamlit.runtime import exists, get_instance
@@ -21,6 +22,9 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samp_core.checkpoints import reach
 from ui.work.turns import WORK, Turns
+
+if TYPE_CHECKING:  # every page imports this, before the engine is there
+    from samp_core.attribution import Run
 
 GRACE = 10.0  # seconds that a session may be without its browser (a reload, a dropped connection) before work ends
 _STRETCH = 15.0  # seconds of the past by which the pace is judged
@@ -164,6 +168,17 @@ class Worker:
             self.cancel()
             raise Abandoned
         self._turns.offer()
+
+    def pieces(self, run: Run) -> Iterator[Any]:
+        """Walk a run turn by turn; yields each piece between two turns. A cancel ends the run."""
+        while not self._cancelled.is_set():
+            with self.turn():
+                piece = next(iter(run), None)
+            if piece is None:
+                return
+            yield piece
+        run.stop()
+        next(iter(run), None)  # lets a method put its copy of the network away
 
     def _carry_out(self) -> None:
         with reach(self.pause):

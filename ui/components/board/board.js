@@ -103,7 +103,7 @@ class View {
     const count = this.points.length;
     this.root.querySelector(".words").textContent = count
       ? `Your path has ${count} point${count > 1 ? "s" : ""}; it ends at the image by itself.`
-      : "Click to draw a path of your own, point by point; or use the arrow keys and Enter.";
+      : "Draw a path of your own: click, or use the arrow keys and Enter.";
   }
 }
 

@@ -17,4 +17,4 @@ _STYLE = "<style>.st-key-grid-news-place { position: absolute; height: 0; overfl
 def grid() -> None:
     """Mount the grid; what it shows comes by :func:`ui.components.feed.feed`, to :data:`VIEW`."""
     st.html(_STYLE)
-    component(_FOLDER, kit=True)(key="grid")
+    component(_FOLDER, with_kit=True)(key="grid")

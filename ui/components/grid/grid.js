@@ -25,7 +25,7 @@ function decode(card) {
   const view = new DataView(bytes.buffer);
   const values = new Float32Array(bytes.length / 2);
   for (let i = 0; i < values.length; i += 1) values[i] = view.getInt16(2 * i, true) * card.unit;
-  return { ...measured(values), exact: true };
+  return { ...measured(values), exact: true, firm: card.firm ? Uint8Array.from(atob(card.firm), (c) => c.charCodeAt(0)) : null };
 }
 
 // As numpy has it; samp_core/compare.py colours figures by the same rules, and a test holds both together.
@@ -87,7 +87,7 @@ class View {
     this.cards = find("cards");
     this.words = find("words");
     this.large = find("large");
-    this.inputs = Object.fromEntries(["scale", "mode", "opacity", "zoom", "order", "columns"].map((name) => [name, find(name)]));
+    this.inputs = Object.fromEntries(["scale", "mode", "opacity", "zoom", "order", "columns", "firm", "firmly"].map((name) => [name, find(name)]));
     for (const [value, name] of ORDERS) this.inputs.order.append(new Option(name, value));
     for (const name of COLUMNS) this.inputs.columns.append(new Option(name));
     for (const name of ["scale", "mode", "opacity", "columns"]) {
@@ -98,14 +98,32 @@ class View {
       });
       this.inputs[name].addEventListener("change", () => this.report("display", { ...this.display }));
     }
+    this.inputs.firm.addEventListener("change", () => this.paint());
     this.inputs.order.addEventListener("input", () => this.layout());
     this.inputs.zoom.addEventListener("input", () => this.zoomTo(Number(this.inputs.zoom.value)));
     this.large.addEventListener("click", (event) => { if (event.target === this.large || event.target.closest(".close")) this.large.close(); });
+    // Arrow keys go from map to map while one is large, and begin where the page is presented.
+    this.listener = (event) => this.key(event);
+    document.addEventListener("keydown", this.listener);
     this.large.addEventListener("close", () => {
       const known = this.drawn.get(this.enlarged);
       this.enlarged = null;
       if (known) known.box.querySelector(".enlarge").focus();
     });
+  }
+
+  destroy() {
+    document.removeEventListener("keydown", this.listener);
+  }
+
+  key(event) {
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!by || event.altKey || event.ctrlKey || event.metaKey || (!this.enlarged && !this.presenting) || usesKeys(event)) return;
+    const shown = [...this.drawn.keys()].filter((key) => key && this.drawn.get(key).canvas);
+    if (!shown.length) return;
+    event.preventDefault();
+    const at = shown.indexOf(this.enlarged);
+    this.enlarge(shown[at < 0 ? (by > 0 ? 0 : shown.length - 1) : clamp(at + by, 0, shown.length - 1)]);
   }
 
   // What the server sends: see Board.message in ui/grid/__init__.py.
@@ -126,6 +144,10 @@ class View {
     const missing = data.wants.some((series) => !(series in this.counts) && !(series in data.sent));
     for (const [series, count] of Object.entries(data.sent)) this.counts[series] = count;
     this.running = data.running || null;
+    if (this.units !== Boolean(data.units)) { this.units = Boolean(data.units); changed = true; }
+    if (this.inputs.scale) this.inputs.scale.disabled = this.units;
+    this.presenting = Boolean(data.presenting);
+    this.root.classList.toggle("presenting", this.presenting);
     if (changed) this.layout();
     this.progress();
     if (this.running && this.running.levels) this.grow(this.running);
@@ -363,10 +385,15 @@ class View {
   // Colour all maps, or one.
   paint(only) {
     if (!this.display || !this.palettes) return;
-    const { scale, mode, opacity } = this.display;
+    const { mode, opacity } = this.display;
+    const scale = this.units ? "shared" : this.display.scale;
     const signs = mode === "signed" ? "blue speaks against the class, orange for it" : "brighter is more, either way";
-    this.words.textContent = `Colours ${this.scales[scale]}; ${signs}. Zoom in and drag any picture: all move together.`;
+    const units = this.units ? " Maps are calibrated: in units of the score, each in its method's order of pixels." : "";
+    this.words.textContent = `Colours ${this.scales[scale]}; ${signs}.${units} Zoom in and drag any picture: all move together.`;
     const finished = [...this.maps.values()].filter((m) => m.exact);
+    this.inputs.firmly.hidden = !finished.some((m) => m.firm);
+    const firmly = this.inputs.firm.checked && !this.inputs.firmly.hidden;
+    if (firmly) this.words.textContent += " Bare: pixels on whose sign the copies of the photo do not agree; of one copy, nothing is known.";
     const shared = Math.max(...finished.map((m) => m.p99), 1e-30);
     const palette = this.palettes[mode];
     for (const [key, { canvas }] of this.drawn) {
@@ -388,6 +415,7 @@ class View {
         image.data[4 * i + 2] = light + weight * colour[2];
         image.data[4 * i + 3] = 255;
       }
+      if (firmly && map.firm) leaveBare(image.data, (k) => !map.firm[k], this.grey);
       context.putImageData(image, 0, 0);
     }
     this.copy();
@@ -398,6 +426,7 @@ export default function ({ parentElement }) {
   const root = parentElement.querySelector(".grid-root");
   const grid = (window.sampGrid ||= { view: null, waiting: [] });
   if (!grid.view || grid.view.root !== root) {
+    if (grid.view) grid.view.destroy();
     grid.view = new View(parentElement);
     for (const message of grid.waiting.splice(0)) grid.view.update(...message);
   }
@@ -406,6 +435,7 @@ export default function ({ parentElement }) {
     // Called before an update as well as at the end.
     if (root.isConnected) return;
     clearTimeout(mine.teller);
+    mine.destroy();
     if (grid.view === mine) grid.view = null;
   };
 }

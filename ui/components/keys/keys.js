@@ -1,6 +1,6 @@
 // Arrow keys turn the scenes, unless something that uses them has the focus.
 
-const USES = "input:not([role=switch]), textarea, select, [role=slider], [role=radio], [role=application], [role=combobox], [role=listbox]";
+const USES = "input:not([role=switch]), textarea, select, [role=slider], [role=radio], [role=application], [role=combobox], [role=listbox], .stage";
 const BY = { ArrowLeft: -1, PageUp: -1, ArrowRight: 1, PageDown: 1 };
 
 export default function () {

@@ -1,0 +1,151 @@
+"""What each way of searching gives, side by side: ``PYTHONPATH=. python benchmarks/steady.py PHOTOS OUT.csv``.
+
+Bundled network, logit of its first choice. For every photo of a folder and every candidate: ranking (insertion minus
+deletion, the paper's protocol), DiffID with pixels ranked by |a|, relative gap, cancellation, share of |a| in the top
+5 % of the pixels, stability (Spearman of the map and of that of the photo under noise of 1e-4) pixel by pixel and
+smoothed by 2 pixels, and gradients. Of several copies also how alike two runs with other seeds are, which share of the
+pixels is firm, and which share of those keeps its sign in the other run. A row is written as soon as it is measured;
+what OUT.csv holds already is not measured again. At the end the means over photos are printed, with their standard
+errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+
+from samp_core import Settings, default_settings, load_classifier, load_image, make_method
+from samp_core.benchmark import find_photos
+from samp_core.benchmark.plan import Photo
+from samp_core.classifiers import Classifier
+from samp_core.metrics import cancellation, deletion, diffid, insertion, scaled_stability, spearman, top_share
+from samp_core.process import keep_freed_memory
+
+LARGE = {"momentum": 0.0, "ic_tolerance": None}
+CANDIDATES = {
+    "SAMP++": default_settings("samp++"),
+    "SAMP": default_settings("samp"),
+    "SAMP isotonic": default_settings("samp-isotonic"),
+    "instant": default_settings("samp-instant"),
+    "steady": default_settings("samp-steady"),
+    "steady, 25 copies": default_settings("samp-steady", copies=25),
+    "clear": default_settings("samp-clear"),
+    "IG": default_settings("ig"),
+    # Tried on the way; not measured unless asked for.
+    "instant, spread": default_settings("samp-instant", accumulation="spread"),
+    "instant, isotonic": default_settings("samp-instant", accumulation="isotonic"),
+    "instant, 4 moves": default_settings("samp-instant", steps=4),
+    "steady, spread": default_settings("samp-steady", accumulation="spread"),
+    "steady, isotonic": default_settings("samp-steady", accumulation="isotonic"),
+    "steady, monotone": default_settings("samp-steady", accumulation="monotone"),
+    "steady, 6 moves of 5 copies": default_settings("samp-steady", steps=6, copies=5),
+    "steady, 3 moves of 10 copies": default_settings("samp-steady", steps=3, copies=10),
+    "steady, no momentum": default_settings("samp-steady", momentum=0.0),
+    "steady, noise 0.05": default_settings("samp-steady", copy_noise=0.05),
+    "steady, shift 1": default_settings("samp-steady", copy_shift=1),
+    "steady, 25 copies of 5 moves, spread": default_settings("samp-steady", copies=20, steps=5, accumulation="spread"),
+    "clear, 5 copies": default_settings("samp-clear", copies=5),
+    "clear, momentum 0.9": default_settings("samp-clear", momentum=0.9),
+}
+USUAL = 8
+COLUMNS = (
+    *("ranking", "diffid", "gap", "cancellation", "top", "stability", "stability 2 px", "fresh", "firm", "firm kept"),
+    *("gradients", "seconds"),
+)
+
+
+def measure(classifier: Classifier, photo: Photo, settings: Settings) -> dict[str, float]:
+    """Return the figures of one candidate on one photo; NaN where it has none."""
+    inputs = classifier.preprocessing(load_image(photo.source))
+    target = classifier.predict(inputs, 1)[0].index
+    method = make_method(classifier, settings.changed(target=target))
+    found = method.explain(inputs, target)
+    step = {"batch_size": 16}
+    fall, rise = (c(classifier.network, inputs, found.maps, target, **step) for c in (deletion, insertion))
+    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(99))
+    noisy = method.explain(inputs + 1e-4 * noise, target).maps
+    stability = scaled_stability(found.maps[0], noisy[0], (0.0, 2.0))
+    fresh = firm = kept = math.nan
+    if found.belief is not None:
+        other = make_method(classifier, settings.changed(target=target, seed=settings.seed + 1)).explain(inputs, target)
+        fresh = float(spearman(found.maps, other.maps))
+        held = found.belief.firm
+        firm = float(held.double().mean())
+        kept = float((found.maps.sign() == other.maps.sign())[held].double().mean()) if held.any() else math.nan
+    relative = found.completeness.relative
+    hits, _ = diffid(classifier.network, inputs, found.maps, target, signed=False, **step)
+    return {
+        "ranking": float(rise.auc - fall.auc),
+        "diffid": float(hits),
+        "gap": float(relative.max()),
+        "cancellation": float(cancellation(found.maps)),
+        "top": float(top_share(found.maps, 0.05)),
+        "stability": stability[0],
+        "stability 2 px": stability[1],
+        "fresh": fresh,
+        "firm": firm,
+        "firm kept": kept,
+        "gradients": found.cost.gradients,
+        "seconds": found.seconds,
+    }
+
+
+def read(file: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """Return what was measured before, by photo and candidate."""
+    if not file.exists():
+        return {}
+    with file.open(newline="") as rows:
+        return {(row["photo"], row["candidate"]): {c: float(row[c]) for c in COLUMNS} for row in csv.DictReader(rows)}
+
+
+def show(known: dict[tuple[str, str], dict[str, float]], names: Sequence[str]) -> None:
+    print(f"{'':38}{'photos':>7}" + "".join(f"{column:>18}" for column in COLUMNS))
+    for name in names:
+        rows = [values for (_, candidate), values in known.items() if candidate == name]
+        if not rows:
+            continue
+        cells = []
+        for column in COLUMNS:
+            values = [row[column] for row in rows if math.isfinite(row[column])]
+            error = stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+            cells.append(f"{mean(values):.4g} ({error:.2g})" if values else "-")
+        print(f"{name:38}{len(rows):>7}" + "".join(f"{cell:>18}" for cell in cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, help="a folder of photos")
+    parser.add_argument("out", type=Path, help="file of the rows, csv")
+    parser.add_argument("--first", type=int, help="so many photos by name (default: all)")
+    parser.add_argument("--last", type=int, help="so many of the last photos by name")
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES)[:USUAL], choices=CANDIDATES, metavar="NAME")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    classifier = load_classifier().prepare()
+    photos = list(find_photos([arguments.photos]))
+    photos = photos[: arguments.first] if arguments.first else photos
+    photos = photos[-arguments.last :] if arguments.last else photos
+    known = read(arguments.out)
+    with arguments.out.open("a", newline="") as file:
+        rows = csv.DictWriter(file, ["photo", "candidate", *COLUMNS])
+        if not known:
+            rows.writeheader()
+        for photo in photos:
+            for name in arguments.candidates:
+                if (photo.name, name) not in known:
+                    known[photo.name, name] = measure(classifier, photo, CANDIDATES[name])
+                    rows.writerow({"photo": photo.name, "candidate": name, **known[photo.name, name]})
+                    file.flush()
+    show(known, arguments.candidates)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,464 @@
+"""Runs that travel: settings, maps, curves and where they came from, in one file that is safe to open.
+
+A ``.samp`` file is a zip of ``run.json`` (everything in words and numbers), arrays (``0/attributions.npy`` ...) and, if
+its owner wants that, ``photo.png``. Reading one executes nothing, and takes bounded time and memory, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from samp_core.attribution import Belief, Explanation
+from samp_core.baselines import GaussianBlur, Zero
+from samp_core.classifiers import Classifier
+from samp_core.compare import Entry
+from samp_core.images import ImageError, load_image, sha256
+from samp_core.methods import Settings, default_settings, make_method
+from samp_core.metrics import Curve
+from samp_core.metrics.base import Protocol
+from samp_core.rules import Completeness
+from samp_core.runs import as_settled, asked, machine, now, outcome, subject, versions
+from samp_core.scores import Cost
+
+FORMAT = "samp/1"
+ENDING = ".samp"
+MOST_BYTES = 200 * 2**20
+"""The largest file that is opened, in bytes."""
+MOST_UNPACKED = 400 * 2**20
+"""The most that one unpacks to, in bytes."""
+MOST_RUNS = 64
+_MOST_WORDS = 8 * 2**20  # of run.json
+_NOT_ZIPPED_AT = (1980, 1, 1, 0, 0, 0)  # so that equal runs make equal files
+
+# The arrays of a run with their dimensions: one image's part of what an explanation holds, and the curves'.
+_ARRAYS = {
+    **{"attributions": 3, "by_direction": 4, "order": 2, "scores": 2, "sums": 1, "targets": 1, "steps": 1},
+    **{"agreement": 2, "low": 2, "high": 2, "deletion": 1, "deletion_raw": 1, "insertion": 1, "insertion_raw": 1},
+}
+_FILLS = {"deletion": Zero, "insertion": GaussianBlur}
+
+
+class ArchiveError(ValueError):
+    """A file of runs that cannot be opened or used; the message tells a user what happened and what to do."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What a file of runs holds.
+
+    Attributes:
+        entries: the runs, each with settings, explanation and, if they were measured, curves; all of one photo.
+        photo: the photo, if its owner put it in.
+        words: everything else, as ``run.json`` has it; see :func:`samp_core.runs.record`, whose parts it holds.
+    """
+
+    entries: tuple[Entry, ...]
+    photo: Image.Image | None
+    words: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the photo's file was called."""
+        return str(self.words["image"]["name"])
+
+    @property
+    def photo_key(self) -> str:
+        """The photo's fingerprint, see :func:`samp_core.images.sha256`."""
+        return str(self.words["image"]["sha256"])
+
+    @property
+    def network(self) -> str:
+        """What the network is called."""
+        return str(self.words["network"]["name"])
+
+    def check(self, classifier: Classifier, image: Image.Image) -> None:
+        """Make sure that this network and this photo are those of the runs.
+
+        Raises:
+            ArchiveError: they are others.
+        """
+        if classifier.fingerprint != self.words["network"]["sha256"]:
+            raise ArchiveError(
+                f"The runs explain {self.network} with other weights than this {classifier.name}: fingerprint "
+                f"{str(self.words['network']['sha256'])[:12]}, not {classifier.fingerprint[:12]}. Load the one that "
+                "they were made with."
+            )
+        if sha256(image) != self.photo_key:
+            raise ArchiveError(
+                f"This is another photo than that of the runs, {self.name} (fingerprint {self.photo_key[:12]}). Give "
+                "the file that they were made with, unscaled."
+            )
+
+
+def pack(
+    classifier: Classifier,
+    image: Image.Image,
+    name: str,
+    entries: Sequence[Entry],
+    *,
+    with_photo: bool,
+    threads: int | None = None,
+) -> bytes:
+    """Return runs on one photo as the bytes of a file.
+
+    Args:
+        classifier: what was explained.
+        image: the photo.
+        name: of the photo's file.
+        entries: the runs, as their methods gave them.
+        with_photo: whether the photo goes into the file.
+        threads: ``torch.get_num_threads()`` of the thread that walked them; None if nobody knows.
+
+    Raises:
+        ValueError: there is no run, there are too many, one is calibrated, or its curves are of another kind than
+            :func:`samp_core.compare.measure` makes.
+    """
+    if not 1 <= len(entries) <= MOST_RUNS:
+        raise ValueError(f"A file holds 1 to {MOST_RUNS} runs, not {len(entries)}.")
+    records = []
+    shared = {"created": now(), **subject(classifier, image, name), "versions": versions()}
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, entry in enumerate(entries):
+        if entry.is_calibrated:
+            raise ValueError(
+                "Runs are kept as their methods gave them; a calibrated map is made from its curves again."
+            )
+        found = entry.explanation
+        records.append(
+            {
+                **asked(classifier, as_settled(entry.settings, found)),
+                "result": outcome(found),
+                "machine": machine(classifier, found, threads),
+                "directions": list(found.directions),
+                "settled": dict(found.settled),
+                "copies": None if found.belief is None else found.belief.copies,
+                "curves": {d: _curve_in_words(curve) for d in _FILLS if (curve := getattr(entry, d)) is not None},
+            }
+        )
+        arrays |= {f"{number}/{key}": value for key, value in _arrays(entry).items()}
+    words = {"format": FORMAT, **shared, "runs": records}
+    contents = {"run.json": json.dumps(words, indent=1, allow_nan=False).encode()}
+    if with_photo:
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "PNG")
+        contents["photo.png"] = buffer.getvalue()
+    for key, value in arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.ascontiguousarray(value), allow_pickle=False)
+        contents[f"{key}.npy"] = buffer.getvalue()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for key, content in contents.items():
+            how = zipfile.ZIP_STORED if key == "photo.png" else zipfile.ZIP_DEFLATED
+            packed.writestr(zipfile.ZipInfo(key, _NOT_ZIPPED_AT), content, how, 6)
+    return file.getvalue()
+
+
+def _curve_in_words(curve: Curve) -> dict[str, Any]:
+    if not isinstance(curve.fill, _FILLS[curve.direction]):
+        raise ValueError(
+            f"A {curve.direction} curve with {curve.fill} cannot be kept: measure it by the usual protocol."
+        )
+    return {"pixels_per_step": curve.pixels_per_step, "protocol": asdict(curve.protocol)}
+
+
+def _arrays(entry: Entry) -> dict[str, NDArray[Any]]:
+    found, belief = entry.explanation, entry.explanation.belief
+    tensors = {
+        "attributions": found.attributions[0],
+        "by_direction": found.by_direction[:, 0],
+        "order": found.order[0],
+        "scores": found.scores[:, :, 0],
+        "sums": found.completeness.sums[:, 0],
+        "targets": found.completeness.targets[:, 0],
+        "steps": found.steps[:, 0],
+    }
+    if belief is not None:
+        tensors |= {"agreement": belief.agreement[0], "low": belief.low[0], "high": belief.high[0]}
+    for direction in _FILLS:
+        if (curve := getattr(entry, direction)) is not None:
+            tensors |= {direction: curve.scores[0], f"{direction}_raw": curve.raw[0]}
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def unpack(content: bytes) -> Archive:
+    """Return what a file of runs holds.
+
+    Raises:
+        ArchiveError: it is none, is damaged, was written by a newer version, or needs what is not installed here.
+    """
+    if len(content) > MOST_BYTES:
+        raise ArchiveError(f"The file has {len(content) / 2**20:.0f} MiB; at most {MOST_BYTES / 2**20:.0f} are opened.")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            return _read(packed)
+    except ArchiveError:
+        raise
+    # Damaged zips, arrays and words raise a dozen kinds of exceptions, and few are documented.
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ArchiveError(
+            "This is no file of runs, or it was damaged on its way: it cannot be unzipped "
+            f"({error or type(error).__name__}). Fetch it once more from where it was made."
+        ) from error
+    except Exception as error:
+        raise ArchiveError(
+            f"The file of runs is damaged: what is in it does not fit together ({type(error).__name__}: "
+            f"{str(error)[:200]}). Fetch it once more from where it was made."
+        ) from error
+
+
+def open_archive(path: Path) -> Archive:
+    """Return what the file of runs at a path holds.
+
+    Raises:
+        ArchiveError: see :func:`unpack`; also, it cannot be read.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ArchiveError(f"{path} is larger than the {MOST_BYTES / 2**20:.0f} MiB that are opened.")
+        return unpack(path.read_bytes())
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror or error}. Check name and permission.") from error
+
+
+def _read(packed: zipfile.ZipFile) -> Archive:
+    members = packed.infolist()
+    if len(members) > 2 + MOST_RUNS * len(_ARRAYS) or sum(m.file_size for m in members) > MOST_UNPACKED:
+        raise ArchiveError(f"The file unpacks to more than the {MOST_UNPACKED / 2**20:.0f} MiB that are opened.")
+    names = {member.filename for member in members}
+    if "run.json" not in names:
+        raise ArchiveError("This zip is no file of runs: it has no run.json. Choose a file that ends in .samp.")
+    words = json.loads(_bytes(packed, "run.json", _MOST_WORDS))
+    form = words.get("format") if isinstance(words, dict) else None
+    if not isinstance(form, str) or not form.startswith("samp/"):
+        raise ArchiveError("This zip is no file of runs: its run.json says nothing of the kind.")
+    if form != FORMAT:
+        raise ArchiveError(
+            f"The file was written by a newer version ({form}; this one reads {FORMAT}). Update samp_core."
+        )
+    if not isinstance(words["runs"], list) or not 1 <= len(words["runs"]) <= MOST_RUNS:
+        raise ValueError("no runs, or too many")
+    for place in (("image", "name"), ("image", "sha256"), ("network", "name"), ("network", "sha256")):
+        if not isinstance(words[place[0]][place[1]], str):
+            raise TypeError(f"{' '.join(place)} is no text")
+    photo = _photo(packed, words) if "photo.png" in names else None
+    entries = tuple(_entry(packed, names, number, run) for number, run in enumerate(words["runs"]))
+    if len({entry.explanation.attributions.shape for entry in entries}) > 1:
+        raise ValueError("maps of different sizes")
+    return Archive(entries, photo, words)
+
+
+def _bytes(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
+    """Return a member's bytes; no more are unpacked than it says, which is bounded."""
+    member = packed.getinfo(name)
+    if member.file_size > most:
+        raise ArchiveError(f"{name} unpacks to more than the {most / 2**20:.0f} MiB that are read.")
+    with packed.open(member) as file:
+        content = file.read(member.file_size + 1)
+    if len(content) != member.file_size:
+        raise zipfile.BadZipFile(f"{name} is not as long as it says")
+    return content
+
+
+def _photo(packed: zipfile.ZipFile, words: Mapping[str, Any]) -> Image.Image:
+    try:
+        photo = load_image(_bytes(packed, "photo.png"))
+    except ImageError as error:
+        raise ArchiveError(f"The photo in the file cannot be used. {error}") from error
+    if sha256(photo) != words["image"]["sha256"]:
+        raise ArchiveError("The photo in the file is not the one that its runs explain: somebody has changed the file.")
+    original = words["image"].get("original_size")
+    if isinstance(original, list) and len(original) == 2 and tuple(original) != photo.size:
+        photo.info["original_size"] = (int(original[0]), int(original[1]))
+    return photo
+
+
+def _array(packed: zipfile.ZipFile, name: str, dimensions: int) -> Tensor:
+    buffer = io.BytesIO(_bytes(packed, name))
+    version = np.lib.format.read_magic(buffer)
+    if version != (1, 0):
+        raise ValueError(f"{name} is an array of another format")
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
+    rest = buffer.getbuffer().nbytes - buffer.tell()
+    if by_columns or dtype.kind not in "fi" or dtype.itemsize not in (2, 4, 8) or len(shape) != dimensions:
+        raise ValueError(f"{name} is an array of another kind")
+    if any(side < 0 for side in shape) or math.prod(shape) * dtype.itemsize != rest:
+        raise ValueError(f"{name} is cut short")
+    values = np.frombuffer(buffer.getvalue(), dtype, offset=buffer.tell()).reshape(shape)
+    return torch.from_numpy(values.astype(dtype.newbyteorder("=")))  # a copy that may be written to
+
+
+def _entry(packed: zipfile.ZipFile, names: set[str], number: int, run: Mapping[str, Any]) -> Entry:
+    try:
+        settings = Settings.from_dict(run["settings"]).settled()
+    except ValueError as error:
+        raise ArchiveError(f"The file asks for what this installation does not have. {error}") from error
+    if settings.target is None:
+        raise ValueError("no class is explained")
+    arrays = {
+        name: _array(packed, f"{number}/{name}.npy", dimensions)
+        for name, dimensions in _ARRAYS.items()
+        if f"{number}/{name}.npy" in names
+    }
+    directions = tuple(map(str, run["directions"]))
+    attributions, by_direction = arrays["attributions"], arrays["by_direction"]
+    shape, count = attributions.shape, len(directions)
+    sides = {name: arrays[name].shape for name in ("order", "agreement", "low", "high") if name in arrays}
+    rows = (len(by_direction), arrays["scores"].shape[1], len(arrays["steps"]))
+    if not attributions.numel() or any(side != shape[1:] for side in sides.values()) or any(n != count for n in rows):
+        raise ValueError("arrays of different sizes")
+    if count and by_direction.shape[1:] != shape:
+        raise ValueError("directions of another size")
+    promised = len(arrays["sums"])  # of a method without directions one sum, or none
+    if len(arrays["targets"]) != promised or (promised != count if count else promised > 1):
+        raise ValueError("sums of another number of directions")
+    result, belief = run["result"], None
+    if "agreement" in arrays:
+        belief = Belief(int(run["copies"]), *(arrays[name].unsqueeze(0) for name in ("agreement", "low", "high")))
+    explanation = Explanation(
+        attributions=attributions.unsqueeze(0),
+        by_direction=by_direction.unsqueeze(1),
+        directions=directions,
+        order=arrays["order"].unsqueeze(0),
+        scores=arrays["scores"].unsqueeze(2),
+        completeness=Completeness(arrays["sums"].unsqueeze(1), arrays["targets"].unsqueeze(1)),
+        finished=bool(result["finished"]),
+        notes=tuple(map(str, result["notes"])),
+        steps=arrays["steps"].unsqueeze(1),
+        cost=Cost(*(int(result["cost"][name]) for name in ("gradients", "forwards", "batches"))),
+        seconds=float(result["seconds"]),
+        settled={str(name): str(value) for name, value in run["settled"].items()},
+        belief=belief,
+    )
+    curves = {d: _curve(d, run["curves"][d], arrays[d], arrays[f"{d}_raw"]) for d in _FILLS if d in run["curves"]}
+    return Entry(settings, explanation, curves.get("deletion"), curves.get("insertion"))
+
+
+def _curve(direction: Any, words: Mapping[str, Any], scores: Tensor, raw: Tensor) -> Curve:
+    step = int(words["pixels_per_step"])
+    if scores.shape != raw.shape or not len(scores) or step < 1:
+        raise ValueError("a curve that is none")
+    scores, raw = scores.unsqueeze(0), raw.unsqueeze(0)
+    return Curve(scores, raw, scores.mean(1), direction, Protocol(**words["protocol"]), step, _FILLS[direction]())
+
+
+# -- doing it again ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a run that was done again compares with the one in the file.
+
+    Attributes:
+        title: the method's.
+        same: whether both maps are equal to the last bit.
+        correlation: Spearman of both maps' pixels.
+        difference: largest difference, as a share of the largest magnitude in the file.
+        reasons: what is other than it was, and may explain a difference; empty if nothing is known to be.
+    """
+
+    title: str
+    same: bool
+    correlation: float
+    difference: float
+    reasons: tuple[str, ...]
+
+
+def replay(
+    archive: Archive,
+    classifier: Classifier,
+    image: Image.Image,
+    walk: Callable[[Any, str], bool] | None = None,
+) -> list[Agreement]:
+    """Do every run of a file again and compare the maps.
+
+    Args:
+        archive: the file.
+        classifier: the network, as loaded or prepared.
+        image: the photo.
+        walk: carries a run out, given what to call it; False ends the replay with what is there.
+
+    Raises:
+        ArchiveError: network or photo are others.
+        UnsupportedError: a method does not serve this network.
+        PathError: a map is not finite.
+    """
+    from samp_core.metrics import spearman  # noqa: PLC0415 - what only packs and opens needs no statistics
+
+    archive.check(classifier, image)
+    found = []
+    inputs = classifier.preprocessing(image)
+    for entry, kept in zip(archive.entries, archive.words["runs"], strict=True):
+        run = make_method(classifier, entry.settings).start(inputs, entry.settings.target)
+        if walk is None:
+            for _ in run:
+                pass
+        elif not walk(run, entry.title):
+            break
+        again, before = run.result(), entry.explanation
+        here = {"machine": machine(classifier, again, torch.get_num_threads()), "versions": versions()}
+        largest = float(before.attributions.abs().max()) or 1.0
+        found.append(
+            Agreement(
+                entry.title,
+                torch.equal(again.attributions.cpu(), before.attributions),
+                float(spearman(again.maps.cpu(), before.maps)),
+                float((again.attributions.cpu() - before.attributions).abs().max()) / largest,
+                _reasons({**archive.words, **kept}, here),
+            )
+        )
+    return found
+
+
+def _reasons(before: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, ...]:
+    found = [] if before["result"]["finished"] else ["it was stopped before its end"]
+    for part in ("machine", "versions"):
+        for name, value in here[part].items():
+            was = before[part].get(name)
+            if was is None:
+                found.append(f"{name} is not known")
+            elif was != value:
+                found.append(f"{name} was {was}, is {value}")
+    return tuple(found)
+
+
+def as_python(network: str, photo: str, settings: Settings, is_sample: bool = False) -> str:
+    """Return Python that makes the map of these settings again.
+
+    Args:
+        network: a name that :func:`samp_core.load_classifier` knows.
+        photo: the photo's file.
+        settings: with the target.
+        is_sample: whether the photo is one of the samples, and called like it.
+    """
+    values, published = (given.settled().to_dict() for given in (settings, default_settings(settings.method)))
+    options, usual = values.pop("options"), published.pop("options")
+    given = {name: value for name, value in values.items() if value != published[name]}
+    given |= {name: value for name, value in options.items() if value != usual[name]}
+    load = "load_sample" if is_sample else "load_image"
+    lines = "".join(f"    {name}={value!r},\n" for name, value in given.items())
+    return (
+        f"from samp_core import default_settings, load_classifier, {load}, make_method\n\n"
+        f"classifier = load_classifier({network!r}).prepare()\n"
+        f"inputs = classifier.preprocessing({load}({photo!r}))\n"
+        f"settings = default_settings(\n    {settings.method!r},\n{lines})\n"
+        "explanation = make_method(classifier, settings).explain(inputs, settings.target)\n"
+        "print(explanation.maps.shape, explanation.completeness.relative)\n"
+    )

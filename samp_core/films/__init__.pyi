@@ -1,0 +1,41 @@
+from .anatomy import Anatomy, anatomies
+from .browser import kit, player_parts
+from .frames import PICTURES, Film, Frame, Points, Still, film_of, still
+from .lanes import MOST
+from .levels import compand, data_uri, palettes
+from .planes import View, Walk, surveys
+from .recording import KINDS, MOMENTS, Lane, Recording, Take, film
+from .scene import anatomy_message, frame_message, lane_message, points_message, result_message, slow_message
+
+__all__ = [
+    "Anatomy",
+    "Film",
+    "Frame",
+    "KINDS",
+    "Lane",
+    "MOMENTS",
+    "MOST",
+    "PICTURES",
+    "Points",
+    "Recording",
+    "Still",
+    "Take",
+    "View",
+    "Walk",
+    "anatomies",
+    "anatomy_message",
+    "compand",
+    "data_uri",
+    "film",
+    "film_of",
+    "frame_message",
+    "kit",
+    "lane_message",
+    "palettes",
+    "player_parts",
+    "points_message",
+    "result_message",
+    "slow_message",
+    "still",
+    "surveys",
+]

@@ -1,0 +1,168 @@
+"""The path planes of several films: where the paths run between their ends, and the score of the ground below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from samp_core.classifiers import Classifier
+from samp_core.films.frames import Film
+from samp_core.methods import Settings
+from samp_core.plane import PathPlane, coarse_first, grid
+from samp_core.scores import ScoreFunction
+from samp_core.words import ways
+
+BATCH = 4  # images at once: short, because questions and runs wait for its end
+_DECIMALS = 3  # of what goes to the browser
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A film with what it is of: the identity of its run, and what was asked."""
+
+    identity: str
+    settings: Settings
+    film: Film
+
+
+@dataclass(frozen=True)
+class Track:
+    """One path in a plane.
+
+    Attributes:
+        run: identity of its run.
+        direction: name of its direction.
+        places: where its states are, [x, y] in units of the straight way, in the order of the film.
+        off: distance of each state from the plane, in the same unit.
+    """
+
+    run: str
+    direction: str
+    places: list[list[float]]
+    off: list[float]
+
+
+@dataclass
+class View:
+    """One plane with everything that is drawn in it.
+
+    Attributes:
+        ends: names of the images at (0, 0) and (1, 0).
+        share: see :attr:`~samp_core.plane.PathPlane.share`; None if all states lie on the line.
+        tracks: the paths.
+        low, high: corners of the ground.
+        values: score of each cell of the ground, row by row from below; None where it is not known yet.
+        score: what the values are, in words.
+    """
+
+    ends: tuple[str, str]
+    share: float | None
+    tracks: list[Track]
+    low: tuple[float, float]
+    high: tuple[float, float]
+    values: list[list[float | None]]
+    score: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A plane whose ground is to be worked out.
+
+    Attributes:
+        view: what is known so far.
+        plane: the plane itself.
+        places: where the cells of the ground are, (rows, columns, 2).
+    """
+
+    view: View
+    plane: PathPlane
+    places: Tensor
+
+    @property
+    def cells(self) -> int:
+        """Number of cells of the ground."""
+        return self.places.shape[0] * self.places.shape[1]
+
+    def pieces(self, classifier: Classifier, settings: Settings) -> Iterator[int]:
+        """Work out the score of the ground, coarse cells first; yields the number of cells done by each piece.
+
+        Args:
+            classifier: what is explained.
+            settings: which score; with a target.
+        """
+        target = torch.tensor([settings.target])
+        score = ScoreFunction(classifier.network, target, settings.make_score(), (), 1, BATCH)
+        cells = coarse_first(*self.places.shape[:2])
+        for begin in range(0, len(cells), BATCH):
+            some = cells[begin : begin + BATCH]
+            images = self.plane.images(torch.stack([self.places[r, c] for r, c in some]))
+            values = score.values(images, torch.zeros(len(some), dtype=torch.long))
+            for (r, c), value in zip(some, values.tolist(), strict=True):
+                self.view.values[r][c] = round(value, _DECIMALS)
+            yield len(some)
+
+
+@dataclass
+class _Group:
+    start: Tensor
+    end: Tensor
+    ends: tuple[str, str]
+    members: list[tuple[Walk, int]] = field(default_factory=list)
+
+
+def surveys(walks: Sequence[Walk], score: str) -> list[Survey]:
+    """Return the planes of these paths, those with most paths first; their grounds are still unknown.
+
+    Paths with the same two ends share a plane, whichever way they walk.
+
+    Args:
+        walks: finished films of one photo and network.
+        score: what is explained, in words.
+    """
+    groups: list[_Group] = []
+    for walk in walks:
+        ends = walk.film.ends
+        for d, (start_name, end_name) in enumerate(ways(walk.settings)):
+            start, end, names = ends.start[d], ends.end[d], (start_name, end_name)
+            if ends.sign[d] < 0:  # from the baseline to the photo, like the others
+                start, end, names = end, start, (end_name, start_name)
+            if torch.equal(start, end):
+                continue
+            group = next((g for g in groups if torch.equal(g.start, start) and torch.equal(g.end, end)), None)
+            if group is None:
+                group = _Group(start, end, names)
+                groups.append(group)
+            group.members.append((walk, d))
+    return [_survey(group, score) for group in sorted(groups, key=lambda g: -len(g.members))]
+
+
+def _survey(group: _Group, score: str) -> Survey:
+    states = [torch.stack(walk.film.states[d]) for walk, d in group.members]
+    plane = PathPlane.through(group.start, group.end, states)
+    tracks, places = [], []
+    for (walk, d), walked in zip(group.members, states, strict=True):
+        at, off = plane.coordinates(walked)
+        places.append(at)
+        tracks.append(
+            Track(walk.identity, walk.film.directions[d], _rounded(at), [round(x, _DECIMALS) for x in off.tolist()])
+        )
+    cells = grid(torch.cat(places).double())
+    low, high = cells[0, 0].tolist(), cells[-1, -1].tolist()
+    view = View(
+        ends=group.ends,
+        share=None if math.isnan(plane.share) else round(plane.share, _DECIMALS),
+        tracks=tracks,
+        low=(low[0], low[1]),
+        high=(high[0], high[1]),
+        values=[[None] * cells.shape[1] for _ in range(cells.shape[0])],
+        score=score,
+    )
+    return Survey(view, plane, cells)
+
+
+def _rounded(places: Tensor) -> list[list[float]]:
+    return [[round(x, _DECIMALS), round(y, _DECIMALS)] for x, y in places.tolist()]

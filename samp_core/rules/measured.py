@@ -1,0 +1,180 @@
+"""What the rules share that deal out measured changes of the score: this project's own.
+
+Each move's gain over its mass (how much of the pixels' way it covers) is a density. The densities are made
+non-increasing along the path by weighted isotonic regression, because the greedy order is an order of importance;
+pooling keeps the weighted sum, so the map stays complete to rounding. Inside a move the pixels get their part in one
+of two ways, and the scores themselves may be made monotone before their changes are measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from samp_core.paths import Endpoints, GradientFn, Step
+from samp_core.rules.base import Rule
+
+Vector = NDArray[np.float64]
+
+SPREAD = 0.3
+"""How far pixels of one move are set apart, in standard deviations of the densities for one of the promise."""
+
+_FURTHEST = 3.0  # standard deviations of the promise beyond which a pixel is set no further apart
+
+
+@dataclass
+class Moves:
+    """One path's moves as sparse rows.
+
+    Attributes:
+        pixels: which pixels moved.
+        way: how far each went, L1 norm over channels.
+        promise: ``sum over channels of steering * move`` of each, in units of the score.
+        scores: score before each move and, once known, after the last.
+    """
+
+    pixels: list[NDArray[np.int64]] = field(default_factory=list)
+    way: list[Vector] = field(default_factory=list)
+    promise: list[Vector] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+
+class Measured(Rule):
+    """The measured change of the score in each move, dealt out to the pixels that moved.
+
+    Complete to rounding at any step size and for any path, at no gradient beyond the walk's; *not* a line integral of
+    the gradient. It speaks of pixels: channels share a pixel's credit equally.
+
+    Attributes:
+        monotone: which part of the gains is measured on scores that were made monotone, 0 to 1. With 1 every credit
+            has the sign of the score's change from start to end.
+        by_promise: which part of a move's gain is dealt out in proportion to the size of the promise, 0 to 1; the rest
+            goes by share of the way, with pixels of larger promise :data:`SPREAD` above the others.
+    """
+
+    is_integral = False
+    monotone = 0.0
+    by_promise = 1.0
+
+    def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
+        super().__init__(ends, gradient_of)
+        self._paths = [Moves() for _ in ends.start]
+
+    def add(self, step: Step) -> None:
+        """Take in the next move."""
+        way = step.way.flatten(1).cpu().numpy()
+        scores = step.score.tolist()
+        for path in step.active.nonzero().squeeze(1).tolist():
+            moved = np.flatnonzero(way[path] > 0)
+            steering, move = (values[path].flatten(1)[:, moved] for values in (step.steering, step.move))
+            moves = self._paths[path]
+            moves.pixels.append(moved)
+            moves.way.append(way[path][moved].astype(np.float64))
+            moves.promise.append((steering * move).sum(0).double().cpu().numpy())
+            moves.scores.append(scores[path])
+
+    def close(self, score: Float[Tensor, " p"], gradient: Float[Tensor, "p c h w"] | None) -> None:
+        """Take in the final scores."""
+        for moves, value in zip(self._paths, score.tolist(), strict=True):
+            moves.scores.append(value)
+
+    def total(self) -> Float[Tensor, "p c h w"]:
+        """Return the attribution of the moves whose outcome is known."""
+        _, channels, height, width = self.ends.start.shape
+        signs = self.ends.sign.tolist()
+        maps = np.stack(
+            [sign * self._deal(moves, sign, height * width) for moves, sign in zip(self._paths, signs, strict=True)]
+        )
+        pixel_map = torch.from_numpy(maps).to(self.ends.start).view(-1, 1, height, width)
+        return pixel_map.expand(-1, channels, -1, -1) / channels
+
+    def densities(self) -> list[Vector]:
+        """Return each path's non-increasing densities, one for each move whose outcome is known."""
+        size = self.ends.start[0, 0].numel()
+        return [
+            self._fit(moves, sign, size)[1] for moves, sign in zip(self._paths, self.ends.sign.tolist(), strict=True)
+        ]
+
+    def _fit(self, moves: Moves, sign: float, size: int) -> tuple[Vector, Vector, list[Vector]]:
+        """Return mass and density of each move, and the share of each moved pixel's way."""
+        known = len(moves.scores) - 1
+        if known < 1:
+            return np.zeros(0), np.zeros(0), []
+        pixels, way = moves.pixels[:known], moves.way[:known]
+        whole = np.bincount(np.concatenate(pixels), np.concatenate(way), size)
+        shares = [w / whole[p] for p, w in zip(pixels, way, strict=True)]
+        mass = np.array([share.sum() for share in shares])
+        scores = sign * np.array(moves.scores)
+        density = np.zeros(known)
+        if self.monotone < 1:
+            density += (1 - self.monotone) * _densities(scores, mass)
+        if self.monotone:
+            density += self.monotone * _densities(_monotone(scores), mass)
+        return mass, density, shares
+
+    def _deal(self, moves: Moves, sign: float, size: int) -> Vector:
+        mass, density, shares = self._fit(moves, sign, size)
+        result = np.zeros(size)
+        if not mass.any():
+            return result
+        apart = SPREAD * _deviation(density, mass)
+        for k in np.flatnonzero(mass):
+            share, promise = shares[k], moves.promise[k]
+            credit = np.zeros_like(share)
+            if self.by_promise:
+                weight = np.abs(promise) if promise.any() else share
+                credit += self.by_promise * mass[k] * density[k] * weight / weight.sum()
+            if self.by_promise < 1:
+                better = _standard(sign * promise / share, share)
+                credit += (1 - self.by_promise) * share * (density[k] + apart * better)
+            result[moves.pixels[k]] += credit
+        return result
+
+
+def _densities(scores: Vector, mass: Vector) -> Vector:
+    """Return the non-increasing densities closest to the moves' gains over their masses, in least squares."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415 - rules are listed and others used without it
+
+    density = np.zeros(len(mass))
+    moved = mass > 0  # a move lost to rounding has no mass, and no gain either
+    if moved.any():
+        gains = np.diff(scores)[moved]
+        density[moved] = isotonic_regression(gains / mass[moved], weights=mass[moved], increasing=False).x
+    return density
+
+
+def _monotone(scores: Vector) -> Vector:
+    """Return the monotone sequence from the first score to the last that is closest to all, in least squares."""
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415
+
+    first, last = scores[0], scores[-1]
+    inside = np.clip(scores, min(first, last), max(first, last))
+    found: Vector = isotonic_regression(inside, increasing=bool(last >= first)).x
+    found[0], found[-1] = first, last
+    return found
+
+
+def _deviation(density: Vector, mass: Vector) -> float:
+    """Return the standard deviation of the densities, each counted by its mass."""
+    mean = np.average(density, weights=mass)
+    return float(np.sqrt(np.average((density - mean) ** 2, weights=mass)))
+
+
+def _standard(value: Vector, mass: Vector) -> Vector:
+    """Return how many standard deviations each value is above the mean, by mass; their sum, by mass, is zero.
+
+    The furthest are drawn in, so that one pixel cannot take what all others are given. Where the values differ by no
+    more than rounding they are all alike: a deviation that vanishes would make noise of it.
+    """
+    above = value - np.average(value, weights=mass)
+    deviation = np.sqrt(np.average(above**2, weights=mass))
+    if deviation <= 1e-6 * np.abs(value).max():
+        return np.zeros_like(value)
+    near = np.clip(above / deviation, -_FURTHEST, _FURTHEST)
+    centred: Vector = near - np.average(near, weights=mass)
+    return centred

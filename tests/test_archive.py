@@ -1,0 +1,279 @@
+"""Files of runs: everything comes back, nothing is executed, and whatever is wrong is said in a sentence."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import random
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from samp_core import archive as archives
+from samp_core import cli as command_line
+from samp_core import load_classifier
+from samp_core.archive import Archive, ArchiveError, as_python, open_archive, pack, replay, unpack
+from samp_core.compare import Entry, measure
+from samp_core.images import Preprocessing, load_sample
+from samp_core.methods import METHODS, default_settings
+from samp_core.runs import as_settled, begin
+
+OF_ATTENTION = {"legrad", "rollout"}
+
+
+@pytest.fixture(scope="module")
+def toy():
+    torch.manual_seed(5)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+    )
+    half = (0.5, 0.5, 0.5)
+    return load_classifier(network, preprocessing=Preprocessing(36, (32, 32), half, half))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return load_sample("coffee").resize((60, 40))
+
+
+def explained(toy, photo, name, **changes) -> Entry:
+    settings, run = begin(toy, photo, default_settings(name, target=2, **changes))
+    for _ in run:
+        pass
+    explanation = run.result()
+    return Entry(as_settled(settings, explanation), explanation)
+
+
+@pytest.fixture(scope="module")
+def entries(toy, photo):
+    short = {"steps": 4}
+    found = [
+        measure(toy, photo, explained(toy, photo, "samp", **short)),
+        explained(toy, photo, "ig", **short),
+        explained(toy, photo, "grad-cam"),
+        measure(toy, photo, explained(toy, photo, "samp-steady", copies=3)),
+    ]
+    assert found[3].explanation.belief is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def packed(toy, photo, entries):
+    return pack(toy, photo, "cup.png", entries, with_photo=True, threads=2)
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def zipped(contents: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in contents.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def assert_same(a: object, b: object) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a.nan_to_num(7e7), b.nan_to_num(7e7))
+        assert a.dtype == b.dtype
+    elif hasattr(a, "__dataclass_fields__"):
+        for name in a.__dataclass_fields__:
+            if name != "seconds":
+                assert_same(getattr(a, name), getattr(b, name))
+    else:
+        assert a == b or dict(a) == dict(b)
+
+
+def test_everything_comes_back_and_is_kept_again_to_the_byte(toy, photo, entries, packed):
+    found = unpack(packed)
+    assert found.name == "cup.png"
+    assert found.photo.tobytes() == photo.tobytes()
+    found.check(toy, photo)
+    for before, after in zip(entries, found.entries, strict=True):
+        assert after.settings == before.settings.settled()
+        assert after.settings.options == before.settings.settled().options
+        assert_same(before.explanation, after.explanation)
+        for one, other in ((before.deletion, after.deletion), (before.insertion, after.insertion)):
+            assert (one is None) == (other is None)
+            if one is not None:
+                assert str(one.fill) == str(other.fill)
+                assert_same(replace(one, fill=other.fill), other)
+        assert (before.in_units is None) == (after.in_units is None)
+    again, first = members(pack(toy, photo, "cup.png", found.entries, with_photo=True, threads=2)), members(packed)
+    assert again.keys() == first.keys()
+    assert all(again[name] == first[name] for name in first if name != "run.json")
+
+
+@pytest.mark.parametrize("name", sorted(set(METHODS) - OF_ATTENTION))
+def test_every_method_can_be_kept_and_replayed(toy, photo, name):
+    entry = explained(toy, photo, name)
+    found = unpack(pack(toy, photo, "cup.png", [entry], with_photo=False, threads=2))
+    assert found.photo is None
+    assert_same(entry.explanation, found.entries[0].explanation)
+    (agreement,) = replay(found, toy, photo)
+    assert agreement.same
+    assert agreement.difference == 0
+    assert not agreement.reasons
+
+
+def test_what_is_other_than_it_was_is_named(toy, photo, packed):
+    torch.set_num_threads(1)
+    words = json.loads(members(packed)["run.json"])
+    for run in words["runs"]:
+        run["machine"]["threads"] = 7
+    words["versions"]["torch"] = "1.0"
+    contents = members(packed) | {"run.json": json.dumps(words).encode()}
+    values = np.load(io.BytesIO(contents["0/attributions.npy"]))
+    changed = io.BytesIO()
+    np.save(changed, values[:, ::-1].copy())
+    found = replay(unpack(zipped(contents | {"0/attributions.npy": changed.getvalue()})), toy, photo)
+    assert not found[0].same
+    assert found[0].correlation < 0.9
+    assert found[0].difference > 0.01
+    assert "threads was 7, is 1" in found[0].reasons
+    assert any(reason.startswith("torch was 1.0") for reason in found[0].reasons)
+
+
+def test_other_photos_and_networks_are_refused(toy, photo, packed):
+    found = unpack(packed)
+    with pytest.raises(ArchiveError, match="another photo"):
+        replay(found, toy, load_sample("chelsea"))
+    torch.manual_seed(6)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 5))
+    with pytest.raises(ArchiveError, match="other weights"):
+        replay(found, load_classifier(other, preprocessing=toy.preprocessing), photo)
+
+
+def test_what_cannot_be_kept_is_refused(toy, photo, entries):
+    with pytest.raises(ValueError, match="1 to 64 runs"):
+        pack(toy, photo, "cup.png", [], with_photo=False)
+    with pytest.raises(ValueError, match="as their methods gave them"):
+        pack(toy, photo, "cup.png", [entries[0].in_units], with_photo=False)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was executed",))
+
+
+def hostile(packed: bytes) -> dict[str, tuple[bytes, str]]:
+    contents = members(packed)
+    words = json.loads(contents["run.json"])
+
+    def with_words(**changes) -> bytes:
+        return zipped(contents | {"run.json": json.dumps(words | changes).encode()})
+
+    objects = io.BytesIO()
+    np.save(objects, np.array([Bomb()], dtype=object), allow_pickle=True)
+    unknown = [{**words["runs"][0], "settings": {**words["runs"][0]["settings"], "method": "samp-2040"}}]
+    other_photo = io.BytesIO()
+    load_sample("chelsea").save(other_photo, "PNG")
+    zeros = io.BytesIO()
+    with zipfile.ZipFile(zeros, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("run.json", b"0" * (archives.MOST_UNPACKED + 1))
+    return {
+        "nothing": (b"", "no file of runs"),
+        "a photo": (contents["photo.png"], "no file of runs"),
+        "another zip": (zipped({"a.txt": b"a"}), "no run.json"),
+        "other words": (zipped({"run.json": b"[1, 2]"}), "says nothing of the kind"),
+        "no words": (zipped({"run.json": b"\xff\xfe"}), "damaged"),
+        "deep words": (zipped({"run.json": b"[" * 100_000}), "damaged"),
+        "newer": (with_words(format="samp/2"), "newer version"),
+        "an unknown method": (with_words(runs=unknown), "does not have"),
+        "no runs": (with_words(runs=[]), "damaged"),
+        "too many runs": (with_words(runs=words["runs"] * 20), "damaged"),
+        "a pickle": (zipped(contents | {"0/attributions.npy": objects.getvalue()}), "damaged"),
+        "a bare pickle": (zipped(contents | {"0/attributions.npy": pickle.dumps(Bomb())}), "damaged"),
+        "another photo": (zipped(contents | {"photo.png": other_photo.getvalue()}), "somebody has changed"),
+        "no photo": (zipped(contents | {"photo.png": b"no"}), "photo in the file cannot be used"),
+        "a bomb": (zeros.getvalue(), "unpacks to more"),
+        "a missing array": (zipped({k: v for k, v in contents.items() if k != "1/sums.npy"}), "damaged"),
+        "infinite": (zipped(contents | {"0/attributions.npy": infinite(contents)}), "damaged"),
+    }
+
+
+def infinite(contents: dict[str, bytes]) -> bytes:
+    values = np.load(io.BytesIO(contents["0/attributions.npy"]))
+    values[0, 0, 0] = np.inf
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
+
+
+def test_hostile_files_get_a_sentence(packed):
+    for content, words in hostile(packed).values():
+        with pytest.raises(ArchiveError, match=words):
+            unpack(content)
+
+
+def test_mutated_files_get_a_sentence_or_are_whole(packed, no_type_checks):
+    rng = random.Random(0)
+    contents = members(packed)
+    opened = 0
+    for number in range(3000):
+        if number % 2:  # anywhere in the file
+            mutated = bytearray(packed)
+            for _ in range(rng.choice((1, 1, 2, 20))):
+                mutated[rng.randrange(len(mutated))] = rng.randrange(256)
+            content = bytes(mutated[: rng.randrange(len(mutated))] if rng.random() < 0.2 else mutated)
+        else:  # in one of its parts, which is zipped as it should be
+            name = rng.choice(["run.json", *(n for n in contents if n.endswith(".npy"))])
+            part = bytearray(contents[name])
+            for _ in range(rng.choice((1, 2, 5))):
+                place = rng.randrange(min(len(part), 300 if name != "run.json" else len(part)))
+                part[place : place + rng.choice((0, 1, 1, 3))] = bytes([rng.choice(b'0123456789{}[]",:-eN\x00\xff')])
+            content = zipped(contents | {name: bytes(part)})
+        try:
+            found = unpack(content)
+        except ArchiveError:
+            continue
+        opened += 1
+        assert isinstance(found, Archive)
+        assert all(entry.explanation.maps.isfinite().all() for entry in found.entries)
+    assert 10 < opened < 2900
+
+
+def test_code_that_makes_the_same_map(tmp_path, monkeypatch):
+    photo = load_sample("coffee")
+    photo.save(tmp_path / "cup.png")
+    monkeypatch.chdir(tmp_path)
+    classifier = load_classifier().prepare()
+    torch.set_num_threads(1)
+    settings, run = begin(classifier, photo, default_settings("ig", steps=3, insertion_baseline="blur"))
+    for _ in run:
+        pass
+    code = as_python("efficientnet_lite0", "cup.png", settings)
+    assert "steps=3" in code
+    made: dict[str, object] = {}
+    exec(code, made)
+    assert torch.equal(made["explanation"].maps, run.result().maps)
+
+
+def test_the_command_line_writes_opens_and_replays(tmp_path, capsys):
+    load_sample("coffee").save(tmp_path / "cup.png")
+    cup, out = str(tmp_path / "cup.png"), tmp_path / "out"
+    assert command_line.main(["explain", cup, "--method", "samp", "--steps", "3", "--out", str(out), "--quiet"]) == 0
+    file = out / "run.samp"
+    assert open_archive(file).photo is None  # its owner did not say so
+    assert command_line.main(["open", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "the photo is not inside" in printed
+    assert "completeness gap" in printed
+    assert command_line.main(["replay", str(file), "--quiet"]) == 2
+    assert "Give it with --image" in capsys.readouterr().err
+    assert command_line.main(["replay", str(file), "--image", cup, "--quiet"]) == 0
+    assert "equal to the last bit" in capsys.readouterr().out
+    both = ["compare", cup, "--methods", "gradient,edges", "--out", str(out), "--quiet", "--with-photo"]
+    assert command_line.main(both) == 0
+    assert len(open_archive(out / "comparison.samp").entries) == 2
+    assert command_line.main(["replay", str(out / "comparison.samp"), "--quiet"]) == 0
+    assert command_line.main(["open", str(tmp_path / "none.samp")]) == 2
+    assert "cannot be read" in capsys.readouterr().err

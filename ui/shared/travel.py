@@ -1,0 +1,125 @@
+"""Runs that travel as files: given away by the pages, and taken in wherever a photo is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from samp_core.archive import ENDING, Archive, ArchiveError, pack
+from samp_core.bundled import DEFAULT
+from samp_core.classifiers import AVAILABLE, Classifier, is_on_disk
+from samp_core.compare import Entry
+from samp_core.images import SAMPLES
+from samp_core.methods import METHODS, Settings
+from ui.shared import kept, state
+from ui.shared.knob import KeptOption
+from ui.shared.link import to_text
+from ui.shared.state import Photo
+from ui.work.queue import Item, Queue
+
+_INSIDE = kept.Flag("photo-inside")
+
+
+def download(
+    classifier: Classifier,
+    photo: Photo,
+    entries: Sequence[Entry],
+    threads: int | None,
+    stem: str,
+    key: str,
+) -> None:
+    """Offer runs as a file, with or without the photo, as its owner says."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        inside = _INSIDE.toggle(
+            "Photo inside", key=f"{key}-inside",
+            help="Whether the file holds the photo itself. Without it, whoever opens the file needs the photo, too.",
+        )  # fmt: skip
+        st.download_button(
+            f"Runs ({ENDING})",
+            lambda: pack(classifier, photo.image, photo.name, entries, with_photo=inside, threads=threads),
+            f"{stem}{ENDING}", "application/zip", on_click="ignore", key=key,
+            help="Everything about these runs in one file. Drop it where a photo is uploaded (up to 25 MB) and they "
+            "are there again, without computing; `samp replay` does them again.",
+        )  # fmt: skip
+
+
+def download_all(queue: Queue, what: str, key: str) -> None:
+    """Offer all runs of a comparison as a file, called after the photo and ``what`` it is."""
+    given = [item.entry for item in queue.items if item.entry is not None]
+    photo = Photo(queue.name, queue.image, queue.photo_key)
+    download(queue.classifier, photo, given, queue.threads, f"{queue.name.rsplit('.', 1)[0]}-{what}", key)
+
+
+def photo_of(archive: Archive) -> Photo:
+    """Return the photo of a file's runs: from the file, or one that the session knows.
+
+    Raises:
+        ArchiveError: it is not inside, and the session does not know it.
+    """
+    if archive.photo is not None:
+        return Photo(archive.name, archive.photo, archive.photo_key)
+    known: list[Photo] = [state.photo(), *st.session_state.get("uploads", {}).values(), *map(Photo.sample, SAMPLES)]
+    for photo in known:
+        if photo.fingerprint == archive.photo_key:
+            return photo
+    raise ArchiveError(
+        f"The file holds runs on {archive.name} without the photo itself. Upload the photo first, then this file again."
+    )
+
+
+def network_of(archive: Archive) -> Classifier:
+    """Return the network of a file's runs.
+
+    Raises:
+        ArchiveError: it is not here, or is here with other weights.
+        ClassifierError: it cannot be loaded.
+    """
+    if archive.network not in {info.name for info in AVAILABLE} or not is_on_disk(archive.network):
+        raise ArchiveError(
+            f"The runs explain {archive.network}, whose weights are not here. Choose it below and fetch them first, if "
+            "it is in the list; `samp open` prints what is in the file in any case."
+        )
+    return state.network(archive.network)
+
+
+def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callable[[int], str]) -> str:
+    """Make what a file holds the session's comparison, with everything that was chosen for it; return it in words.
+
+    Args:
+        archive: the file.
+        classifier, photo: those of its runs; the photo is the session's by now.
+        word: what a class is called in the link.
+    """
+    settings = [entry.settings for entry in archive.entries]
+    question = settings[0]
+    kept.put("network", None if archive.network == DEFAULT else archive.network)
+    first = state.predictions(archive.network, photo.fingerprint, photo.image)[0].index
+    assert question.target is not None
+    kept.put("class", None if question.target == first else word(question.target))
+    kept.put("contrast", None if question.contrast is None else "on")
+    kept.put("against", None if question.contrast is None else word(question.contrast))
+    kept.put("score", None if question.score == "logit" else question.score)
+    usual = METHODS[question.method].defaults.batch_size
+    kept.put("batch", None if question.batch_size == usual else str(question.batch_size))
+    kept.put("start", None)
+    own: dict[str, Settings] = {}
+    twins = [each for each in settings if own.setdefault(each.method, each) is not each]
+    kept.put("methods", " ".join(own))
+    for name, each in own.items():
+        for option in METHODS[name].options:
+            knob = KeptOption(f"{name}.{option.key}", option.default, option)
+            knob.put(each.options.get(option.name, option.default))
+    kept.put("also", ";".join(dict.fromkeys(map(to_text, twins))) or None)
+    items = []
+    for entry in archive.entries:
+        # Without its curves they are measured with the next Run.
+        key = state.run_key(archive.network, photo, entry.settings)
+        status = "done" if entry.deletion is None else "cached"
+        items.append(Item(key, entry.settings, status, 1.0, entry))  # type: ignore[arg-type]
+    if (old := state.queue()) is not None:
+        old.cancel()
+    st.session_state["queue"] = Queue(classifier, photo.image, photo.name, items, state.turns(), photo.fingerprint)
+    state.entries()
+    titles = ", ".join(dict.fromkeys(METHODS[each.method].title for each in settings))
+    return f"{len(items)} run{'s' * (len(items) != 1)} on {photo.name} opened: {titles}."

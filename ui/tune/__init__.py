@@ -1,0 +1,1 @@
+"""Tune: the knobs of a method, swept on the photo in hand."""
