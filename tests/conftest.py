@@ -12,6 +12,7 @@ import jaxtyping
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from playwright.sync_api import expect
 from torch import nn
 
 import tests.typecheck  # noqa: F401
@@ -20,9 +21,10 @@ install_import_hook("samp_core", "tests.typecheck.check")  # before the first im
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
-from tests.serving import ROOT, serve
+from tests.serving import LONG, ROOT, serve
 
 keep_freed_memory()  # as they do, too
+expect.set_options(timeout=LONG)  # what a browser is asked to show may take long on a machine that does other things
 
 
 @pytest.fixture(autouse=True)
