@@ -13,6 +13,7 @@ DOORS = {
     "pages/2_Compare.py": "Many methods on the same photo and score, side by side, each with its cost and its gap.",
     "pages/3_Metrics.py": "What the maps are worth, in numbers that say how they were made; one photo or a folder.",
     "pages/5_Tune.py": "A method's knobs, swept: a table of maps, what each setting gives, and which nothing beats.",
+    "pages/6_Library.py": "What you found, kept by itself: named, tagged, opened again, taken along for a class.",
     "pages/4_Learn.py": "Scenes to play with, from two pixels to handwritten digits. Can be presented to a class.",
 }
 READERS = {

@@ -161,8 +161,37 @@ def tune(browser: Browser, address: str) -> None:
     page.close()
 
 
+def library(browser: Browser, address: str) -> None:
+    """Make some results and photograph the shelf that they come to."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page.set_default_timeout(LONG)
+    for link in (
+        "photo=coffee&methods=samp+ig+grad-cam",
+        "photo=rocket&methods=samp+ig+blur-ig",
+        "photo=astronaut&methods=samp+guided-ig+smoothgrad",
+        "photo=motorcycle&methods=samp+samp-steady+ig",
+        "methods=samp+ig+grad-cam",
+    ):
+        page.goto(f"{address}/Compare?{link}")
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_role("tab", name="Export")).to_be_visible()
+        page.wait_for_timeout(3000)  # until it is written down
+    page.goto(f"{address}/Library")
+    for number, (name, tags) in enumerate((("A cat by three methods", "lesson 1"), ("Steadier?", "copies, to do"))):
+        card = page.locator("[class*='st-key-record-']").nth(number)
+        card.get_by_role("button", name="More").click()
+        page.get_by_role("textbox", name="Name").fill(name)
+        page.get_by_role("textbox", name="Tags").fill(tags)
+        page.get_by_role("button", name="Save").click()
+        expect(card).to_contain_text(name)
+        page.wait_for_timeout(1000)
+    page.locator("h1").click()
+    page.wait_for_timeout(1500)
+    keep(page, "library_light")
+
+
 def main(address: str) -> None:
-    """Take the stage as a film and still, then Compare, Metrics, Tune and Learn."""
+    """Take the stage as a film and still, then Compare, Metrics, Tune, the Library and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stage(browser, address)
@@ -185,6 +214,7 @@ def main(address: str) -> None:
         page.wait_for_timeout(2500)
         keep(page, "metrics_dark")
         tune(browser, address)
+        library(browser, address)
         lesson(browser, address)
         browser.close()
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from ui.shared import loading
 from ui.shared.frame import frame
 
-frame("Tune")
+lost = frame("Tune")
 loading.wait()
 
 from ui.shared.present import heading
-from ui.shared.sidebar import sidebar
+from ui.shared.sidebar import result_or_regret, sidebar
 from ui.tune.page import show
 
 question = sidebar()
+if lost:
+    result_or_regret("Tune", question)
 heading("Tune", "Arrow keys go from map to map, Escape returns to all.")
 show(question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -20,13 +21,14 @@ LONG = 90_000  # ms; generous, for machines that do other things as well
 
 @contextmanager
 def serve(script: Path, log_file: Path) -> Iterator[str]:
-    """Serve a script as a user would; yields its address."""
+    """Serve a script as a user would, with a library beside the log; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = log_file.open("w+")
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    home = {**os.environ, "SAMP_LIBRARY": str(log_file.parent / "library")}
+    server = subprocess.Popen(command, cwd=ROOT, env=home, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):

@@ -58,8 +58,8 @@ def page(browser, address) -> Iterator[Page]:
 
 def barriers(page: Page) -> list[str]:
     """Return what axe finds to be a serious barrier on the page at rest: what is about to go is drawn fainter."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
-    expect(page.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0, timeout=LONG)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0)
     page.wait_for_timeout(300)
     return [
         f"{violation['id']}: {[node['html'][:120] for node in violation['nodes']]}"
@@ -70,7 +70,7 @@ def barriers(page: Page) -> list[str]:
 
 def at_rest(page: Page) -> None:
     """Wait until the script is done and what it drew is there."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     page.wait_for_timeout(300)
 
 
@@ -98,8 +98,8 @@ def download(page: Page, name: str) -> bytes:
 
 def open_explain(page: Page, address: str) -> None:
     page.goto(f"{address}/Explain")
-    expect(page.get_by_role("button", name="Run all lanes")).to_be_visible(timeout=LONG)
-    expect(page.locator(".stage img.state").first).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Run all lanes")).to_be_visible()
+    expect(page.locator(".stage img.state").first).to_be_visible()
 
 
 NAME = "![x](http:&#47;&#47;127.0.0.2&#47;a) :red[r] :cat: :material_home: $m$ www.e.com a@b.co -- _i_ `c` <b>.png"
@@ -131,7 +131,7 @@ def test_names_are_text_and_uploads_last(page, address, tmp_path):
 
     for other in ("Compare", "Explain"):
         page.get_by_test_id("stSidebar").get_by_role("link", name=other).click()
-        expect(page.get_by_role("heading", name=other, level=1)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name=other, level=1)).to_be_visible()
         expect(caption).to_contain_text("600 x 400 pixels")
         assert name() == f"{NAME}, 600 x 400 pixels"
 
@@ -175,16 +175,16 @@ def test_the_server_says_what_a_page_may_load_and_refuses_foreign_sessions(addre
 def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     page.goto(f"{address}/Metrics")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
-    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("for 4 methods")).to_be_visible()
     names = page.locator(".st-key-metrics-names")
     names.get_by_role("button", name=re.compile("clear", re.I)).click()
-    expect(page.get_by_text("Choose at least one metric.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Choose at least one metric.")).to_be_visible()
     for name in ("Pointing", "Completeness"):
         names.locator("input").first.fill(name)
         page.keyboard.press("Enter")
         page.wait_for_timeout(1500)
     page.keyboard.press("Escape")
-    expect(page.get_by_text("Draw a box on the photo")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Draw a box on the photo")).to_be_visible()
     drag = page.locator(".js-plotly-plot .draglayer .nsewdrag").first
     drag.wait_for(timeout=LONG)
     wanted = page.get_by_text("Draw a box on the photo")
@@ -198,14 +198,14 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
         for part in (0.4, 0.6, 0.8):
             page.mouse.move(area["x"] + part * area["width"], area["y"] + part * area["height"], steps=4)
         page.mouse.up()
-    expect(wanted).to_have_count(0, timeout=LONG)
+    expect(wanted).to_have_count(0)
     page.get_by_role("button", name="Measure", exact=True).click()
-    expect(page.get_by_text("How a number was made")).to_be_visible(timeout=LONG)
-    expect(page.get_by_text("a ring around the largest attribution")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("How a number was made")).to_be_visible()
+    expect(page.get_by_text("a ring around the largest attribution")).to_be_visible()
     table = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
     assert not barriers(page)
     page.mouse.click(table["x"] + table["width"] - 40, table["y"] + 55)  # the last number of the first method
-    expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible()
 
 
 def choose_from(page: Page, key: str, name: str) -> None:
@@ -221,10 +221,10 @@ def test_what_copies_agree_on_is_shown_alone(page, address):
     methods = "methods=samp-steady+gradient&samp-steady.copies=3&samp-steady.steps=3"
     page.goto(f"{address}/Compare?photo=coffee&{methods}")
     firm = page.get_by_role("checkbox", name="firm only")
-    expect(page.locator(".cards .card").nth(2)).to_be_visible(timeout=LONG)
+    expect(page.locator(".cards .card").nth(2)).to_be_visible()
     expect(firm).to_be_hidden()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
     pixels = "(all) => all.map((c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"
     maps = page.locator(".cards canvas")
     expect(maps).to_have_count(2)
@@ -242,7 +242,7 @@ def test_what_copies_agree_on_is_shown_alone(page, address):
 def test_runs_travel_as_a_file(page, address, browser, tmp_path):
     methods = "methods=samp+ig+gradient&samp.momentum=0.3&ig.steps=6&also=ig,steps%3D9&score=probability"
     page.goto(f"{address}/Compare?photo=coffee&{methods}")
-    expect(page.locator(".cards .card")).to_have_count(5, timeout=LONG)
+    expect(page.locator(".cards .card")).to_have_count(5)
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("tab", name="Export").click(timeout=LONG)
     page.get_by_role("switch", name="Photo inside").press("Space")
@@ -282,24 +282,24 @@ def test_the_column_just_asked_for_is_in_sight(page, address):
     page.goto(f"{address}/Metrics")
     page.get_by_role("radio", name="My choice").or_(page.get_by_role("button", name="My choice")).first.click()
     page.locator(".st-key-compare-mine").get_by_role("button", name=re.compile("clear", re.I)).click()
-    expect(page.get_by_text("Choose at least one method.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Choose at least one method.")).to_be_visible()
     choose_from(page, "compare-mine", "Edges")
     measure, numbers = page.get_by_role("button", name="Measure", exact=True), "Numbers with protocols (csv)"
     measure.click()
-    expect(page.get_by_role("button", name=numbers)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name=numbers)).to_be_visible()
     table = page.get_by_test_id("stDataFrame").first
     before = table.bounding_box()["y"]
     choose_from(page, "metrics-names", "Deletion and insertion, RISE")
-    expect(page.get_by_text("Shown is the last measuring")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Shown is the last measuring")).to_be_visible()
     assert table.bounding_box()["y"] == before
     measure.click()
-    expect(page.get_by_text("Shown is the last measuring")).to_have_count(0, timeout=LONG)
-    expect(page.get_by_role("button", name=numbers)).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Shown is the last measuring")).to_have_count(0)
+    expect(page.get_by_role("button", name=numbers)).to_be_visible()
     assert table.bounding_box()["y"] == before
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 900})
         headings = table.locator("canvas th")  # of the columns that are in sight
-        expect(headings.nth(1)).to_have_text("Deletion (RISE) ↓", timeout=LONG)
+        expect(headings.nth(1)).to_have_text("Deletion (RISE) ↓")
         expect(headings.first).to_have_text("Method")
         assert headings.count() < 16, "all columns fit, so none could have been hidden"
     assert "insertion minus deletion" in download(page, numbers).decode()
@@ -316,21 +316,21 @@ def enlarge_and_carry(page: Page, cards: Locator) -> None:
     expect(page.locator("dialog")).to_be_hidden()
     expect(enlarge).to_be_focused()
     page.get_by_role("button", name="Open Edges on the stage").click()
-    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
-    expect(page.locator(".stage .lane")).to_have_count(3, timeout=LONG)
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible()
+    expect(page.locator(".stage .lane")).to_have_count(3)
     expect(page.locator(".stage .lane").last).to_have_attribute("data-method", "edges")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Compare").click()
-    expect(page.locator(".cards canvas")).to_have_count(4, timeout=LONG)  # remembered, and sent to the new grid
+    expect(page.locator(".cards canvas")).to_have_count(4)  # remembered, and sent to the new grid
     page.get_by_role("button", name="Add the stage's lanes").click()
     twin = cards.filter(has_text="press Run to see its map")
-    expect(twin).to_have_count(1, timeout=LONG)
+    expect(twin).to_have_count(1)
     expect(twin).to_contain_text("Integrated Gradients")
     expect(twin).to_contain_text("blur → photo")
-    expect(page.get_by_text("for 5 methods")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("for 5 methods")).to_be_visible()
     at_rest(page)
     twin.get_by_role("button", name="Remove").click()
-    expect(twin).to_have_count(0, timeout=LONG)
-    expect(page.get_by_text("4 methods, all of them remembered")).to_be_visible(timeout=LONG)
+    expect(twin).to_have_count(0)
+    expect(page.get_by_text("4 methods, all of them remembered")).to_be_visible()
 
 
 def calibrate_and_back(page: Page, grad_cam: Locator) -> None:
@@ -346,13 +346,13 @@ def calibrate_and_back(page: Page, grad_cam: Locator) -> None:
 
     shown = first.evaluate("c => c.toDataURL()")
     switch.press("Space")
-    expect(page.locator("p.words")).to_contain_text("Maps are calibrated", timeout=LONG)
-    expect(grad_cam).not_to_contain_text("has none", timeout=LONG)
+    expect(page.locator("p.words")).to_contain_text("Maps are calibrated")
+    expect(grad_cam).not_to_contain_text("has none")
     expect(page.locator("select.scale")).to_be_disabled()
     expect(page).to_have_url(re.compile("units="))
     expect_pixels(shown, same=False)
     switch.press("Space")
-    expect(grad_cam).to_contain_text("has none", timeout=LONG)
+    expect(grad_cam).to_contain_text("has none")
     expect(page.locator("p.words")).not_to_contain_text("calibrated")
     expect_pixels(shown, same=True)
 
@@ -360,24 +360,24 @@ def calibrate_and_back(page: Page, grad_cam: Locator) -> None:
 def test_compare_side_by_side(page, address):
     page.goto(f"{address}/Compare")
     cards = page.locator(".cards .card")
-    expect(cards.filter(has_text="Integrated Gradients")).to_contain_text("zero → photo", timeout=LONG)
+    expect(cards.filter(has_text="Integrated Gradients")).to_contain_text("zero → photo")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
-    expect(page.get_by_text("for 4 methods")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("for 4 methods")).to_be_visible()
     expect(cards).to_have_count(5)
 
     # Neither a run nor a banner moves what is looked at.
     before = places(page)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("of 4 done")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("of 4 done")).to_be_visible()
     assert places(page) == before
-    expect(page.get_by_text(re.compile("of 4 done, .*, about .* left"))).to_be_visible(timeout=LONG)
+    expect(page.get_by_text(re.compile("of 4 done, .*, about .* left"))).to_be_visible()
     # A map grows in its card while its path is walked.
     growing = page.locator(".card[data-method=samp][data-status=running], .card[data-method=ig][data-status=running]")
     canvas = growing.locator("canvas")
-    expect(canvas).to_be_visible(timeout=LONG)
+    expect(canvas).to_be_visible()
     assert "so far" in canvas.get_attribute("aria-label")
-    expect(growing.locator("progress")).to_have_attribute("value", re.compile("0[.]"), timeout=LONG)
-    expect(page.get_by_role("tab", name="Agreement")).to_be_visible(timeout=LONG)
+    expect(growing.locator("progress")).to_have_attribute("value", re.compile("0[.]"))
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
     expect(page.locator(".cards canvas")).to_have_count(4)
     assert places(page) == before
     grad_cam = cards.filter(has=page.get_by_role("heading", name="Grad-CAM", exact=True))
@@ -420,20 +420,20 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/Compare")
     cards = page.locator(".cards .card")
-    expect(cards).to_have_count(7, timeout=LONG)
-    expect(page.get_by_text("for 6 methods")).to_be_visible(timeout=LONG)
+    expect(cards).to_have_count(7)
+    expect(page.get_by_text("for 6 methods")).to_be_visible()
     before = places(page)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_text("of 6 done")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("of 6 done")).to_be_visible()
     assert places(page) == before
 
     # One method can be taken off; the others go on until they are, too.
     page.get_by_role("button", name="Cancel Guided IG").click()
     guided = cards.filter(has=page.get_by_role("heading", name="Guided IG", exact=True))
-    expect(guided).to_contain_text("cancelled", timeout=LONG)
-    expect(page.get_by_role("button", name="Cancel Blur IG")).to_be_visible(timeout=LONG)
+    expect(guided).to_contain_text("cancelled")
+    expect(page.get_by_role("button", name="Cancel Blur IG")).to_be_visible()
     page.get_by_role("button", name="Cancel all").click()
-    expect(page.get_by_text("of 6 maps are here")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("of 6 maps are here")).to_be_visible()
     assert places(page) == before
 
     # Another choice than the one shown is said where nothing moves for it.
@@ -441,7 +441,7 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
     at_rest(page)
     page.locator(".st-key-score input").click()
     page.get_by_role("option", name="Log-probability").click()
-    expect(page.get_by_text("differs from it")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("differs from it")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     at_rest(page)
     assert places(page) == before
@@ -456,7 +456,7 @@ def test_nothing_overflows(browser, address, scheme, width):
     pages = ("", "/Explain", "/Compare", "/Metrics", "/Tune", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust")
     for path in pages:
         page.goto(address + path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
         page.wait_for_timeout(500)
         for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
             assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), path

@@ -77,7 +77,7 @@ def test_a_film_plays_from_a_double_click_with_the_network_off(browser, film_fil
 
 def test_home_plays_a_film_that_leads_to_the_stage(page: Page, address):
     page.goto(address)
-    expect(page.locator(".stage.compact .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage.compact .lane")).to_have_count(2)
     clock = page.locator("input.clock")
     before = clock.input_value()
     page.wait_for_timeout(800)
@@ -89,7 +89,7 @@ def test_home_plays_a_film_that_leads_to_the_stage(page: Page, address):
     for words in ("For research", "For teaching", "For your own network"):
         expect(page.get_by_text(words)).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
-    expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2)
     expect(lane(page, 0)).to_have_attribute("data-status", "idle")
 
 
@@ -97,7 +97,7 @@ def test_who_asked_for_less_motion_sees_the_film_at_rest(browser, address):
     context = browser.new_context(reduced_motion="reduce")
     page = context.new_page()
     page.goto(address)
-    expect(page.locator(".stage.compact .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage.compact .lane")).to_have_count(2)
     page.wait_for_timeout(800)
     assert page.locator("input.clock").input_value() == "1000"
     context.close()
@@ -117,9 +117,9 @@ def test_the_tour_has_six_stops_and_is_offered_once_and_the_presenter_needs_no_s
         tour.get_by_role("button", name="Done" if stop == 6 else "Next").click()
     expect(tour).to_be_hidden()
     page.goto(link(address, *RUN))
-    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(2)
     page.get_by_role("button", name=re.compile("^Run")).click()
-    expect(page.locator("input.clock")).to_be_enabled(timeout=LONG)
+    expect(page.locator("input.clock")).to_be_enabled()
     page.wait_for_timeout(500)
     expect(tour).to_be_hidden()
     page.get_by_role("button", name="Tour").click()
@@ -141,10 +141,10 @@ def test_the_tour_has_six_stops_and_is_offered_once_and_the_presenter_needs_no_s
 def test_arrow_keys_go_from_map_to_map_while_compare_is_presented(page: Page, address):
     page.goto(f"{address}/Compare?methods=gradient+input-x-gradient+edges")
     page.get_by_role("button", name="Run", exact=True).click(timeout=LONG)
-    expect(page.locator(".grid-root canvas")).to_have_count(3, timeout=LONG)
+    expect(page.locator(".grid-root canvas")).to_have_count(3)
     page.locator(".st-key-presenting label").first.click()
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
-    expect(page.locator(".grid-root.presenting")).to_have_count(1, timeout=LONG)
+    expect(page.locator(".grid-root.presenting")).to_have_count(1)
     large = page.locator("dialog.large h3")
     seen = []
     for _ in range(3):
@@ -170,10 +170,10 @@ def test_a_method_is_chosen_from_cards_that_show_its_path(page: Page, address):
         assert page.locator(f".shelf .card[data-method='{method.name}'] svg").count() == 1, method.name
     assert not barriers(page)
     page.locator(".shelf .card[data-method='grad-cam']").click()
-    expect(page.locator(".stage .lane")).to_have_count(3, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(3)
     expect(lane(page, 2)).to_have_attribute("data-method", "grad-cam")
     expect(page.locator(".shelf")).to_have_count(0)
     door.click()
     page.locator(".shelf .card[data-method='samp']").click()
-    expect(page.locator(".stage .lane")).to_have_count(4, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(4)
     expect(door).to_have_count(0)  # no more fit

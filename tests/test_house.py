@@ -39,7 +39,7 @@ CHAIN = [  # each may import from those before it
     ),
     *("zoo", "classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps"),
     *("methods", "faces", "metrics", "lesson", "render", "figures", "runs", "words", "films", "compare", "archive"),
-    *("benchmark", "sweep", "cli", "__main__"),
+    *("library", "benchmark", "sweep", "cli", "__main__"),
 ]
 NOT_FOR_METRICS = {"maps", "methods", "faces"}  # a measure does not know what made the map
 

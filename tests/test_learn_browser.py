@@ -15,22 +15,22 @@ from ui.learn.lesson import SCENES
 def reveal(page: Page) -> None:
     """Ask to be shown the answer, and wait for it."""
     page.get_by_role("button", name="Show me", exact=True).click()
-    expect(page.get_by_role("button", name="Ask again", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Ask again", exact=True)).to_be_visible()
     settle(page)
 
 
 def seen(page: Page) -> str:
     """Return what "What you just saw" says."""
     heading = page.get_by_role("heading", name="What you just saw")
-    expect(heading).to_be_visible(timeout=LONG)
+    expect(heading).to_be_visible()
     return heading.locator("xpath=ancestor::*[@data-testid='stMarkdown'][1]").inner_text()
 
 
 def settle(page: Page) -> None:
     """Wait until the script is done and what it drew is there."""
     page.wait_for_timeout(250)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
-    expect(page.locator(".keys-root")).to_be_attached(timeout=LONG)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.locator(".keys-root")).to_be_attached()
     page.wait_for_timeout(250)
 
 
@@ -51,14 +51,14 @@ def test_five_scenes_played_with(page, address):
     expect(board.locator("image")).to_have_attribute("href", re.compile("^data:image/png"))
     area = board.bounding_box()
     page.mouse.click(area["x"] + 0.75 * area["width"], area["y"] + 0.75 * area["height"])
-    expect(page.locator(".board-root .words")).to_contain_text("Your path has 1 point", timeout=LONG)
-    expect(page).to_have_url(re.compile("path="), timeout=LONG)
+    expect(page.locator(".board-root .words")).to_contain_text("Your path has 1 point")
+    expect(page).to_have_url(re.compile("path="))
     page.locator(".st-key-toy-steps input[type=range]").first.press("Home")
     words = changes(page, words)
 
     def turn(title: str) -> str:
         page.get_by_role("button", name="Next", exact=True).click()
-        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
         settle(page)
         expect(page.get_by_role("heading", name="What you just saw")).to_have_count(0)
         reveal(page)
@@ -67,16 +67,16 @@ def test_five_scenes_played_with(page, address):
     words = turn("Which path should we prefer?")
     assert "Your path has" in words  # it came along
     page.get_by_role("button", name="Both are needed").click()
-    expect(page.get_by_role("heading", name="What you just saw")).to_have_count(0, timeout=LONG)
+    expect(page.get_by_role("heading", name="What you just saw")).to_have_count(0)
     page.get_by_role("radio", name="Far from it").click()
-    expect(page.get_by_text("fits what is computed")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("fits what is computed")).to_be_visible()
     settle(page)
     words = seen(page)
     assert "turns as soon as" in words
     board.focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
         page.keyboard.press(key)
-    expect(page.locator(".board-root .words")).to_contain_text("Your path has 2 points", timeout=LONG)
+    expect(page.locator(".board-root .words")).to_contain_text("Your path has 2 points")
     words = changes(page, words)
 
     words = turn("Why greedy")
@@ -106,16 +106,16 @@ FRAME = """() => {
 def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
     def press(key: str, scene: str) -> None:
         page.keyboard.press(key)
-        expect(page.get_by_role("heading", name=scene, level=1)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name=scene, level=1)).to_be_visible()
         settle(page)
 
     page.goto(f"{address}/Learn?scene=greedy&present=true")
-    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible()
     settle(page)
     expect(page.get_by_test_id("stSidebar")).to_be_hidden()
     page.locator("h1").first.click()
     press("ArrowRight", "Digits")
-    expect(page).to_have_url(re.compile("scene=digits"), timeout=LONG)
+    expect(page).to_have_url(re.compile("scene=digits"))
     assert page.locator("main:focus-visible").count() == 1
     assert page.evaluate(FRAME)["shadow"] == "none"  # it would cut through the title
     press("ArrowLeft", "Why greedy")
@@ -123,11 +123,11 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
 
     # Right after a click on a tab, or on Present.
     page.get_by_role("radio", name="2.", exact=True).click()
-    expect(page.get_by_role("heading", name="Which path should we prefer?", level=1)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Which path should we prefer?", level=1)).to_be_visible()
     press("ArrowRight", "Why greedy")
     press("PageDown", "Digits")
     page.get_by_role("switch", name="Present").press("Space")
-    expect(page.get_by_test_id("stSidebar")).to_be_visible(timeout=LONG)
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
     place = [scene.slug for scene in SCENES].index("digits")
     for scene in SCENES[place + 1 :]:
         press("ArrowRight", scene.title)
@@ -145,26 +145,26 @@ def test_a_link_opens_a_scene_and_arrow_keys_turn_it(page, address):
 
 def test_a_scene_whose_knobs_are_in_the_link_leads_to_a_photo(page, address):
     page.goto(f"{address}/Learn?scene=digits&digit=5&digit-ic=1/20")
-    expect(page.get_by_text("read as 5")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("read as 5")).to_be_visible()
     settle(page)
     page.locator(".st-key-digit-momentum input[type=range]").press("ArrowRight")
-    expect(page).to_have_url(re.compile("digit-momentum=0.6"), timeout=LONG)
+    expect(page).to_have_url(re.compile("digit-momentum=0.6"))
     settle(page)
     page.get_by_role("button", name="Try it on a photo").click()
-    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
-    expect(page).to_have_url(re.compile(r"/Explain\?lanes=[^&]*$"), timeout=LONG)  # and nothing of the lesson's
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/Explain\?lanes=[^&]*$"))  # and nothing of the lesson's
     knobs = page.locator(".st-key-knobs-0")
     for knob, words in (("momentum", "0.60"), ("ic", "1/20"), ("steps", "78")):
-        expect(knobs.locator(f"[class*='st-key-lane'][class*='-{knob}']")).to_contain_text(words, timeout=LONG)
+        expect(knobs.locator(f"[class*='st-key-lane'][class*='-{knob}']")).to_contain_text(words)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Learn").click()
-    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible(timeout=LONG)
-    expect(page.locator(".st-key-digit-momentum")).to_contain_text("0.60", timeout=LONG)
+    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible()
+    expect(page.locator(".st-key-digit-momentum")).to_contain_text("0.60")
 
 
 def test_a_drawing_opens_from_a_link(page, address):
     page.goto(f"{address}/Learn?scene=digits&digit=draw")
     sheet = page.locator(".sheet")
-    expect(sheet).to_be_visible(timeout=LONG)
+    expect(sheet).to_be_visible()
     settle(page)
     box = sheet.bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.15 * box["height"])
@@ -173,29 +173,29 @@ def test_a_drawing_opens_from_a_link(page, address):
         page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + (0.15 + 0.05 * part) * box["height"])
     page.mouse.up()
     read_as = page.locator(".digits-row.maps figcaption").first
-    expect(read_as).to_contain_text("read as 1", timeout=LONG)
-    expect(page).to_have_url(re.compile("ink="), timeout=LONG)
+    expect(read_as).to_contain_text("read as 1")
+    expect(page).to_have_url(re.compile("ink="))
     settle(page)
     digit = page.locator(".digits-row.maps img").first
     shown = digit.get_attribute("src")
     other = page.context.browser.new_page()
     other.goto(page.url)
-    expect(other.locator(".digits-row.maps figcaption").first).to_contain_text("read as 1", timeout=LONG)
+    expect(other.locator(".digits-row.maps figcaption").first).to_contain_text("read as 1")
     assert other.locator(".digits-row.maps img").first.get_attribute("src") == shown
     other.close()
 
     # On to a photo and back again: by the browser's button, and by the sidebar.
     page.get_by_role("button", name="Try it on a photo").click()
-    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Explain", level=1)).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible(timeout=LONG)
-    expect(read_as).to_contain_text("read as 1", timeout=LONG)
+    expect(page.get_by_role("heading", name="Digits", level=1)).to_be_visible()
+    expect(read_as).to_contain_text("read as 1")
     assert digit.get_attribute("src") == shown
-    expect(page).to_have_url(re.compile("digit=draw.*ink="), timeout=LONG)
+    expect(page).to_have_url(re.compile("digit=draw.*ink="))
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
-    expect(page.get_by_role("button", name="Start the lesson")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Start the lesson")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Learn").click()
-    expect(read_as).to_contain_text("read as 1", timeout=LONG)
+    expect(read_as).to_contain_text("read as 1")
     assert digit.get_attribute("src") == shown
 
 
@@ -232,7 +232,7 @@ def test_no_scene_needs_scrolling(browser: Browser, address, size):
     page.set_default_timeout(LONG)
     page.goto(f"{address}/Learn?scene={SCENES[0].slug}{present}")
     for scene in SCENES:
-        expect(page.get_by_role("heading", name=scene.title, level=1)).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name=scene.title, level=1)).to_be_visible()
         settle(page)
         check_scene(page, scene.slug, size)
         if scene is not SCENES[-1]:
@@ -246,7 +246,7 @@ def test_no_scene_needs_scrolling(browser: Browser, address, size):
 
 def check_scene(page: Page, scene: str, size: str) -> None:
     """Look at a scene before and after its answer, and with everything that it can show."""
-    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible()
     check_room(page, size)
     reveal(page)
     check_room(page, size)
@@ -264,27 +264,27 @@ def check_scene(page: Page, scene: str, size: str) -> None:
         check_room(page, size)
     if scene == "digits":
         page.locator(".st-key-digit").get_by_role("radio", name="draw", exact=True).click()
-        expect(page.locator(".sheet")).to_be_visible(timeout=LONG)
+        expect(page.locator(".sheet")).to_be_visible()
         check_room(page, size)
 
 
 def test_a_question_hides_and_shows(page, address):
     page.goto(f"{address}/Learn?scene=prefer")
-    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible()
     settle(page)
     wide = page.locator(".board-root polyline.wide:not(.halo)")
     expect(wide).to_have_count(0)  # SAMP's
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(0)
     page.get_by_role("radio", name="Yes, the best").click()
-    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible()
     expect(wide).to_have_attribute("stroke", "#4338ca")
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     page.get_by_role("button", name="Next", exact=True).click()
-    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Why greedy")).to_be_visible()
     page.get_by_role("button", name="Back", exact=True).click()
-    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible()
     page.get_by_role("button", name="Ask again", exact=True).click()
-    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible()
     expect(wide).to_have_count(0)
 
 
@@ -292,15 +292,15 @@ def test_notes_are_in_the_teacher_s_view_alone(page, address):
     page.goto(f"{address}/Learn?scene=prefer")
     notes = page.get_by_role("button", name="Teacher's notes")
     text = page.get_by_text("Usual misunderstanding")
-    expect(notes).to_be_visible(timeout=LONG)
+    expect(notes).to_be_visible()
     settle(page)
     expect(text).to_have_count(0)
     notes.click()
-    expect(text).to_be_visible(timeout=LONG)
+    expect(text).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("switch", name="Present").press("Space")
-    expect(notes).to_have_count(0, timeout=LONG)
-    expect(page.get_by_role("button", name="Settings")).to_be_visible(timeout=LONG)
+    expect(notes).to_have_count(0)
+    expect(page.get_by_role("button", name="Settings")).to_be_visible()
     expect(text).to_have_count(0)
 
 
@@ -343,9 +343,9 @@ def test_no_serious_barrier_on_any_page(browser: Browser, address):
 
     for where in ("", "Explain", "Compare", "Metrics", "Tune", *(f"Learn?scene={scene.slug}" for scene in SCENES)):
         page.goto(f"{address}/{where}")
-        expect(page.locator("h1").first).to_be_visible(timeout=LONG)
+        expect(page.locator("h1").first).to_be_visible()
         page.wait_for_timeout(400)
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=LONG)
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
         page.wait_for_timeout(400)
         if "scene=" in where:
             look(f"{where}, asked")
@@ -361,7 +361,7 @@ def test_nothing_moves_by_itself_while_maps_grow(browser: Browser, address):
     page.goto(f"{address}/Compare")
     page.get_by_role("button", name="Run", exact=True).click(timeout=LONG)
     running = page.locator(".card.running").first
-    expect(running).to_be_visible(timeout=LONG)
+    expect(running).to_be_visible()
     assert page.evaluate(MOVING) == []
     # So that the look is a look: it finds what does move, in the shadow tree of the cards.
     # In one go, and once more if the card was drawn anew before that.
@@ -369,5 +369,5 @@ def test_nothing_moves_by_itself_while_maps_grow(browser: Browser, address):
     looks = (running.evaluate(f"e => {{ {endless}; return ({MOVING})(); }}") for _ in range(5))
     assert any("card" in what for found in looks for what in found)
     page.get_by_role("button", name="Cancel all", exact=True).click(timeout=LONG)
-    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
     page.close()

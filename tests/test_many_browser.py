@@ -28,7 +28,7 @@ def address(tmp_path_factory) -> Iterator[str]:
 def open_many(page: Page, address: str) -> None:
     page.goto(f"{address}/Metrics")
     page.get_by_role("radio", name="Many photos").or_(page.get_by_role("button", name="Many photos")).first.click()
-    expect(page.get_by_text("There are no results of this name yet")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("There are no results of this name yet")).to_be_visible()
 
 
 def test_uploads_of_one_name_are_all_kept_and_results_are_ones_own(page, browser, address, tmp_path):
@@ -44,16 +44,16 @@ def test_uploads_of_one_name_are_all_kept_and_results_are_ones_own(page, browser
         files.append({"name": f"photo.{ending}", "mimeType": f"image/{kind.lower()}", "buffer": buffer.getvalue()})
     chooser = page.locator(".st-key-bench-uploads").get_by_test_id("stFileUploaderDropzoneInput")
     chooser.set_input_files([*files, {"name": "torn.png", "mimeType": "image/png", "buffer": b"nothing"}])
-    expect(page.get_by_text("7 photos kept")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("7 photos kept")).to_be_visible()
     expect(page.get_by_text("torn.png is left out")).to_be_visible()
     chooser.set_input_files([{**files[0], "name": "later.png"}])
-    expect(page.get_by_text("8 photos kept")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("8 photos kept")).to_be_visible()
     expect(page.get_by_text("torn.png is left out")).to_have_count(0)
 
     page.get_by_test_id("stSidebar").get_by_role("link", name="Compare").click()
-    expect(page.get_by_role("heading", name="Compare", level=1)).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Compare", level=1)).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Metrics").click()
-    expect(page.get_by_text("8 photos kept")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("8 photos kept")).to_be_visible()
 
     page.get_by_label("At most so many photos").fill("1")
     page.keyboard.press("Enter")

@@ -304,7 +304,7 @@ def test_what_is_pointed_at_is_compared_in_all_lanes_without_asking_the_server(p
 
     # All of it at once can be read by everybody.
     page.get_by_role("button", name="Slow motion").click()
-    expect(page.locator(".unfold .card.now")).to_be_visible(timeout=LONG)
+    expect(page.locator(".unfold .card.now")).to_be_visible()
     expect(page.locator(".marked table")).to_have_count(2)
     assert not barriers(page)
     # Marks go when they are cleared, and a keyboard alone can make new ones.
@@ -438,7 +438,7 @@ def line(page: Page) -> None:
     """A line chooses nothing, so there is nothing to guess and nothing is hidden."""
     assert page.locator(".predict").is_checked()
     lane(page, 1).locator("button.take").click()
-    expect(page.locator(".slowtitle")).to_have_text(re.compile(r"Move \d of Integrated Gradients"), timeout=LONG)
+    expect(page.locator(".slowtitle")).to_have_text(re.compile(r"Move \d of Integrated Gradients"))
     expect(page.locator(".guess")).to_be_hidden()
     expect(page.locator(".unfold .card")).to_have_count(3)
     expect(card(page).locator("h4")).to_have_text("3. The move and its credit")

@@ -40,15 +40,15 @@ def pixels(canvas: Locator) -> str:
 
 
 def expect_all_done(page: Page) -> None:
-    expect(page.locator(".stage .lane[data-status=running]")).to_have_count(0, timeout=LONG)
-    expect(page.locator(".stage .lane").first).to_have_attribute("data-status", re.compile("done|failed"), timeout=LONG)
+    expect(page.locator(".stage .lane[data-status=running]")).to_have_count(0)
+    expect(page.locator(".stage .lane").first).to_have_attribute("data-status", re.compile("done|failed"))
 
 
 def open_and_run(page: Page, address: str, *lanes: str) -> None:
     page.goto(link(address, *lanes))
-    expect(page.locator(".stage .lane")).to_have_count(len(lanes), timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(len(lanes))
     page.get_by_role("button", name=re.compile("^Run")).click()
-    expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"), timeout=LONG)
+    expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"))
     expect_all_done(page)
     # The last maps are decoded a moment after their runs are said to be done.
     before: list[str] = []
@@ -82,7 +82,7 @@ def slide(page: Page, knob: str, key: str = "ArrowRight") -> None:
 def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     page.goto(address)
     page.get_by_role("button", name="Watch it on a photo").click()
-    expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2)
     assert [lane(page, n).get_attribute("data-method") for n in range(2)] == ["samp", "ig"]
     # Both maps change while both run.
     seen: list[set[str]] = [set(), set()]
@@ -100,10 +100,10 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     # A run that is over is found again, whichever page was shown meanwhile.
     final = picture(page, 0)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
-    expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
-    expect(lane(page, 0)).to_have_attribute("data-status", "done", timeout=LONG)
-    expect(lane(page, 0).locator("canvas.map")).to_be_visible(timeout=LONG)
+    expect(lane(page, 0)).to_have_attribute("data-status", "done")
+    expect(lane(page, 0).locator("canvas.map")).to_be_visible()
     page.wait_for_timeout(500)
     assert picture(page, 0) == final
 
@@ -140,7 +140,7 @@ def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, a
 
     # The plane of both lanes, with what it holds and what leaves it; a dot shows its image.
     plane = page.locator(".plane")
-    expect(plane.locator("canvas")).to_be_visible(timeout=LONG)
+    expect(plane.locator("canvas")).to_be_visible()
     expect(plane).to_contain_text(re.compile(r"second axis holds \d+ %"))
     expect(plane).to_contain_text(re.compile(r"SAMP \d\.\d\d, Integrated Gradients 0\.00"))
     expect(plane.locator("svg path.path")).to_have_count(2)
@@ -157,7 +157,7 @@ def test_a_knob_restarts_its_lane_alone_and_lanes_are_copied_moved_and_removed(p
     at_end = [picture(page, n) for n in range(2)]
     live(page)
     slide(page, "-momentum")
-    expect(lane(page, 0)).to_contain_text("momentum 0.05", timeout=LONG)
+    expect(lane(page, 0)).to_contain_text("momentum 0.05")
     expect_all_done(page)
     page.wait_for_timeout(400)
     assert picture(page, 1) == at_end[1]
@@ -165,13 +165,13 @@ def test_a_knob_restarts_its_lane_alone_and_lanes_are_copied_moved_and_removed(p
 
     # The same method twice; lanes move and go.
     lane(page, 0).get_by_role("button", name="Put a copy beside it").click()
-    expect(page.locator(".stage .lane[data-method=samp]")).to_have_count(2, timeout=LONG)
-    expect(lane(page, 2)).to_have_attribute("data-method", "ig", timeout=LONG)
+    expect(page.locator(".stage .lane[data-method=samp]")).to_have_count(2)
+    expect(lane(page, 2)).to_have_attribute("data-method", "ig")
     expect_all_done(page)  # what moves while the copy is laid out would be met by the click
     lane(page, 2).get_by_role("button", name="Move to the left").click()
-    expect(lane(page, 1)).to_have_attribute("data-method", "ig", timeout=LONG)
+    expect(lane(page, 1)).to_have_attribute("data-method", "ig")
     lane(page, 0).get_by_role("button", name="Remove this lane").click()
-    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(2)
     expect_all_done(page)
 
     # Figures and files belong to a run.
@@ -205,7 +205,7 @@ def test_any_path_and_a_method_without_one_stand_beside_each_other(page, address
         shades = np.unique(np.asarray(image.convert("RGBA"))[..., 3])
     assert len(shades) > 4
     # Other ends, other plane.
-    expect(page.locator(".plane .tabs button")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".plane .tabs button")).to_have_count(2)
 
 
 def test_an_upload_is_run_cancelled_and_run_again(page, address, tmp_path):
@@ -214,16 +214,16 @@ def test_an_upload_is_run_cancelled_and_run_again(page, address, tmp_path):
     photo = tmp_path / "my cup.png"
     load_sample("coffee").save(photo)
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
-    expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(lane(page, 0)).to_contain_text(re.compile(r"move ([2-9]|\d\d)"), timeout=LONG)
+    expect(lane(page, 0)).to_contain_text(re.compile(r"move ([2-9]|\d\d)"))
     page.get_by_role("button", name="Cancel").first.click()
-    expect(page.get_by_text("Stopped early").first).to_be_visible(timeout=LONG)
-    expect(page.locator(".facts")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Stopped early").first).to_be_visible()
+    expect(page.locator(".facts")).to_be_visible()
     slide(page, "-ic", "Home")
     live(page)
     expect_all_done(page)
-    expect(page.get_by_text("Stopped early")).to_have_count(0, timeout=LONG)
+    expect(page.get_by_text("Stopped early")).to_have_count(0)
 
 
 def test_on_a_phone_lanes_stack_and_the_stage_comes_into_sight(browser, address):
@@ -231,7 +231,7 @@ def test_on_a_phone_lanes_stack_and_the_stage_comes_into_sight(browser, address)
     page = context.new_page()
     page.set_default_timeout(LONG)
     page.goto(link(address, *RUN))
-    expect(page.locator(".stage .lane")).to_have_count(2, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(2)
     page.get_by_role("button", name="Run all lanes").click()
     expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"))
     page.wait_for_timeout(600)
@@ -281,7 +281,7 @@ def test_work_lives_as_long_as_its_tab(browser: Browser, tmp_path):
         context = browser.new_context()
         page = context.new_page()
         page.goto(url)
-        expect(page.get_by_text("started")).to_be_visible(timeout=LONG)
+        expect(page.get_by_text("started")).to_be_visible()
         page.wait_for_timeout(3000)
         assert beat.is_file()
         assert not end.exists()
@@ -300,7 +300,7 @@ def test_four_lanes_fit(browser, address, scheme):
     page = context.new_page()
     page.set_default_timeout(LONG)
     page.goto(link(address, "samp", "samp++", "ig", "grad-cam"))
-    expect(page.locator(".stage .lane")).to_have_count(4, timeout=LONG)
+    expect(page.locator(".stage .lane")).to_have_count(4)
     page.wait_for_timeout(800)
     tops = {round(lane(page, n).bounding_box()["y"]) for n in range(4)}
     assert len(tops) == 1
@@ -323,7 +323,7 @@ def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, a
     first.locator("canvas.map").hover(position={"x": 60, "y": 60})
     expect(first.locator(".probe")).to_contain_text(re.compile("[123] of 3 copies agree on the sign"))
     expect(lane(page, 1).locator(".probe")).not_to_contain_text("copies")
-    expect(page.get_by_text("Firm pixels")).to_be_visible(timeout=LONG)
+    expect(page.get_by_text("Firm pixels")).to_be_visible()
     switch.uncheck()
     assert picture(page, 0) == whole
     page.get_by_role("button", name="Slow motion").click()

@@ -17,6 +17,7 @@ PAGES = {
     "pages/2_Compare.py": "Compare",
     "pages/3_Metrics.py": "Metrics",
     "pages/5_Tune.py": "Tune",
+    "pages/6_Library.py": "Library",
     "pages/4_Learn.py": "Learn",
 }
 
@@ -59,8 +60,12 @@ _STYLE = """
 """
 
 
-def frame(title: str) -> None:
-    """Set up the page called ``title`` (its name in the navigation); call this before anything else."""
+def frame(title: str) -> bool:
+    """Set up the page called ``title`` (its name in the navigation); call this before anything else.
+
+    Returns:
+        Whether the page's last result is lost, as far as the session knows; :func:`result_or_regret` looks further.
+    """
     st.set_page_config(
         page_title=f"{title} - SAMP Studio",
         page_icon=str(ROOT / "assets" / "icon.png"),
@@ -69,13 +74,12 @@ def frame(title: str) -> None:
     )
     st.html(_STYLE)
     kept.restore()
-    gone = _keep_trace(title)
+    lost = _keep_trace(title)
     kept.publish()
-    if gone:
-        st.info(
-            "The last result is gone: results do not outlive a reload, nor do they travel with a link. Its settings "
-            "are here; press the button again to compute it anew."
-        )
+    if any(name in st.session_state for name in ("queue", "tuning", "stage")):
+        from ui.shared.shelf import keep_finished  # noqa: PLC0415 - by now the engine is there
+
+        keep_finished()
     with st.sidebar:
         st.html('<div class="brand"><span>SAMP</span> Studio</div>')
         with st.container(gap="small"):
@@ -85,6 +89,7 @@ def frame(title: str) -> None:
                 )
         if any(worker.page != title for worker in under_way()):
             st.fragment(_elsewhere, run_every=1.0)(title)
+    return lost
 
 
 def _keep_trace(title: str) -> bool:

@@ -12,7 +12,7 @@ another page with the same widget, and the widget falls back to nothing, its min
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -68,6 +68,11 @@ def reject(name: str) -> None:
 def link() -> dict[str, str]:
     """Return what differs from its default and may stand in a link, for links to other pages."""
     return {name: words for name, words in _store().items() if _is_ours(name)}
+
+
+def replace(values: Mapping[str, str]) -> None:
+    """Forget all that is kept and keep these values, as :func:`link` returned them before."""
+    st.session_state[_STORE] = {name: words for name, words in values.items() if _is_ours(name)}
 
 
 def restore() -> bool:

@@ -12,7 +12,7 @@ import streamlit as st
 from samp_core.attribution import Estimate
 from samp_core.films import MOST
 from samp_core.methods import METHODS, Settings, default_settings, make_method
-from ui.shared import kept, state
+from ui.shared import kept, shelf, state
 from ui.shared.link import from_text, to_text
 from ui.shared.sidebar import Question, choose
 from ui.shared.state import Photo
@@ -142,7 +142,7 @@ class Stage:
             key = lane.key(question)
             if lane.run is not None and lane.run.key == key and lane.identity not in self.wanted:
                 continue
-            if (kept := self._kept.get(key)) is not None and self.begun:
+            if self.begun and (kept := self._kept.get(key) or shelf.walked(key)) is not None:
                 self._let_go(lane)
                 lane.run = kept
             elif lane.identity in self.wanted or (self.begun and self.is_live(lane, question)):

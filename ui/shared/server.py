@@ -6,8 +6,9 @@ import base64
 import hashlib
 import ipaddress
 import re
+import secrets
 import webbrowser
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,13 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BROWSER = "samp-browser"
+"""The cookie by which a browser finds its own results again: a random number, and nothing else."""
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_YEAR = 365 * 24 * 3600
 
 
 @cache
@@ -67,8 +74,28 @@ def may_connect(scope: Scope) -> bool:
     return "origin" in headers or (local and client is not None and _is_loopback(client[0]))
 
 
+def token_of(cookies: Mapping[str, str]) -> str | None:
+    """Return the number that a browser was given; None if it has none, or one that was not given here."""
+    token = cookies.get(BROWSER, "")
+    return token if _TOKEN.fullmatch(token) else None
+
+
+def _new_cookie(scope: Scope) -> str | None:
+    """Return the cookie for a browser that asks for a page and has none."""
+    if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+        return None
+    if token_of(Request(scope).cookies) is not None:
+        return None
+    path = f"/{st.get_option('server.baseUrlPath').strip('/')}"
+    secure = "; Secure" if scope.get("scheme") == "https" else ""
+    return f"{BROWSER}={secrets.token_hex(16)}; Path={path}; Max-Age={_YEAR}; HttpOnly; SameSite=Lax{secure}"
+
+
 class Guard:
-    """ASGI middleware that sends the policy with every answer and turns away who may not connect."""
+    """ASGI middleware that sends the policy with every answer and turns away who may not connect.
+
+    A browser that comes for the first time is given a number to be known by.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -79,9 +106,15 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
             return
 
+        cookie = _new_cookie(scope)
+
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = policy()
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = policy()
+                if cookie is not None:
+                    headers.append("Set-Cookie", cookie)
+                    headers["Cache-Control"] = "no-store"  # nobody else may be given this number
             await send(message)
 
         await self._app(scope, receive, send_with_policy)

@@ -16,7 +16,7 @@ from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_
 from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.scores import SCORES
-from ui.shared import kept, state, travel
+from ui.shared import kept, shelf, state, travel
 from ui.shared.state import Photo
 from ui.shared.words import plain
 
@@ -76,8 +76,9 @@ def _photo() -> Photo:
     st.subheader("Photo", anchor=False)
     gone = _keep_step()
     before = state.photo().fingerprint
+    uploaded = gone or "~" in (kept.text("photo") or "")
     source = st.segmented_control(
-        "Where from", ["Samples", "Upload", "Camera"], default="Upload" if gone else "Samples", required=True,
+        "Where from", ["Samples", "Upload", "Camera"], default="Upload" if uploaded else "Samples", required=True,
         key="photo_source", label_visibility="collapsed", width="stretch", persist_state="session",
     )  # fmt: skip
     if source == "Upload":
@@ -103,8 +104,8 @@ def _photo() -> Photo:
         choose(photo)
     elif gone:
         st.warning(
-            f"The photo of this link, `{gone.replace('`', ' ')}`, was uploaded, and uploads do not outlive a reload. "
-            "Choose the file again; until then the cat stands in for it."
+            f"The photo of this link, `{gone.replace('`', ' ')}`, was uploaded in another browser, or longer ago than "
+            "is remembered. Choose the file again; until then the cat stands in for it."
         )
     if source != "Samples":
         st.image(photo.thumbnail, width=132, alt=f"the chosen photo, {photo.name}")
@@ -120,6 +121,7 @@ def choose(photo: Photo) -> None:
     if word is not None and word not in SAMPLES:
         uploads: dict[str, Photo] = st.session_state.setdefault("uploads", {})
         uploads[word] = photo
+        shelf.keep_photo(photo)
         while len(uploads) > _KEPT_UPLOADS:
             del uploads[next(iter(uploads))]
     if word != kept.text("photo"):
@@ -150,6 +152,12 @@ def _keep_step() -> str | None:
     elif wanted in uploads:
         st.session_state["photo"] = uploads[wanted]
     elif re.fullmatch(r".+~[0-9a-f]{8}", wanted):
+        remembered = shelf.photo_in_link(wanted[-8:])
+        st.session_state["photo"] = remembered
+        if remembered is not None and _in_link(remembered) == wanted:
+            uploads[wanted] = remembered
+            st.session_state["uploads"] = uploads
+            return None
         st.session_state["photo"] = None
         return wanted.rpartition("~")[0]
     else:
@@ -234,6 +242,15 @@ def class_words(classifier: Classifier) -> Callable[[int], str]:
         return label if count[label] == 1 else f"{label} {c}"
 
     return word
+
+
+def result_or_regret(title: str, question: Question) -> None:
+    """Bring a page's lost result back from the browser's library, or say that it is gone."""
+    if not shelf.bring_back(title.lower(), question.photo, question.network, question.classifier):
+        st.info(
+            "The last result is gone: it is not in this browser's Library. Its settings are here; press the button "
+            "again to compute it anew."
+        )
 
 
 def _network() -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -20,7 +21,7 @@ from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS
 from samp_core.process import keep_freed_memory
-from ui.work.queue import Item, Measuring, Queue, Sweeping
+from ui.work.queue import Item, Measuring, Queue, Status, Sweeping
 from ui.work.turns import QUESTION, Turns
 
 Q = TypeVar("Q", bound=Queue)
@@ -179,6 +180,21 @@ def _start(
     new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint)
     st.session_state[place] = new
     return new.start()
+
+
+def show_queue(kind: type[Q], place: str, classifier: Classifier, of: Photo, found: Sequence[tuple[str, Entry]]) -> Q:
+    """Put finished results, each with its key, where those of a comparison or sweep are, as if they were made there."""
+    if (old := st.session_state.get(place)) is not None:
+        old.cancel()
+    items = []
+    for key, entry in found:
+        # Without its curves they are measured with the next Run.
+        status: Status = "done" if entry.deletion is None else "cached"
+        items.append(Item(key, entry.settings, status, 1.0, entry))
+    new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint)
+    st.session_state[place] = new
+    entries()
+    return new
 
 
 def entries() -> OrderedDict[str, Entry]:

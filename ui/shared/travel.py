@@ -16,7 +16,7 @@ from ui.shared import kept, state
 from ui.shared.knob import KeptOption
 from ui.shared.link import to_text
 from ui.shared.state import Photo
-from ui.work.queue import Item, Queue
+from ui.work.queue import Queue
 
 _INSIDE = kept.Flag("photo-inside")
 
@@ -83,6 +83,17 @@ def network_of(archive: Archive) -> Classifier:
     return state.network(archive.network)
 
 
+def ask(archive: Archive, question: Settings, photo: Photo, word: Callable[[int], str]) -> None:
+    """Choose network, class and score as a file's run has them; see :func:`take_in`."""
+    kept.put("network", None if archive.network == DEFAULT else archive.network)
+    first = state.predictions(archive.network, photo.fingerprint, photo.image)[0].index
+    assert question.target is not None
+    kept.put("class", None if question.target == first else word(question.target))
+    kept.put("contrast", None if question.contrast is None else "on")
+    kept.put("against", None if question.contrast is None else word(question.contrast))
+    kept.put("score", None if question.score == "logit" else question.score)
+
+
 def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callable[[int], str]) -> str:
     """Make what a file holds the session's comparison, with everything that was chosen for it; return it in words.
 
@@ -93,13 +104,7 @@ def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callab
     """
     settings = [entry.settings for entry in archive.entries]
     question = settings[0]
-    kept.put("network", None if archive.network == DEFAULT else archive.network)
-    first = state.predictions(archive.network, photo.fingerprint, photo.image)[0].index
-    assert question.target is not None
-    kept.put("class", None if question.target == first else word(question.target))
-    kept.put("contrast", None if question.contrast is None else "on")
-    kept.put("against", None if question.contrast is None else word(question.contrast))
-    kept.put("score", None if question.score == "logit" else question.score)
+    ask(archive, question, photo, word)
     usual = METHODS[question.method].defaults.batch_size
     kept.put("batch", None if question.batch_size == usual else str(question.batch_size))
     kept.put("start", None)
@@ -111,15 +116,7 @@ def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callab
             knob = KeptOption(f"{name}.{option.key}", option.default, option)
             knob.put(each.options.get(option.name, option.default))
     kept.put("also", ";".join(dict.fromkeys(map(to_text, twins))) or None)
-    items = []
-    for entry in archive.entries:
-        # Without its curves they are measured with the next Run.
-        key = state.run_key(archive.network, photo, entry.settings)
-        status = "done" if entry.deletion is None else "cached"
-        items.append(Item(key, entry.settings, status, 1.0, entry))  # type: ignore[arg-type]
-    if (old := state.queue()) is not None:
-        old.cancel()
-    st.session_state["queue"] = Queue(classifier, photo.image, photo.name, items, state.turns(), photo.fingerprint)
-    state.entries()
+    found = [(state.run_key(archive.network, photo, entry.settings), entry) for entry in archive.entries]
+    state.show_queue(Queue, "queue", classifier, photo, found)
     titles = ", ".join(dict.fromkeys(METHODS[each.method].title for each in settings))
-    return f"{len(items)} run{'s' * (len(items) != 1)} on {photo.name} opened: {titles}."
+    return f"{len(found)} run{'s' * (len(found) != 1)} on {photo.name} opened: {titles}."

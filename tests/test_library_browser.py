@@ -1,0 +1,200 @@
+"""The Library in a real browser: what comes there by itself is named, found, opened, compared, taken along, deleted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from samp_core.archive import unpack
+from samp_core.library import Library
+from tests.serving import ROOT, serve
+from tests.test_browser import browser, pytestmark  # noqa: F401
+from tests.test_walk_browser import follow, query, settle, visit
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.fixture(scope="module")
+def server(place) -> Iterator[str]:
+    with serve(ROOT / "app.py", place / "log") as url:
+        yield url
+
+
+def cards(page: Page) -> Locator:
+    return page.locator("[class*='st-key-record-']")
+
+
+def run(page: Page, url: str) -> None:
+    """Compare what a link asks for, and wait until it is in the library."""
+    page.goto(url)
+    settle(page, "Compare")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("tab", name="Export")).to_be_visible()
+    settle(page, "Compare")
+
+
+def library(page: Page, server: str, count: int) -> None:
+    """Go to the library; a result is written down behind the pages, so look until it is there."""
+    page.goto(f"{server}/Library")
+    for _ in range(60):
+        settle(page, "Library")
+        if cards(page).count() == count:
+            return
+        page.keyboard.press("r")
+        page.wait_for_timeout(300)
+    assert cards(page).count() == count
+
+
+def test_results_are_named_and_found(browser: Browser, server: str) -> None:
+    with visit(browser) as page:
+        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
+        run(page, f"{server}/Compare?methods=gradient+input-x-gradient&photo=rocket")
+        library(page, server, 2)
+        first, second = cards(page).nth(0), cards(page).nth(1)
+        expect(first).to_contain_text("Gradient, Input × gradient on rocket.png")
+        expect(second).to_contain_text("Gradient on coffee.png")
+        expect(first).to_contain_text("2 runs of the logit of")
+        picture = first.get_by_role("img")
+        expect(picture).to_have_attribute("alt", re.compile("maps of Gradient"))
+        assert picture.evaluate("image => image.naturalWidth") == 388
+
+        # Name, note and tags; what is written about is kept.
+        second.get_by_role("button", name="More").click()
+        page.get_by_role("textbox", name="Name").fill("The rim of the cup")
+        page.get_by_role("textbox", name="Note").fill("Look *here*")
+        page.get_by_role("textbox", name="Tags").fill("lesson 1, cups")
+        page.get_by_role("button", name="Save").click()
+        settle(page, "Library")
+        expect(second).to_contain_text("The rim of the cup")
+        expect(second).to_contain_text("Look *here*")
+        expect(second.get_by_role("button", name="Kept")).to_be_visible()
+        page.reload()
+        settle(page, "Library")
+        expect(cards(page).nth(1)).to_contain_text("lesson 1")
+
+        # Found again.
+        page.get_by_role("textbox", name="Find").fill("RIM lesson")
+        page.keyboard.press("Enter")
+        expect(cards(page)).to_have_count(1)
+        page.get_by_role("textbox", name="Find").fill("zebra")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Nothing here fits")).to_be_visible()
+        page.get_by_role("textbox", name="Find").fill("")
+        page.keyboard.press("Enter")
+        expect(cards(page)).to_have_count(2)
+        page.get_by_role("radio", name="Kept").click()
+        expect(cards(page)).to_have_count(1)
+        page.get_by_role("radio", name="All").click()
+        expect(cards(page)).to_have_count(2)
+
+
+def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, server: str, tmp_path) -> None:
+    with visit(browser) as page:
+        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
+        run(page, f"{server}/Compare?methods=gradient&photo=rocket")
+        library(page, server, 2)
+
+        # Two photos are not one stage.
+        for card in (0, 1):
+            cards(page).nth(card).get_by_text("Select", exact=True).click()
+            settle(page, "Library")
+        page.get_by_role("button", name="Side by side on the stage").click()
+        expect(page.get_by_text("not of one photo and network")).to_be_visible()
+
+        # Taken along, deleted, brought back, imported again.
+        with page.expect_download() as caught:
+            page.get_by_role("button", name="Export as a set").click()
+        exported = tmp_path / "set.zip"
+        caught.value.save_as(exported)
+        page.get_by_role("button", name="Delete", exact=True).click()
+        expect(cards(page)).to_have_count(0)
+        page.get_by_role("button", name="Undo").click()
+        expect(cards(page)).to_have_count(2)
+        page.get_by_role("button", name="Import").click()
+        page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(exported)
+        expect(page.get_by_text("2 results imported from set.zip, and kept.")).to_be_visible()
+        expect(cards(page)).to_have_count(4)
+        settle(page, "Library")
+
+        # Gone for good.
+        page.get_by_role("button", name="What is remembered").click()
+        page.get_by_text("I want everything here to be gone for good.").click()
+        page.get_by_role("button", name="Delete everything").click()
+        expect(page.get_by_text("Nothing is here yet")).to_be_visible()
+        settle(page, "Library")
+
+
+def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browser, server: str) -> None:
+    with visit(browser) as page:
+        run(page, f"{server}/Compare?methods=gradient+samp&samp.steps=7&photo=coffee&class=cup")
+        asked = query(page)
+        run(page, f"{server}/Compare?methods=gradient+samp&samp.momentum=0.3&photo=coffee&class=cup")
+        library(page, server, 2)
+        cards(page).nth(1).get_by_role("button", name="Open").click()
+        settle(page, "Compare")
+        expect(page.get_by_role("tab", name="Export")).to_be_visible()
+        expect(page.get_by_text("2 of 2 maps are here")).to_be_visible()
+        expect(page.get_by_text("Not as published: SAMP (steps 7, not 14).")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^cup"))).to_be_checked()
+        assert sorted(query(page).split("&")) == sorted(asked.split("&"))
+        follow(page, "Library")
+        settle(page, "Library")
+        for card in (0, 1):
+            cards(page).nth(card).get_by_text("Select", exact=True).click()
+            settle(page, "Library")
+        page.get_by_role("button", name="Side by side on the stage").click()
+        expect(page.locator(".lane[data-status=done]")).to_have_count(3)  # the gradient is the same in both
+        expect(page.locator(".lane[data-method=samp]")).to_have_count(2)
+        settle(page, "Explain")
+        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^cup"))).to_be_checked()
+
+        # The stage is a result as well; a reload finds its runs, films and all, and walks nothing again.
+        library(page, server, 3)
+        expect(cards(page).nth(0)).to_contain_text("Explain")
+        page.go_back()
+        settle(page, "Explain")
+        page.reload()
+        settle(page, "Explain")
+        expect(page.locator(".lane[data-status=done]")).to_have_count(3)
+        expect(page.get_by_text("is gone")).to_have_count(0)
+        page.get_by_role("tab", name="SAMP: figures and files").first.click()
+        expect(page.get_by_role("button", name="Map (npz)").first).to_be_visible()
+
+
+def test_a_restarted_server_finds_what_was_finished(browser: Browser, server: str, place) -> None:
+    with visit(browser) as page:
+        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
+        asked = query(page)
+        library(page, server, 1)
+        with serve(ROOT / "app.py", place / "second-log") as again:  # the same folder, nothing in memory
+            page.goto(f"{again}/Compare?{asked}")
+            settle(page, "Compare")
+            expect(page.get_by_role("tab", name="Export")).to_be_visible()
+            expect(page.get_by_text("is gone")).to_have_count(0)
+
+
+def test_nothing_is_written_down_for_whoever_wants_that(browser: Browser, server: str, place) -> None:
+    with visit(browser, f"{server}/Library") as page:
+        settle(page, "Library")
+        page.get_by_role("button", name="What is remembered").click()
+        page.get_by_text("Remember results and uploads").click()
+        settle(page, "Library")
+        before = sorted(p.name for p in (place / "library").glob("*.samp"))
+        run(page, f"{server}/Compare?methods=gradient&photo=rocket")
+        page.reload()
+        settle(page, "Compare")
+        expect(page.get_by_text("The last result is gone")).to_be_visible()
+        assert sorted(p.name for p in (place / "library").glob("*.samp")) == before
+
+
+def test_files_in_the_folder_are_whole(place) -> None:
+    files = list((place / "library").glob("*.samp"))
+    assert files
+    assert all(unpack(file.read_bytes()).photo is not None for file in files)
+    assert Library(place / "library").records() == []  # nobody's

@@ -1,0 +1,1 @@
+"""The library's page: what a browser's results are kept as."""
