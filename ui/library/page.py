@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import streamlit as st
 
@@ -23,8 +24,7 @@ _COLUMNS = 3
 _SHOWN = {"All": None, "Kept": True, "Recent": False}
 _PLACES = {"explain": "pages/1_Explain.py", "compare": "pages/2_Compare.py", "tune": "pages/5_Tune.py"}
 _STYLE = """<style>
-  [class*="st-key-record-"] img { border-radius: 6px; height: 6.2rem; width: 100%; object-fit: cover;
-    object-position: left; background: rgba(128, 128, 140, 0.12); }
+  [class*="st-key-record-"] img { height: 5.1rem; width: 100%; object-fit: contain; object-position: left; }
   [class*="st-key-record-"] { gap: 0.3rem; }
   [class*="st-key-record-"] p { overflow-wrap: anywhere; }
   .st-key-library-chosen { min-height: 2.6rem; }
@@ -50,8 +50,12 @@ def show() -> None:
 
 
 def _show(library: Library, owner: str) -> None:
+    folder = library.folder
+    if folder.is_relative_to(Path.home()):
+        folder = Path("~", folder.relative_to(Path.home()))
+    words = str(folder).replace("`", " ")  # in code, nothing else has a meaning
     st.caption(
-        f"Results of this browser, with their photos, in `{plain(library.folder)}` on the computer that runs this app. "
+        f"Results of this browser, with their photos, in `{words}` on the computer that runs this app. "
         "What ends on Explain, Compare or Tune comes here by itself; keep what should stay."
     )
     with st.container():  # what comes and goes here must not close what is open below
@@ -59,7 +63,7 @@ def _show(library: Library, owner: str) -> None:
     st.html(_STYLE)
     everything = library.records(owner)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        words = st.text_input(
+        wanted = st.text_input(
             "Find", key="library-words", placeholder="name, note, tag, photo, method ...", width=320,
         )  # fmt: skip
         tags = sorted({tag for record in everything for tag in record.tags})
@@ -71,7 +75,7 @@ def _show(library: Library, owner: str) -> None:
             _import(library, owner)
         with st.popover("What is remembered"):
             _remembering(library, owner, everything)
-    found = library.records(owner, words, tag or "")
+    found = library.records(owner, wanted, tag or "")
     if (only := _SHOWN[shown]) is not None:
         found = [record for record in found if record.kept == only]
     if not found:
