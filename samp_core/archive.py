@@ -28,10 +28,11 @@ from samp_core.classifiers import Classifier
 from samp_core.compare import Entry
 from samp_core.images import ImageError, load_image, sha256
 from samp_core.methods import Settings, default_settings, make_method
-from samp_core.metrics import Curve
+from samp_core.metrics import Curve, Measurement
 from samp_core.metrics.base import Protocol
 from samp_core.rules import Completeness
-from samp_core.runs import as_settled, asked, machine, now, outcome, subject, versions
+from samp_core.runs import as_settled, machine, now, outcome, subject, versions
+from samp_core.runs import asked as wanted
 from samp_core.scores import Cost
 
 FORMAT = "samp/1"
@@ -41,6 +42,7 @@ MOST_BYTES = 200 * 2**20
 MOST_UNPACKED = 400 * 2**20
 """The most that one unpacks to, in bytes."""
 MOST_RUNS = 64
+MOST_MEMBERS = 8192
 _MOST_WORDS = 8 * 2**20  # of run.json
 _NOT_ZIPPED_AT = (1980, 1, 1, 0, 0, 0)  # so that equal runs make equal files
 
@@ -64,11 +66,13 @@ class Archive:
         entries: the runs, each with settings, explanation and, if they were measured, curves; all of one photo.
         photo: the photo, if its owner put it in.
         words: everything else, as ``run.json`` has it; see :func:`samp_core.runs.record`, whose parts it holds.
+        numbers: of each run, what each metric gave, by the metric's name; empty for what was not measured.
     """
 
     entries: tuple[Entry, ...]
     photo: Image.Image | None
     words: Mapping[str, Any]
+    numbers: tuple[Mapping[str, tuple[Measurement, ...]], ...] = ()
 
     @property
     def name(self) -> str:
@@ -112,6 +116,8 @@ def pack(
     *,
     with_photo: bool,
     threads: int | None = None,
+    numbers: Sequence[Mapping[str, Sequence[Measurement]]] = (),
+    asked: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return runs on one photo as the bytes of a file.
 
@@ -122,6 +128,8 @@ def pack(
         entries: the runs, as their methods gave them.
         with_photo: whether the photo goes into the file.
         threads: ``torch.get_num_threads()`` of the thread that walked them; None if nobody knows.
+        numbers: of each run, what metrics gave for it, by the metric's name; with what each was made from.
+        asked: how the numbers were asked for, in plain values: which metrics, what box, calibrated maps or not.
 
     Raises:
         ValueError: there is no run, there are too many, one is calibrated, or its curves are of another kind than
@@ -140,7 +148,7 @@ def pack(
         found = entry.explanation
         records.append(
             {
-                **asked(classifier, as_settled(entry.settings, found)),
+                **wanted(classifier, as_settled(entry.settings, found)),
                 "result": outcome(found),
                 "machine": machine(classifier, found, threads),
                 "directions": list(found.directions),
@@ -150,7 +158,15 @@ def pack(
             }
         )
         arrays |= {f"{number}/{key}": value for key, value in _arrays(entry).items()}
-    words = {"format": FORMAT, **shared, "runs": records}
+        if number < len(numbers):
+            records[-1]["numbers"] = {name: list(map(_in_words, found)) for name, found in numbers[number].items()}
+            arrays |= {
+                f"{number}/{_place(name, k, key)}": value[0].cpu().numpy()
+                for name, measurements in numbers[number].items()
+                for k, measurement in enumerate(measurements)
+                for key, value in measurement.evidence.items()
+            }
+    words = {"format": FORMAT, **shared, "runs": records, **({"asked": dict(asked)} if asked else {})}
     contents = {"run.json": json.dumps(words, indent=1, allow_nan=False).encode()}
     if with_photo:
         buffer = io.BytesIO()
@@ -174,6 +190,22 @@ def _curve_in_words(curve: Curve) -> dict[str, Any]:
             f"A {curve.direction} curve with {curve.fill} cannot be kept: measure it by the usual protocol."
         )
     return {"pixels_per_step": curve.pixels_per_step, "protocol": asdict(curve.protocol)}
+
+
+def _in_words(measurement: Measurement) -> dict[str, Any]:
+    value = float(measurement.values[0])
+    return {
+        "name": measurement.name,
+        "value": value if math.isfinite(value) else None,
+        "note": measurement.note,
+        "protocol": asdict(measurement.protocol),
+        "evidence": list(measurement.evidence),
+    }
+
+
+def _place(metric: str, number: int, evidence: str) -> str:
+    """Return where in a run a metric's evidence is kept."""
+    return f"numbers/{metric}/{number}/{evidence}"
 
 
 def _arrays(entry: Entry) -> dict[str, NDArray[Any]]:
@@ -240,7 +272,7 @@ def open_archive(path: Path) -> Archive:
 
 def _read(packed: zipfile.ZipFile) -> Archive:
     members = packed.infolist()
-    if len(members) > 2 + MOST_RUNS * len(_ARRAYS) or sum(m.file_size for m in members) > MOST_UNPACKED:
+    if len(members) > MOST_MEMBERS or sum(m.file_size for m in members) > MOST_UNPACKED:
         raise ArchiveError(f"The file unpacks to more than the {MOST_UNPACKED / 2**20:.0f} MiB that are opened.")
     names = {member.filename for member in members}
     if "run.json" not in names:
@@ -262,7 +294,8 @@ def _read(packed: zipfile.ZipFile) -> Archive:
     entries = tuple(_entry(packed, names, number, run) for number, run in enumerate(words["runs"]))
     if len({entry.explanation.attributions.shape for entry in entries}) > 1:
         raise ValueError("maps of different sizes")
-    return Archive(entries, photo, words)
+    numbers = tuple(_numbers(packed, number, run.get("numbers", {})) for number, run in enumerate(words["runs"]))
+    return Archive(entries, photo, words, numbers)
 
 
 def _bytes(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
@@ -290,14 +323,15 @@ def _photo(packed: zipfile.ZipFile, words: Mapping[str, Any]) -> Image.Image:
     return photo
 
 
-def _array(packed: zipfile.ZipFile, name: str, dimensions: int) -> Tensor:
+def _array(packed: zipfile.ZipFile, name: str, dimensions: int | None = None) -> Tensor:
     buffer = io.BytesIO(_bytes(packed, name))
     version = np.lib.format.read_magic(buffer)
     if version != (1, 0):
         raise ValueError(f"{name} is an array of another format")
     shape, by_columns, dtype = np.lib.format.read_array_header_1_0(buffer)
     rest = buffer.getbuffer().nbytes - buffer.tell()
-    if by_columns or dtype.kind not in "fi" or dtype.itemsize not in (2, 4, 8) or len(shape) != dimensions:
+    known = dtype == np.bool_ or (dtype.kind in "fi" and dtype.itemsize in (2, 4, 8))
+    if by_columns or not known or len(shape) != (len(shape) if dimensions is None else dimensions):
         raise ValueError(f"{name} is an array of another kind")
     if any(side < 0 for side in shape) or math.prod(shape) * dtype.itemsize != rest:
         raise ValueError(f"{name} is cut short")
@@ -349,6 +383,20 @@ def _entry(packed: zipfile.ZipFile, names: set[str], number: int, run: Mapping[s
     )
     curves = {d: _curve(d, run["curves"][d], arrays[d], arrays[f"{d}_raw"]) for d in _FILLS if d in run["curves"]}
     return Entry(settings, explanation, curves.get("deletion"), curves.get("insertion"))
+
+
+def _numbers(packed: zipfile.ZipFile, number: int, words: Mapping[str, Any]) -> dict[str, tuple[Measurement, ...]]:
+    def measurement(metric: str, k: int, said: Mapping[str, Any]) -> Measurement:
+        value = torch.tensor([math.nan if said["value"] is None else float(said["value"])])
+        evidence = {
+            str(key): _array(packed, f"{number}/{_place(metric, k, key)}.npy").unsqueeze(0) for key in said["evidence"]
+        }
+        return Measurement(str(said["name"]), value, Protocol(**said["protocol"]), evidence, str(said["note"]))
+
+    return {
+        str(metric): tuple(measurement(metric, k, said) for k, said in enumerate(found))
+        for metric, found in words.items()
+    }
 
 
 def _curve(direction: Any, words: Mapping[str, Any], scores: Tensor, raw: Tensor) -> Curve:

@@ -21,6 +21,7 @@ from samp_core.archive import Archive, ArchiveError, as_python, open_archive, pa
 from samp_core.compare import Entry, measure
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import METHODS, default_settings
+from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import as_settled, begin
 
 OF_ATTENTION = {"legrad", "rollout"}
@@ -110,6 +111,47 @@ def test_everything_comes_back_and_is_kept_again_to_the_byte(toy, photo, entries
     again, first = members(pack(toy, photo, "cup.png", found.entries, with_photo=True, threads=2)), members(packed)
     assert again.keys() == first.keys()
     assert all(again[name] == first[name] for name in first if name != "run.json")
+
+
+def numbers_of(toy, photo, entry: Entry) -> dict[str, tuple[Measurement, ...]]:
+    """Return what every metric that needs no more than the map gives for it."""
+    subject = Subject(
+        toy.network,
+        toy.preprocessing(photo),
+        torch.tensor([2]),
+        entry.explanation.attributions,
+        box=(0.2, 0.2, 0.8, 0.8),
+    )
+    quick = [m for m in METRICS.values() if m.needs != "explain"]
+    return {metric.name: metric.compute(subject) for metric in quick}
+
+
+def test_numbers_come_back_with_what_they_were_made_from(toy, photo, entries):
+    numbers = [numbers_of(toy, photo, entry) for entry in entries[:2]]
+    asked = {"metrics": list(numbers[0]), "box": [0.2, 0.2, 0.8, 0.8], "in_units": False}
+    content = pack(toy, photo, "cup.png", entries[:3], with_photo=True, numbers=numbers, asked=asked)
+    found = unpack(content)
+    assert found.words["asked"] == asked
+    assert found.numbers[2] == {}
+    evidence = 0
+    for before, after in zip(numbers, found.numbers, strict=False):
+        assert list(before) == list(after)
+        for name in before:
+            for one, other in zip(before[name], after[name], strict=True):
+                assert (one.name, one.note, one.protocol) == (other.name, other.note, other.protocol)
+                torch.testing.assert_close(other.values, one.values.float(), rtol=1e-6, atol=0, equal_nan=True)
+                assert list(one.evidence) == list(other.evidence)
+                for key, value in one.evidence.items():
+                    assert_same(value, other.evidence[key])
+                    evidence += 1
+    assert evidence >= 10
+    again = pack(toy, photo, "cup.png", found.entries, with_photo=True, numbers=found.numbers, asked=asked)
+    one, other = members(content), members(again)
+    assert one.keys() == other.keys()
+    assert all(one[name] == other[name] for name in one if name != "run.json")
+    broken = one | {"0/numbers/curves/0/deletion.npy": b"no array"}
+    with pytest.raises(ArchiveError, match="damaged"):
+        unpack(zipped(broken))
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - OF_ATTENTION))

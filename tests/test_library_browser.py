@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -165,6 +166,27 @@ def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browse
         expect(page.get_by_text("is gone")).to_have_count(0)
         page.get_by_role("tab", name="SAMP: figures and files").first.click()
         expect(page.get_by_role("button", name="Map (npz)").first).to_be_visible()
+
+
+def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, server: str) -> None:
+    with visit(browser, f"{server}/Metrics?methods=gradient+edges&photo=coffee&metrics=curves+concentration") as page:
+        settle(page, "Metrics")
+        page.get_by_role("button", name="Measure", exact=True).click()
+        expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()
+        settle(page, "Metrics")
+        asked = query(page)
+        library(page, server, 1)
+        expect(cards(page)).to_contain_text("Metrics")
+        page.goto(f"{server}/Metrics?{asked}")
+        settle(page, "Metrics")
+        expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()
+        expect(page.locator(".st-key-evidence-curves")).to_be_visible()
+        expect(page.get_by_text("is gone").or_(page.get_by_text("The choice differs"))).to_have_count(0)
+        with page.expect_download() as caught:
+            page.get_by_role("button", name="Runs (.samp)").click()
+        archive = unpack(Path(caught.value.path()).read_bytes())
+        assert [sorted(numbers) for numbers in archive.numbers] == [["concentration", "curves"]] * 2
+        assert archive.words["asked"]["metrics"] == ["curves", "concentration"]
 
 
 def test_a_restarted_server_finds_what_was_finished(browser: Browser, server: str, place) -> None:

@@ -22,7 +22,12 @@ PAGE = 12
 """Cards on the page at once."""
 _COLUMNS = 3
 _SHOWN = {"All": None, "Kept": True, "Recent": False}
-_PLACES = {"explain": "pages/1_Explain.py", "compare": "pages/2_Compare.py", "tune": "pages/5_Tune.py"}
+_PLACES = {
+    "explain": "pages/1_Explain.py",
+    "compare": "pages/2_Compare.py",
+    "metrics": "pages/3_Metrics.py",
+    "tune": "pages/5_Tune.py",
+}
 _STYLE = """<style>
   [class*="st-key-record-"] img { height: 5.1rem; width: 100%; object-fit: contain; object-position: left; }
   [class*="st-key-record-"] { gap: 0.3rem; }
@@ -40,7 +45,7 @@ def show() -> None:
     if where is None:
         st.info(
             "This browser takes no cookies from here, so its results cannot be found again. Allow them for this "
-            "address and load the page anew; until then, take results along as files from Explain, Compare or Tune."
+            "address and load the page anew; until then, take results along as files from the other pages."
         )
         return
     try:
@@ -56,7 +61,7 @@ def _show(library: Library, owner: str) -> None:
     words = str(folder).replace("`", " ")  # in code, nothing else has a meaning
     st.caption(
         f"Results of this browser, with their photos, in `{words}` on the computer that runs this app. "
-        "What ends on Explain, Compare or Tune comes here by itself; keep what should stay."
+        "What ends on Explain, Compare, Metrics or Tune comes here by itself; keep what should stay."
     )
     with st.container():  # what comes and goes here must not close what is open below
         _notice(library, owner)

@@ -17,10 +17,11 @@ from samp_core.compare import CALIBRATED
 from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
 from ui.metrics.evidence import evidence
-from ui.shared import kept, state
+from ui.shared import kept, state, travel
 from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
+from ui.shared.shelf import asked_of
 from ui.shared.sidebar import Question
 from ui.shared.words import plain
 from ui.work.cost import CURVES
@@ -214,6 +215,9 @@ def _stage(run: Measuring | None, polling: bool, stale: bool) -> None:
             "Numbers with protocols (csv)", lambda: to_csv(run), f"{Path(run.name).stem}-metrics.csv", "text/csv",
             on_click="ignore", key="metrics-csv",
         )  # fmt: skip
+        if any(item.entry is not None for item in run.items):
+            numbers = [item.measured for item in run.items if item.entry is not None]
+            travel.download_all(run, "metrics", "metrics-runs", numbers=numbers, asked=asked_of(run))
     for item in run.items:
         if item.error:
             st.warning(f"{item.title}: {plain(item.error)}")

@@ -76,7 +76,7 @@ def frame(title: str) -> bool:
     kept.restore()
     lost = _keep_trace(title)
     kept.publish()
-    if any(name in st.session_state for name in ("queue", "tuning", "stage")):
+    if any(name in st.session_state for name in ("queue", "tuning", "measuring", "stage")):
         from ui.shared.shelf import keep_finished  # noqa: PLC0415 - by now the engine is there
 
         keep_finished()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import streamlit as st
 
@@ -18,18 +20,23 @@ from samp_core.classifiers import Classifier
 from samp_core.compare import Entry
 from samp_core.images import sha256
 from samp_core.library import Library, LibraryError, Record
+from samp_core.metrics import Measurement
 from samp_core.runs import as_settled
 from ui.shared import kept, state
 from ui.shared.server import token_of
 from ui.shared.state import Photo
 from ui.work.lane_run import LaneRun
-from ui.work.queue import Queue, Sweeping
+from ui.work.queue import Measuring, Queue, Sweeping
 
 FOLDER = "SAMP_LIBRARY"
 """Environment variable: the library's folder, or ``off``."""
 _RUNS = 8  # finished runs of the stage, with their films, that outlive their session; some 30 MB each
 
-_QUEUES: dict[str, tuple[str, type[Queue]]] = {"compare": ("queue", Queue), "tune": ("tuning", Sweeping)}
+_QUEUES: dict[str, tuple[str, type[Queue]]] = {
+    "compare": ("queue", Queue),
+    "tune": ("tuning", Sweeping),
+    "metrics": ("measuring", Measuring),
+}
 
 
 def library() -> Library | None:
@@ -68,56 +75,83 @@ def remembering() -> tuple[Library, str] | None:
 
 @dataclass(frozen=True)
 class _Finished:
-    """Results of one page on one photo, each with its key."""
+    """Results of one page on one photo, each with its key; of a measuring also what was asked and found."""
 
     page: str
     photo: Photo
     classifier: Classifier
     results: Sequence[tuple[str, Entry]]
     threads: int | None
+    numbers: Sequence[Mapping[str, tuple[Measurement, ...]]] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, page: str, queue: Queue) -> Self:
+        """Return what a comparison, a sweep or a measuring has found."""
+        items = [item for item in queue.items if item.entry is not None]
+        results = [(item.key, item.entry) for item in items if item.entry is not None]
+        photo = Photo(queue.name, queue.image, queue.photo_key)
+        if not isinstance(queue, Measuring):
+            return cls(page, photo, queue.classifier, results, queue.threads)
+        numbers = [item.measured for item in items]
+        return cls(page, photo, queue.classifier, results, queue.threads, numbers, asked_of(queue))
 
     @property
     def keys(self) -> list[str]:
         return [key for key, _ in self.results]
 
+    @property
+    def identity(self) -> str:
+        return _identity(self.page, self.keys, self.asked)
+
+    def packed(self, with_photo: bool = True) -> bytes:
+        entries = [entry for _, entry in self.results]
+        return pack(
+            self.classifier, self.photo.image, self.photo.name, entries, with_photo=with_photo, threads=self.threads,
+            numbers=self.numbers, asked=self.asked,
+        )  # fmt: skip
+
     def keep(self, shelf: Library, who: str, link: Mapping[str, str]) -> None:
         try:
-            entries = [entry for _, entry in self.results]
-            name, image = self.photo.name, self.photo.image
-            content = pack(self.classifier, image, name, entries, with_photo=True, threads=self.threads)
-            identity, memo = _identity(self.page, self.keys), {"link": dict(link), "keys": self.keys}
-            shelf.add(content, who, identity=identity, page=self.page, memo=memo)
+            memo = {"link": dict(link), "keys": self.keys}
+            shelf.add(self.packed(), who, identity=self.identity, page=self.page, memo=memo)
         except (LibraryError, ValueError) as error:  # nobody waits for it: a note for whoever runs the server
             logging.getLogger(__name__).log(logging.WARNING, "A result was not remembered. %s", error)
+
+
+def asked_of(run: Measuring) -> dict[str, Any]:
+    """Return how the numbers of a measuring were asked for, and why some are missing, in plain values."""
+    return {
+        "metrics": list(run.metrics),
+        "box": None if run.box is None else list(run.box),
+        "in_units": run.in_units,
+        "missing": [dict(item.missing) for item in run.items if item.entry is not None],
+    }
 
 
 def keep_finished() -> None:
     """Remember what has ended since the last look, without being waited for."""
     known: set[str] = st.session_state.setdefault("shelved", set())
-    new = {_identity(each.page, each.keys): each for each in _finished()}
-    new = {identity: each for identity, each in new.items() if identity not in known}
-    known.update(new)
+    new = [each for each in _finished() if each.identity not in known]
+    known.update(each.identity for each in new)
     if not new or (where := remembering()) is None:
         return
     link = {name: words for name, words in kept.link().items() if name != "result"}
-    for each in new.values():
+    for each in new:
         if each.page == "explain":
             _remember_runs(where[1])
         threading.Thread(target=each.keep, args=(*where, link), name="samp: library", daemon=True).start()
 
 
-def _identity(page: str, keys: Sequence[str]) -> str:
-    return hashlib.sha256(" ".join((page, *keys)).encode()).hexdigest()[:32]
+def _identity(page: str, keys: Sequence[str], asked: Mapping[str, Any]) -> str:
+    """Return what tells results from others: one asked in the same way takes its place."""
+    words = json.dumps([page, list(keys), dict(asked)] if asked else [page, list(keys)], sort_keys=True)
+    return hashlib.sha256(words.encode()).hexdigest()[:32]
 
 
 def _finished() -> list[_Finished]:
-    found = []
-    for page, (name, _) in _QUEUES.items():
-        queue: Queue | None = st.session_state.get(name)
-        if queue is not None and not queue.active:
-            results = [(item.key, item.entry) for item in queue.items if item.entry is not None]
-            photo = Photo(queue.name, queue.image, queue.photo_key)
-            found.append(_Finished(page, photo, queue.classifier, results, queue.threads))
+    queues = ((page, st.session_state.get(name)) for page, (name, _) in _QUEUES.items())
+    found = [_Finished.of(page, queue) for page, queue in queues if queue is not None and not queue.active]
     stage = st.session_state.get("stage")
     runs = [lane.run for lane in stage.lanes if lane.run is not None] if stage is not None else []
     if runs and not any(run.active for run in runs):
@@ -200,13 +234,20 @@ def bring_back(page: str, photo: Photo, network: str, classifier: Classifier) ->
 
 def show(page: str, archive: Archive, record: Record, classifier: Classifier, photo: Photo) -> None:
     """Put a result where its page shows it; photo and network are the session's, and those of the result."""
-    keys = record.memo.get("keys", [])
-    st.session_state.setdefault("shelved", set()).add(_identity(page, keys))
+    keys, asked = record.memo.get("keys", []), archive.words.get("asked", {})
+    st.session_state.setdefault("shelved", set()).add(_identity(page, keys, asked))
     if page == "explain":
         from ui.shared.lanes import stage  # noqa: PLC0415 - lanes ask here for their runs
 
         stage().begun = True
         return
     name, kind = _QUEUES[page]
-    queue = state.show_queue(kind, name, classifier, photo, list(zip(keys, archive.entries, strict=True)))
+    more: dict[str, Any] = {}
+    if kind is Measuring:
+        box = asked["box"]
+        more = {"metrics": asked["metrics"], "box": box and tuple(box), "in_units": asked["in_units"]}
+    queue = state.show_queue(kind, name, classifier, photo, list(zip(keys, archive.entries, strict=True)), **more)
     queue.threads = archive.words["runs"][0].get("machine", {}).get("threads")
+    if kind is Measuring:
+        for item, numbers, missing in zip(queue.items, archive.numbers, asked["missing"], strict=True):
+            item.measured, item.missing = dict(numbers), dict(missing)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 import torch
@@ -182,8 +182,13 @@ def _start(
     return new.start()
 
 
-def show_queue(kind: type[Q], place: str, classifier: Classifier, of: Photo, found: Sequence[tuple[str, Entry]]) -> Q:
-    """Put finished results, each with its key, where those of a comparison or sweep are, as if they were made there."""
+def show_queue(
+    kind: type[Q], place: str, classifier: Classifier, of: Photo, found: Sequence[tuple[str, Entry]], **more: Any
+) -> Q:
+    """Put finished results, each with its key, where those of a page are, as if they were made there.
+
+    ``more`` is what this kind of work wants to know beside them.
+    """
     if (old := st.session_state.get(place)) is not None:
         old.cancel()
     items = []
@@ -191,7 +196,7 @@ def show_queue(kind: type[Q], place: str, classifier: Classifier, of: Photo, fou
         # Without its curves they are measured with the next Run.
         status: Status = "done" if entry.deletion is None else "cached"
         items.append(Item(key, entry.settings, status, 1.0, entry))
-    new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint)
+    new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint, **more)
     st.session_state[place] = new
     entries()
     return new

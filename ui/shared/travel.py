@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -28,8 +29,9 @@ def download(
     threads: int | None,
     stem: str,
     key: str,
+    **more: Any,
 ) -> None:
-    """Offer runs as a file, with or without the photo, as its owner says."""
+    """Offer runs as a file, with or without the photo, as its owner says; ``more`` goes to :func:`pack`."""
     with st.container(horizontal=True, vertical_alignment="center"):
         inside = _INSIDE.toggle(
             "Photo inside", key=f"{key}-inside",
@@ -37,18 +39,18 @@ def download(
         )  # fmt: skip
         st.download_button(
             f"Runs ({ENDING})",
-            lambda: pack(classifier, photo.image, photo.name, entries, with_photo=inside, threads=threads),
+            lambda: pack(classifier, photo.image, photo.name, entries, with_photo=inside, threads=threads, **more),
             f"{stem}{ENDING}", "application/zip", on_click="ignore", key=key,
             help="Everything about these runs in one file. Drop it where a photo is uploaded (up to 25 MB) and they "
             "are there again, without computing; `samp replay` does them again.",
         )  # fmt: skip
 
 
-def download_all(queue: Queue, what: str, key: str) -> None:
-    """Offer all runs of a comparison as a file, called after the photo and ``what`` it is."""
+def download_all(queue: Queue, what: str, key: str, **more: Any) -> None:
+    """Offer all runs of a comparison as a file, called after the photo and ``what`` it is; see :func:`download`."""
     given = [item.entry for item in queue.items if item.entry is not None]
     photo = Photo(queue.name, queue.image, queue.photo_key)
-    download(queue.classifier, photo, given, queue.threads, f"{queue.name.rsplit('.', 1)[0]}-{what}", key)
+    download(queue.classifier, photo, given, queue.threads, f"{queue.name.rsplit('.', 1)[0]}-{what}", key, **more)
 
 
 def photo_of(archive: Archive) -> Photo:
