@@ -30,8 +30,8 @@ expect.set_options(timeout=LONG)  # what a browser is asked to show may take lon
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all browser tests to one of several processes, and first: it waits half of its time, others can work then."""
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is installed and asked for
+    """Give all browser tests to one of several processes, and first: it waits for half of its time."""
+    from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:

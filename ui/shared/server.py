@@ -76,8 +76,8 @@ def may_connect(scope: Scope) -> bool:
 
 def token_of(cookies: Mapping[str, str]) -> str | None:
     """Return the number that a browser was given; None if it has none, or one that was not given here."""
-    token = cookies.get(BROWSER, "")
-    return token if _TOKEN.fullmatch(token) else None
+    token = cookies.get(BROWSER)
+    return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 
 def _new_cookie(scope: Scope) -> str | None:
