@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
+from samp_core.own import Reordered, read_weights
 from samp_core.prepare import prepared
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     "load_classifier",
     "preserved",
 ]
+
+OWN, RANDOM = " with own weights", " with random weights"
+"""How the names of torchvision networks end that are filled with other weights than the published ones."""
 
 _LABELS = Path(__file__).parent / "data" / "imagenet_labels.txt"
 
@@ -203,25 +207,38 @@ def is_on_disk(name: str) -> bool:
 def load_classifier(
     source: str | nn.Module = DEFAULT,
     *,
+    weights: str | Path | Mapping[str, Tensor] | None = None,
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
     download: bool = False,
+    bgr: bool = False,
 ) -> Classifier:
-    """Load a pretrained network by name, or wrap a network of your own.
+    """Load a pretrained network by name, fill one with weights of your own, or wrap a network of your own.
 
     Args:
         source: ``efficientnet_lite0``, ``_lite1`` or ``_lite2`` (installed with this package), the name of any
             torchvision classification network, or a module mapping normalised images (N, C, H, W) to logits (N, K).
             The module is kept as it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
-        labels: names of the K classes. Default: the network's own, or ``class 0`` and so on for a module.
+        weights: of a torchvision network: a file of its state dict (safetensors or torch.save, see
+            :func:`samp_core.own.read_weights`), the state dict itself, or ``"random"`` for random ones, always the
+            same. The number of classes is read off them. Default: the published ones.
+        labels: names of the K classes. Default: the network's own, or ``class 0`` and so on for a module and for
+            weights of another number of classes.
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
         download: allow fetching torchvision weights that are not on disk. Nothing is fetched otherwise.
+        bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
 
     Raises:
-        ClassifierError: the name is unknown, weights are absent, damaged or cannot be fetched, a module comes
-            without ``preprocessing``, its output is not finite logits (N, K), or K differs from the number of
-            labels.
+        ClassifierError: the name is unknown, weights are absent, damaged, of another network or cannot be fetched, a
+            module comes without ``preprocessing``, its output is not finite logits (N, K), or K differs from the
+            number of labels.
     """
+    if isinstance(source, str) and source.endswith(RANDOM):  # as a file of runs names it
+        source, weights = source.removesuffix(RANDOM), "random"
+    if weights is not None and (isinstance(source, nn.Module) or source in BUNDLED):
+        raise ClassifierError(
+            "Weights of your own go with the name of a torchvision network. Leave them out, or name one."
+        )
     if isinstance(source, nn.Module):
         name, network = type(source).__name__, source
         if preprocessing is None:
@@ -236,16 +253,29 @@ def load_classifier(
         preprocessing = preprocessing or BUNDLED[source].preprocessing
     else:
         zoo = _zoo()
-        weights = zoo.weights_of(source)
-        name, network = source, zoo.load(source, weights, download)
-        labels = labels or weights.meta["categories"]
-        preprocessing = preprocessing or zoo.preprocessing_of(weights)
+        published = zoo.weights_of(source)
+        preprocessing = preprocessing or zoo.preprocessing_of(published)
+        if weights is None:
+            name, network = source, zoo.load(source, published, download)
+        elif weights == "random":
+            name, network = f"{source}{RANDOM}", zoo.random(source)
+        else:
+            state = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
+            name, network = f"{source}{OWN}", zoo.filled(source, state)
+        if labels is None and (weights is None or _classes(network, preprocessing, name) == 1000):
+            labels = published.meta["categories"]
+    if bgr:
+        network = Reordered(network).eval() if not network.training else Reordered(network)
 
-    count = evaluate(network, probe_images(network, preprocessing), name).shape[1]
+    count = _classes(network, preprocessing, name)
     names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
+
+
+def _classes(network: nn.Module, preprocessing: Preprocessing, name: str) -> int:
+    return evaluate(network, probe_images(network, preprocessing), name).shape[1]
 
 
 def _fingerprint(network: nn.Module) -> str:

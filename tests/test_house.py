@@ -36,6 +36,7 @@ CHAIN = [  # each may import from those before it
         "bundled",
         "networks",
         "prepare",
+        "own",
     ),
     *("zoo", "classifiers", "digits", "scores", "baselines", "paths", "rules", "plane", "attribution", "maps"),
     *("methods", "faces", "metrics", "lesson", "render", "figures", "runs", "words", "films", "compare", "archive"),

@@ -13,7 +13,7 @@ import torch
 from samp_core.benchmark.engine import DeviceError, Progress, apart, complete, read, settle_threads, work
 from samp_core.benchmark.plan import Conditions, Photo, Plan, Unit
 from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, unreadable
-from samp_core.classifiers import Classifier, load_classifier
+from samp_core.classifiers import OWN, Classifier, load_classifier
 from samp_core.methods import METHODS
 
 
@@ -67,10 +67,15 @@ def run(
         threads: CPU threads of a task; by default as many as this process uses, which gives the same rounding.
 
     Raises:
-        ValueError: Ray is not installed, or a worker could not begin to work.
+        ValueError: Ray is not installed, the network cannot be loaded by its name, or a worker could not begin to work.
         StoreError: the store can no longer be read or written.
         DeviceError: a worker's device is of no more use.
     """
+    if classifier.name.endswith(OWN):
+        raise ValueError(
+            f"Workers load a network by its name, and {classifier.name} is nobody else's. Measure it without --ray, or "
+            "publish its weights under a name."
+        )
     try:
         import ray  # noqa: PLC0415 - only those who ask for it have it
     except ImportError as error:

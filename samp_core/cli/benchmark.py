@@ -31,8 +31,8 @@ from samp_core.benchmark.cluster import run as run_on_ray
 from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import FORMATS, INTERVALS
 from samp_core.benchmark.store import StoreError
-from samp_core.classifiers import Classifier, load_classifier
-from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, positive
+from samp_core.classifiers import Classifier
+from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, load_network, positive
 from samp_core.methods import default_settings
 
 FAILURES = (DeviceError,)
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         device = check_device(arguments.device)
         settle_threads(arguments.threads)
-        classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+        classifier = load_network(arguments).prepare()
         classifier.network.to(device)
         asked = {c.fingerprint for c in plan.configurations(classifier, plan.conditions(classifier))}
         with Store(arguments.out) as store:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from samp_core.archive import ArchiveError, open_archive, replay
-from samp_core.classifiers import load_classifier
-from samp_core.cli.shared import walk
+from samp_core.classifiers import OWN
+from samp_core.cli.shared import add_network, load_network, walk
 from samp_core.images import load_image
 
 
@@ -22,7 +22,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"Example: {parser.prog} results/cat/run.samp --image cat.jpg"
     parser.add_argument("file", metavar="FILE", type=Path, help="a file that ends in .samp")
     parser.add_argument("--image", metavar="IMAGE", help="the photo, where it is not inside the file")
-    parser.add_argument("--download", action="store_true", help="allow the network's weights to be fetched")
+    add_network(parser.add_argument_group("the network, where its name in the file does not say enough"))
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -37,7 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise ArchiveError(f"The photo, {archive.name}, is not inside the file. Give it with --image.")
     image = archive.photo if arguments.image is None else load_image(arguments.image)
     assert image is not None
-    classifier = load_classifier(archive.network, download=arguments.download)
+    if (arguments.model, arguments.weights, arguments.module) == (None, None, None):
+        if archive.network.endswith(OWN):
+            name = archive.network.removesuffix(OWN)
+            raise ArchiveError(
+                f"The runs explain {archive.network}, which the file does not hold. Give --model {name} "
+                "--weights FILE, with the labels and preprocessing that they had."
+            )
+        arguments.model = archive.network
+    classifier = load_network(arguments)
     machine = archive.words["runs"][0].get("machine", {})
     if machine.get("prepared"):
         classifier = classifier.prepare()

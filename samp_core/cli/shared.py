@@ -20,6 +20,7 @@ from samp_core.classifiers import Classifier, ClassifierError, load_classifier
 from samp_core.images import ImageError, load_image
 from samp_core.methods import Method, Option, Settings
 from samp_core.methods.options import SHARED
+from samp_core.own import MOST_WORDS, from_code, read_bytes, read_intake, read_labels
 from samp_core.process import keep_freed_memory
 from samp_core.scores import PathError
 
@@ -116,11 +117,59 @@ def add_network(where: Any) -> None:
     """Add the arguments that choose a network."""
     where.add_argument(
         "--model",
-        default=DEFAULT,
+        "--arch",
+        default=None,
         metavar="NAME",
-        help=f"{', '.join(BUNDLED)} (bundled) or a torchvision network (default: %(default)s)",
+        help=f"{', '.join(BUNDLED)} (bundled) or a torchvision network (default: {DEFAULT})",
     )
     where.add_argument("--download", action="store_true", help="allow the weights to be fetched")
+    where.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="weights of your own for a torchvision network, a state dict as safetensors or by torch.save; or 'random'",
+    )
+    where.add_argument(
+        "--module",
+        metavar="PLACE",
+        help="a network of your own: PACKAGE.MODULE:FUNCTION, which returns a torch.nn.Module; needs --preprocess",
+    )
+    where.add_argument(
+        "--labels", metavar="FILE", type=Path, help="names of the classes: a label a line, or json, or csv"
+    )
+    where.add_argument(
+        "--preprocess",
+        metavar="FILE",
+        type=Path,
+        help='how the network wants its pictures, as json: {"resize": 256, "crop": 224, "mean": [...], "std": [...]}',
+    )
+
+
+def load_network(arguments: argparse.Namespace) -> Classifier:
+    """Return the network that the arguments choose.
+
+    Raises:
+        ClassifierError: it cannot be loaded.
+        ValueError: the arguments do not go together.
+    """
+    more: dict[str, Any] = {}
+    if arguments.labels is not None:
+        content = read_bytes(arguments.labels, MOST_WORDS, "labels")
+        more["labels"] = read_labels(content, arguments.labels.suffix)
+    if arguments.preprocess is not None:
+        intake = read_intake(read_bytes(arguments.preprocess, MOST_WORDS, "preprocessing"))
+        more |= {"preprocessing": intake.preprocessing, "bgr": intake.bgr}
+    if arguments.module is None:
+        return load_classifier(
+            arguments.model or DEFAULT, weights=arguments.weights, download=arguments.download, **more
+        )
+    if arguments.model is not None or arguments.weights is not None:
+        raise ValueError("--module brings its own network and weights: leave --model and --weights out.")
+    made = from_code(arguments.module)
+    if isinstance(made, Classifier):
+        return made
+    if not isinstance(made, torch.nn.Module):
+        raise ClassifierError(f"{arguments.module} returns a {type(made).__name__}, not a network (torch.nn.Module).")
+    return load_classifier(made, **more)
 
 
 def add_conditions(where: Any, batch: int = 16, more: str = "") -> None:
@@ -305,7 +354,7 @@ def load_question(
     """
     image = load_image(arguments.image)
     check_folder("--out", folder or arguments.out)
-    classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+    classifier = load_network(arguments).prepare()
     chosen = {
         name: classifier.find_label(text)
         for name in ("target", "contrast")

@@ -8,9 +8,8 @@ from pathlib import Path
 from samp_core.benchmark import COST, Plan, Store, StoreError, check_device, find_photos
 from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import better
-from samp_core.classifiers import load_classifier
 from samp_core.cli.benchmark import add_metrics, check_exports, measure_all
-from samp_core.cli.shared import add_conditions, add_network, add_options, given_options, positive
+from samp_core.cli.shared import add_conditions, add_network, add_options, given_options, load_network, positive
 from samp_core.methods import METHODS, default_settings
 from samp_core.metrics import METRICS
 from samp_core.sweep import FORMATS, gathered, read_axis, settings_of, write
@@ -77,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     trade = _trade(arguments.trade, plan)
     device = check_device(arguments.device)
     settle_threads(arguments.threads)
-    classifier = load_classifier(arguments.model, download=arguments.download).prepare()
+    classifier = load_network(arguments).prepare()
     classifier.network.to(device)
     with Store(arguments.out) as store:
         interrupted = measure_all(classifier, plan, store, arguments)
