@@ -14,6 +14,7 @@ DOORS = {
     "pages/3_Metrics.py": "What the maps are worth, in numbers that say how they were made; one photo or a folder.",
     "pages/5_Tune.py": "A method's knobs, swept: a table of maps, what each setting gives, and which nothing beats.",
     "pages/6_Library.py": "What you found, kept by itself: named, tagged, opened again, taken along for a class.",
+    "pages/7_Models.py": "Which networks there are, what each sees, and how to bring one of your own.",
     "pages/4_Learn.py": "Scenes to play with, from two pixels to handwritten digits. Can be presented to a class.",
 }
 READERS = {
@@ -21,7 +22,8 @@ READERS = {
     "completeness gap.",
     "For teaching": "Unfold one move in slow motion, let the class guess the next pixels, take the film home as one "
     "file that plays offline.",
-    "For your own network": "From Python, a torch module that gives class scores; it is left as it was found.",
+    "For your own network": "Weights for any torchvision network, on Models; from Python or the shell, any module that "
+    "gives class scores. It is left as it was found.",
 }
 
 if __name__ != "__main__":  # imported once, to be served

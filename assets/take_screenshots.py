@@ -10,9 +10,12 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Page, expect, sync_playwright
+from safetensors.torch import save_file
+from torchvision.models import get_model  # type: ignore[import-untyped]
 
 FOLDER = Path(__file__).parent
 LONG = 180_000  # ms
@@ -190,8 +193,34 @@ def library(browser: Browser, address: str) -> None:
     keep(page, "library_light")
 
 
+def models(browser: Browser, address: str) -> None:
+    """Bring a network of one's own (untrained, which its answer shows) and photograph what is said of it."""
+    with TemporaryDirectory() as folder:
+        weights, labels = Path(folder, "birds.safetensors"), Path(folder, "labels.txt")
+        save_file(get_model("resnet18", weights=None, num_classes=37).state_dict(), weights)
+        labels.write_text("\n".join(f"bird {k}" for k in range(37)))
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
+        page.set_default_timeout(LONG)
+        page.goto(f"{address}/Models?photo=coffee")
+        box = page.get_by_role("combobox", name="Architecture")
+        box.click()
+        box.fill("resnet18")
+        page.get_by_role("option", name="resnet18", exact=True).click()
+        page.get_by_role("tab", name="Weights of my own").click()
+        for place, file in (("weights", weights), ("labels", labels)):
+            page.locator(f".st-key-models-{place} [data-testid=stFileUploaderDropzoneInput]").set_input_files(file)
+            page.wait_for_timeout(2500)
+        page.get_by_role("button", name="Use these weights").click()
+        expect(page.get_by_text("is in use on every page")).to_be_visible()
+        page.get_by_role("tab", name="Weights of my own").click()
+        page.get_by_role("button", name="Which methods serve it?").click()
+        expect(page.get_by_text("methods serve it:")).to_be_visible()
+        page.wait_for_timeout(2500)
+        keep(page, "models_light")
+
+
 def main(address: str) -> None:
-    """Take the stage as a film and still, then Compare, Metrics, Tune, the Library and Learn."""
+    """Take the stage as a film and still, then Compare, Metrics, Tune, the Library, Models and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stage(browser, address)
@@ -215,6 +244,7 @@ def main(address: str) -> None:
         keep(page, "metrics_dark")
         tune(browser, address)
         library(browser, address)
+        models(browser, address)
         lesson(browser, address)
         browser.close()
 

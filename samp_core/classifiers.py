@@ -198,10 +198,34 @@ def is_on_disk(name: str) -> bool:
     Raises:
         ClassifierError: no network has this name.
     """
+    if name.endswith(RANDOM):
+        _zoo().weights_of(name.removesuffix(RANDOM))
+        return True
     file = next((info.file for info in AVAILABLE if info.name == name), None)
     if file is None:
         return bool(_zoo().weights_file(_zoo().weights_of(name)).is_file())
     return not file or Path(torch.hub.get_dir(), "checkpoints", file).is_file()
+
+
+def architectures() -> list[str]:
+    """Return the names of all networks that :func:`load_classifier` knows, the installed ones first."""
+    return [*BUNDLED, *_zoo().names()]
+
+
+def network_info(name: str) -> NetworkInfo:
+    """Return what is known of a network before it is loaded.
+
+    Raises:
+        ClassifierError: no network has this name.
+    """
+    found = next((info for info in AVAILABLE if info.name == name), None)
+    if found is not None:
+        return found
+    if name.endswith(RANDOM):
+        _zoo().weights_of(name.removesuffix(RANDOM))
+        return NetworkInfo(name, name, 0.0)
+    weights = _zoo().weights_of(name)
+    return NetworkInfo(name, name, weights.meta["_file_size"], _zoo().weights_file(weights).name)
 
 
 def load_classifier(

@@ -7,7 +7,6 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
 from collections.abc import Iterator
-from typing import Any
 
 import jaxtyping
 import pytest
@@ -26,18 +25,6 @@ from tests.serving import LONG, ROOT, serve
 
 keep_freed_memory()  # as they do, too
 expect.set_options(timeout=LONG)  # what a browser is asked to show may take long on a machine that does other things
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give all browser tests to one of several processes, and first: it waits for half of its time."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Scheduling(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "browser" if nodeid.partition("::")[0].endswith("browser.py") else nodeid
-
-    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

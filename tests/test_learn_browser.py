@@ -341,7 +341,15 @@ def test_no_serious_barrier_on_any_page(browser: Browser, address):
         assert len(paper) == 2, "the dark page is the light one"
         page.emulate_media(color_scheme="light")
 
-    for where in ("", "Explain", "Compare", "Metrics", "Tune", *(f"Learn?scene={scene.slug}" for scene in SCENES)):
+    for where in (
+        "",
+        "Explain",
+        "Compare",
+        "Metrics",
+        "Tune",
+        "Library",
+        *(f"Learn?scene={scene.slug}" for scene in SCENES),
+    ):
         page.goto(f"{address}/{where}")
         expect(page.locator("h1").first).to_be_visible()
         page.wait_for_timeout(400)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from samp_core.archive import unpack
 from samp_core.library import Library
 from tests.serving import ROOT, serve
-from tests.test_browser import browser, pytestmark  # noqa: F401
+from tests.test_browser import barriers, browser, pytestmark  # noqa: F401
 from tests.test_walk_browser import follow, query, settle, visit
 
 
@@ -93,6 +93,8 @@ def test_results_are_named_and_found(browser: Browser, server: str) -> None:
         expect(cards(page)).to_have_count(1)
         page.get_by_role("radio", name="All").click()
         expect(cards(page)).to_have_count(2)
+        settle(page, "Library")
+        assert barriers(page) == []
 
 
 def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, server: str, tmp_path) -> None:

@@ -21,6 +21,7 @@ from ui.shared.words import plain
 PAGE = 12
 """Cards on the page at once."""
 _COLUMNS = 3
+_MOST = 200  # MB of a set
 _SHOWN = {"All": None, "Kept": True, "Recent": False}
 _PLACES = {
     "explain": "pages/1_Explain.py",
@@ -134,7 +135,9 @@ def _tell(what: Callable[[], object]) -> bool:
 def _import(library: Library, owner: str) -> None:
     st.markdown(f"A set that was exported here or elsewhere (.zip), or one file of runs ({ENDING}).")
     taken = st.session_state.get("library-taken", 0)  # an uploader of its own for each file
-    file = st.file_uploader("Import", ["zip", ENDING[1:]], key=f"library-file-{taken}", label_visibility="collapsed")
+    file = st.file_uploader(
+        "Import", ["zip", ENDING[1:]], key=f"library-file-{taken}", label_visibility="collapsed", max_upload_size=_MOST
+    )
     if file is None:
         return
     st.session_state["library-taken"] = taken + 1
@@ -234,7 +237,7 @@ def _side_by_side(library: Library, owner: str, records: Sequence[Record]) -> No
     question = every[0]
     lanes = [from_text(text) for text in dict.fromkeys(map(to_text, every))]
     choose(photo)
-    travel.ask(archives[0], question, photo, class_words(classifier))
+    travel.ask(classifier, question, photo, class_words(classifier))
     put_on_stage(*[lane for lane in lanes if lane is not None][:LANES], start=True)
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from samp_core.benchmark import Photo
 from samp_core.images import ImageError, load_image
-from ui.shared.sidebar import PHOTOS
+from ui.shared.sidebar import MOST, PHOTOS
 from ui.shared.words import plain
 
 
@@ -88,7 +88,7 @@ def uploads() -> tuple[Photo, ...]:
     """Show the uploader and what is kept; return the photos."""
     kept: Uploads = st.session_state.setdefault("bench-kept", Uploads())
     files = st.file_uploader(
-        "Photos", PHOTOS, accept_multiple_files=True, key=kept.key,
+        "Photos", PHOTOS, accept_multiple_files=True, key=kept.key, max_upload_size=MOST,
         on_change=lambda: kept.receive(st.session_state[kept.key] or []),
     )  # fmt: skip
     kept.shown(files or [])

@@ -18,6 +18,7 @@ PAGES = {
     "pages/3_Metrics.py": "Metrics",
     "pages/5_Tune.py": "Tune",
     "pages/6_Library.py": "Library",
+    "pages/7_Models.py": "Models",
     "pages/4_Learn.py": "Learn",
 }
 

@@ -80,6 +80,13 @@ def token_of(cookies: Mapping[str, str]) -> str | None:
     return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 
+def owner() -> str | None:
+    """Return who this browser is, for what is kept for it; None if it takes no cookies, and cannot be known again."""
+    token = token_of(st.context.cookies)
+    # Who reads what is kept must not be able to pass for the browser.
+    return None if token is None else hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
 def _new_cookie(scope: Scope) -> str | None:
     """Return the cookie for a browser that asks for a page and has none."""
     if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):

@@ -23,13 +23,15 @@ from samp_core.library import Library, LibraryError, Record
 from samp_core.metrics import Measurement
 from samp_core.runs import as_settled
 from ui.shared import kept, state
-from ui.shared.server import token_of
+from ui.shared.server import owner
 from ui.shared.state import Photo
 from ui.work.lane_run import LaneRun
 from ui.work.queue import Measuring, Queue, Sweeping
 
 FOLDER = "SAMP_LIBRARY"
 """Environment variable: the library's folder, or ``off``."""
+_THREAD = "samp: library of "  # what writes an owner's result down
+_PATIENCE = 20.0  # seconds that a page waits for that
 _RUNS = 8  # finished runs of the stage, with their films, that outlive their session; some 30 MB each
 
 _QUEUES: dict[str, tuple[str, type[Queue]]] = {
@@ -45,13 +47,6 @@ def library() -> Library | None:
     if wanted.lower() == "off":
         return None
     return Library(Path(wanted) if wanted else Path.home() / ".samp" / "library")
-
-
-def owner() -> str | None:
-    """Return whose results this browser sees; None if it takes no cookies, and so cannot be known again."""
-    token = token_of(st.context.cookies)
-    # Who reads the index must not be able to pass for the browser.
-    return None if token is None else hashlib.sha256(token.encode()).hexdigest()[:32]
 
 
 def place() -> tuple[Library, str] | None:
@@ -140,7 +135,8 @@ def keep_finished() -> None:
     for each in new:
         if each.page == "explain":
             _remember_runs(where[1])
-        threading.Thread(target=each.keep, args=(*where, link), name="samp: library", daemon=True).start()
+        name = _THREAD + where[1]
+        threading.Thread(target=each.keep, args=(*where, link), name=name, daemon=True).start()
 
 
 def _identity(page: str, keys: Sequence[str], asked: Mapping[str, Any]) -> str:
@@ -220,9 +216,12 @@ def bring_back(page: str, photo: Photo, network: str, classifier: Classifier) ->
     if sought in missed or (where := place()) is None:
         return False
     missed.add(sought)  # it is looked for once
+    for thread in threading.enumerate():  # what ended just before the reload may still be on its way
+        if thread.name == _THREAD + where[1]:
+            thread.join(_PATIENCE)
     try:
         record = where[0].newest(where[1], page, photo.fingerprint)
-        if record is None or record.network != network:
+        if record is None or record.network != classifier.name:
             return False
         archive = unpack(where[0].content(where[1], record.id))
         archive.check(classifier, photo.image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,7 +13,7 @@ import streamlit as st
 
 from samp_core.archive import ENDING, ArchiveError, unpack
 from samp_core.bundled import DEFAULT
-from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk
+from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk, network_info
 from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.scores import SCORES
@@ -21,6 +22,7 @@ from ui.shared.state import Photo
 from ui.shared.words import plain
 
 PHOTOS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+MOST = 25  # MB of a photo or a file of runs that is uploaded
 _OTHER = -1
 _KEPT_UPLOADS = 4  # photos of a session to which the browser's Back can return
 
@@ -86,7 +88,7 @@ def _photo() -> Photo:
         taken = st.session_state.get("uploads_taken", 0)
         key = f"upload-{taken}" if taken else "upload"
         file = st.file_uploader(
-            "Upload a photo", [*PHOTOS, ENDING[1:]], key=key, label_visibility="collapsed",
+            "Upload a photo", [*PHOTOS, ENDING[1:]], key=key, label_visibility="collapsed", max_upload_size=MOST,
             help=f"A photo, or a file of runs ({ENDING}) from Explain, Compare or the command line.",
         )  # fmt: skip
         if _receive(file):
@@ -255,13 +257,22 @@ def result_or_regret(title: str, question: Question) -> None:
 
 def _network() -> str:
     st.subheader("Network", anchor=False)
-    infos = {info.name: info for info in AVAILABLE}
-    name = kept.Choice("network", DEFAULT, list(infos)).selectbox(
-        "Network", key="network", label_visibility="collapsed", resets=("class", "against"),
+    infos, own = {info.name: info for info in AVAILABLE}, state.brought()
+    linked = kept.text("network")
+    if linked is not None and linked not in infos and "~" not in linked:
+        with suppress(ClassifierError):  # the choice says that there is no such network
+            infos[linked] = network_info(linked)
+
+    def title(name: str) -> str:
+        if name in own:
+            return f"{own[name].name}, {len(own[name].labels)} classes"
         # Said of fetched ones as well: a choice travels as its words, and these must not change under it.
-        format_func=lambda n: infos[n].title + (f", {infos[n].megabytes:.0f} MB" if infos[n].file else ""),
+        return infos[name].title + (f", {infos[name].megabytes:.0f} MB" if infos[name].file else "")
+
+    name = kept.Choice("network", DEFAULT, [*infos, *own]).selectbox(
+        "Network", key="network", label_visibility="collapsed", resets=("class", "against"), format_func=title,
     )  # fmt: skip
-    if is_on_disk(name):
+    if name in own or is_on_disk(name):
         return name
     st.info(
         f"{infos[name].title} is not on this machine. Its weights, {infos[name].megabytes:.0f} MB, come from "

@@ -15,18 +15,20 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from samp_core.classifiers import Classifier, Prediction, load_classifier
+from samp_core.classifiers import Classifier, ClassifierError, Prediction, load_classifier
 from samp_core.compare import Entry
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS
 from samp_core.process import keep_freed_memory
+from ui.shared.server import owner
 from ui.work.queue import Item, Measuring, Queue, Status, Sweeping
 from ui.work.turns import QUESTION, Turns
 
 Q = TypeVar("Q", bound=Queue)
 
 SAMPLE = "chelsea"  # the photo of a new session
+BROUGHT = 3  # networks of one's own in a session
 KEPT_ENTRIES = 60  # maps of comparisons kept in a session
 
 
@@ -81,13 +83,62 @@ def turns() -> Turns:
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
+def _loaded(name: str) -> Classifier:
+    return load_classifier(name).prepare()
+
+
 def network(name: str) -> Classifier:
-    """Return a prepared network, shared by all sessions and never changed by any.
+    """Return a prepared network, shared by all sessions and never changed by any, or one that this browser brought.
 
     Raises:
         ClassifierError: it cannot be loaded; the message says why.
     """
-    return load_classifier(name).prepare()
+    if "~" not in name:
+        return _loaded(name)
+    try:
+        return brought()[name]
+    except KeyError:
+        raise ClassifierError(
+            f"The network {name} was brought to this app in another browser, or before the server was started anew. "
+            "Bring its weights again, on Models."
+        ) from None
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _brought() -> OrderedDict[tuple[str, str], Classifier]:
+    return OrderedDict()
+
+
+def bring(classifier: Classifier) -> str:
+    """Take in a network of somebody's own, for this browser alone; return what it is called in links."""
+    # Equal weights with other labels or another intake are another network.
+    order = type(classifier.network).__name__
+    words = f"{classifier.fingerprint} {classifier.labels} {classifier.preprocessing} {order}"
+    name = f"{classifier.name.partition(' ')[0]}~{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+    own: dict[str, Classifier] = st.session_state.setdefault("brought", {})
+    own[name] = classifier.prepare()
+    while len(own) > BROUGHT:
+        del own[next(iter(own))]
+    if (who := owner()) is not None:
+        everybody = _brought()
+        everybody[who, name] = own[name]
+        while len(everybody) > 2 * BROUGHT:
+            everybody.popitem(last=False)
+    return name
+
+
+def brought() -> dict[str, Classifier]:
+    """Return the networks that this browser brought, by what they are called in links, oldest first."""
+    own: dict[str, Classifier] = st.session_state.setdefault("brought", {})
+    if (who := owner()) is not None:
+        own |= {name: found for (whose, name), found in _brought().items() if whose == who and name not in own}
+    return own
+
+
+def name_of(classifier: Classifier) -> str:
+    """Return what a network is called in links and among results."""
+    own = next((name for name, found in brought().items() if found is classifier), None)
+    return classifier.name if own is None else own
 
 
 def fetch(name: str) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from samp_core.archive import ENDING, Archive, ArchiveError, pack
 from samp_core.bundled import DEFAULT
-from samp_core.classifiers import AVAILABLE, Classifier, is_on_disk
+from samp_core.classifiers import Classifier, ClassifierError, is_on_disk
 from samp_core.compare import Entry
 from samp_core.images import SAMPLES
 from samp_core.methods import METHODS, Settings
@@ -77,18 +77,26 @@ def network_of(archive: Archive) -> Classifier:
         ArchiveError: it is not here, or is here with other weights.
         ClassifierError: it cannot be loaded.
     """
-    if archive.network not in {info.name for info in AVAILABLE} or not is_on_disk(archive.network):
+    own = (c for c in state.brought().values() if c.fingerprint == archive.words["network"]["sha256"])
+    if (found := next(own, None)) is not None:
+        return found
+    try:
+        here = is_on_disk(archive.network)
+    except ClassifierError:
+        here = False
+    if not here:
         raise ArchiveError(
-            f"The runs explain {archive.network}, whose weights are not here. Choose it below and fetch them first, if "
-            "it is in the list; `samp open` prints what is in the file in any case."
+            f"The runs explain {archive.network}, whose weights are not here. Fetch or bring them on Models first; "
+            "`samp open` prints what is in the file in any case."
         )
     return state.network(archive.network)
 
 
-def ask(archive: Archive, question: Settings, photo: Photo, word: Callable[[int], str]) -> None:
+def ask(classifier: Classifier, question: Settings, photo: Photo, word: Callable[[int], str]) -> None:
     """Choose network, class and score as a file's run has them; see :func:`take_in`."""
-    kept.put("network", None if archive.network == DEFAULT else archive.network)
-    first = state.predictions(archive.network, photo.fingerprint, photo.image)[0].index
+    name = state.name_of(classifier)
+    kept.put("network", None if name == DEFAULT else name)
+    first = state.predictions(name, photo.fingerprint, photo.image)[0].index
     assert question.target is not None
     kept.put("class", None if question.target == first else word(question.target))
     kept.put("contrast", None if question.contrast is None else "on")
@@ -106,7 +114,7 @@ def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callab
     """
     settings = [entry.settings for entry in archive.entries]
     question = settings[0]
-    ask(archive, question, photo, word)
+    ask(classifier, question, photo, word)
     usual = METHODS[question.method].defaults.batch_size
     kept.put("batch", None if question.batch_size == usual else str(question.batch_size))
     kept.put("start", None)
@@ -118,7 +126,7 @@ def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callab
             knob = KeptOption(f"{name}.{option.key}", option.default, option)
             knob.put(each.options.get(option.name, option.default))
     kept.put("also", ";".join(dict.fromkeys(map(to_text, twins))) or None)
-    found = [(state.run_key(archive.network, photo, entry.settings), entry) for entry in archive.entries]
+    found = [(state.run_key(state.name_of(classifier), photo, entry.settings), entry) for entry in archive.entries]
     state.show_queue(Queue, "queue", classifier, photo, found)
     titles = ", ".join(dict.fromkeys(METHODS[each.method].title for each in settings))
     return f"{len(found)} run{'s' * (len(found) != 1)} on {photo.name} opened: {titles}."

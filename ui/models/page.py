@@ -1,0 +1,266 @@
+"""The page: the network in use as a card, any other of torchvision's, and weights of one's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from samp_core.attribution import UnsupportedError
+from samp_core.classifiers import (
+    RANDOM,
+    Classifier,
+    ClassifierError,
+    architectures,
+    is_on_disk,
+    load_classifier,
+    network_info,
+)
+from samp_core.images import Preprocessing
+from samp_core.methods import METHODS, default_settings, make_method
+from samp_core.own import read_intake, read_labels, read_weights
+from samp_core.scores import PathError
+from ui.shared import kept, state
+from ui.shared.sidebar import Question
+from ui.shared.words import plain
+from ui.work.turns import QUESTION
+
+_MOST = 600  # MB of a file of weights
+_FLAT = 3.0  # times as likely as chance: what a first choice is at least, unless the network sees nothing
+_FAR = 8.0  # deviations from the mean: where a network's input is no picture that it was trained on
+
+
+def show(question: Question) -> None:
+    """Show the network in use, and what can be used instead."""
+    if (news := st.session_state.pop("models-news", None)) is not None:
+        st.success(plain(news))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        card(question.classifier, question)
+    with right:
+        choice()
+
+
+def card(classifier: Classifier, question: Question) -> None:
+    """Say what a network is, what it sees in the photo in hand, and what seems wrong with that."""
+    st.subheader(f"In use: {plain(classifier.name)}", anchor=False)
+    how = classifier.preprocessing
+    seen, answer = st.columns([2, 3])
+    with seen:
+        picture = how.crop_image(question.photo.image)
+        st.image(picture, width=220, alt=f"what {classifier.name} sees of {question.photo.name}")
+        st.caption(f"What it sees: {how.crop[0]} x {how.crop[1]} pixels of {plain(question.photo.name)}.")
+    with answer:
+        top = state.predictions(question.network, question.photo.fingerprint, question.photo.image)
+        for prediction in top:
+            words = f"{plain(prediction.label)} :gray[{100 * prediction.probability:.1f} %]"
+            st.progress(min(1.0, prediction.probability), text=words)
+    for warning in doubts(classifier, question):
+        st.warning(warning)
+    parameters = sum(p.numel() for p in classifier.network.parameters())
+    size = sum(p.numel() * p.element_size() for p in classifier.network.parameters()) / 2**20
+    pace = state.seconds_per_gradient(question.network)
+    facts = {
+        "Parameters": f"{parameters:,} ({size:.0f} MiB)",
+        "Classes": f"{len(classifier.labels):,}",
+        "Input": f"{how.channels} x {how.crop[0]} x {how.crop[1]}, "
+        + (f"shorter side scaled to {how.resize}, middle cropped" if how.resize else "scaled to it"),
+        "Mean, deviation": f"{_short(how.mean)}, {_short(how.std)}",
+        "One gradient, here": f"{1000 * pace:.0f} ms (learned from what was run since the server started)",
+        "Fingerprint": classifier.fingerprint[:16],
+    }
+    st.table({name: plain(value) for name, value in facts.items()}, border="horizontal")
+    serves(classifier, question)
+
+
+def _short(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
+
+
+def doubts(classifier: Classifier, question: Question) -> list[str]:
+    """Return what looks wrong with how a network takes the photo in hand, in words."""
+    found = []
+    top = state.predictions(question.network, question.photo.fingerprint, question.photo.image)
+    chance = 1 / len(classifier.labels)
+    if classifier.name.endswith(RANDOM):
+        found.append(
+            "Its weights are random: it knows nothing, and maps of it say so. Good for sanity checks in class."
+        )
+    elif len(classifier.labels) > 1 and top[0].probability < min(_FLAT * chance, (1 + chance) / 2):
+        found.append(
+            "Its first choice is hardly likelier than chance. Are mean, deviation, range and order of the channels "
+            "those that it was trained with, and the labels in its order?"
+        )
+    inputs = classifier.preprocessing(question.photo.image)
+    if float(inputs.abs().max()) > _FAR:
+        found.append(
+            f"Its inputs reach {float(inputs.abs().max()):.3g} deviations from the mean, which no normalised photo "
+            "does. Is the range 1 where it should be 255, or a deviation too small?"
+        )
+    return found
+
+
+def serves(classifier: Classifier, question: Question) -> None:
+    """Say which methods serve a network, and why others do not; asked for, since each is tried."""
+    key = f"{question.network} {question.photo.fingerprint}"
+    known: dict[str, dict[str, str]] = st.session_state.setdefault("models-served", {})
+    if key not in known:
+        if st.button(
+            "Which methods serve it?", key="models-serves", help="Each is begun on the photo, and not walked."
+        ):
+            known.clear()
+            known[key] = _refusals(classifier, question)
+            st.rerun()
+        return
+    refused = known[key]
+    served = [method.title for method in METHODS.values() if method.name not in refused]
+    st.markdown(f"**{len(served)} of {len(METHODS)} methods serve it:** {', '.join(served)}.")
+    for name, why in refused.items():
+        st.caption(f"**{METHODS[name].title}** does not: {plain(why)}")
+
+
+def _refusals(classifier: Classifier, question: Question) -> dict[str, str]:
+    inputs, refused = classifier.preprocessing(question.photo.image), {}
+    bar = st.progress(0.0, text="Trying every method")
+    for number, method in enumerate(METHODS.values()):
+        bar.progress(number / len(METHODS), text=f"Trying {method.title}")
+        try:
+            with state.turns()(urgency=QUESTION):
+                run = make_method(classifier, default_settings(method.name)).start(inputs, question.target)
+                if not method.has_path:  # which look into the network with their first piece of work
+                    next(iter(run), None)
+                run.stop()
+                next(iter(run), None)
+        except (UnsupportedError, PathError, ValueError) as error:
+            refused[method.name] = str(error)
+    bar.empty()
+    return refused
+
+
+# -- another one -------------------------------------------------------------------------------------------------------
+
+
+def choice() -> None:
+    """Let people choose another network: published, random, or with weights of their own."""
+    st.subheader("Another one", anchor=False)
+    names = architectures()
+    name = st.selectbox(
+        "Architecture", names, key="models-name", persist_state="session",
+        help="Installed with the app, or any of torchvision's classification networks.",
+    )  # fmt: skip
+    info = network_info(name)
+    here = is_on_disk(name)
+    where = "installed" if not info.file else "on this machine" if here else f"{info.megabytes:.0f} MB to fetch"
+    published, random, own = st.tabs(["Published weights", "Random weights", "Weights of my own"])
+    with published:
+        st.caption(f"ImageNet's 1,000 classes; the weights are {where}.")
+        if here:
+            st.button("Use it", key="models-use", type="primary", on_click=_use, args=(name, f"{name} is in use."))
+        elif st.button(f"Fetch {info.megabytes:.0f} MB and use it", key="models-fetch"):
+            try:
+                with st.spinner(f"Fetching {info.megabytes:.0f} MB from download.pytorch.org ..."):
+                    state.fetch(name)
+                _use(name, f"{name} was fetched and is in use.")
+                st.rerun()
+            except ClassifierError as error:
+                st.error(plain(error))
+    bundled = not info.file
+    with random:
+        st.caption(
+            "It knows nothing, always in the same way: for sanity checks. A map that looks good here is no proof."
+        )
+        st.button(
+            "Use it at random", key="models-random", disabled=bundled, on_click=_use,
+            args=(f"{name}{RANDOM}", f"{name} is in use, with random weights."),
+            help="Of torchvision's networks." if bundled else None,
+        )  # fmt: skip
+    with own:
+        if bundled:
+            st.caption("Choose one of torchvision's architectures above: resnet18, vit_b_16, convnext_tiny, ...")
+        else:
+            _own(name)
+
+
+def _use(name: str, news: str) -> None:
+    kept.put("network", None if name == kept_default() else name)
+    for each in ("class", "against"):
+        kept.put(each, None)
+    st.session_state["models-news"] = news
+
+
+def kept_default() -> str:
+    """Return the network that stands in no link."""
+    return architectures()[0]
+
+
+def _own(name: str) -> None:
+    st.caption(
+        "A state dict (safetensors, or torch.save). It is read without executing anything; how many classes it has and "
+        "which layer is its last is found out. It stays in this server's memory, for this browser."
+    )
+    weights = st.file_uploader(
+        "Weights", ["safetensors", "pt", "pth", "bin"], key="models-weights", max_upload_size=_MOST
+    )
+    labels = st.file_uploader(
+        "Labels, if it has other classes than ImageNet", ["txt", "json", "csv"], key="models-labels",
+        max_upload_size=8,
+        help="A label a line, a list or a mapping from number to label (json), or a table with a column 'label' (csv).",
+    )  # fmt: skip
+    how = _preprocessing(name)
+    if st.button("Use these weights", key="models-own", type="primary", disabled=weights is None or how is None):
+        assert weights is not None
+        assert how is not None
+        try:
+            with st.spinner("Reading the weights ..."):
+                classifier = load_classifier(
+                    name,
+                    weights=read_weights(weights.getvalue()),
+                    labels=None
+                    if labels is None
+                    else read_labels(labels.getvalue(), f".{labels.name.rpartition('.')[2]}"),
+                    preprocessing=how[0],
+                    bgr=how[1],
+                )
+                link = state.bring(classifier)
+        except ClassifierError as error:
+            st.error(plain(error))
+        else:
+            _use(link, f"{classifier.name}, {len(classifier.labels)} classes, is in use on every page.")
+            st.rerun()
+
+
+def _preprocessing(name: str) -> tuple[Preprocessing | None, bool] | None:
+    """Let people say how their network wants its pictures; None while that makes no sense."""
+    file = st.file_uploader("Preprocessing, if not as published (json)", ["json"], key="models-how", max_upload_size=8)
+    if file is not None:
+        try:
+            intake = read_intake(file.getvalue())
+        except ClassifierError as error:
+            st.error(plain(error))
+            return None
+        return intake.preprocessing, intake.bgr
+    if not st.toggle(
+        "Say it here", key="models-say", help="Size, mean and deviation, range and order of the channels."
+    ):
+        return None, False
+    first, second = st.columns(2)
+    words: dict[str, Any] = {
+        "crop": first.number_input("Crop, pixels", 8, 1024, 224, key="models-crop"),
+        "resize": second.number_input("Shorter side before, pixels", 8, 2048, 256, key="models-resize"),
+        "range": first.segmented_control("Range", [1, 255], default=1, required=True, key="models-range"),
+        "order": second.segmented_control("Channels", ["rgb", "bgr"], default="rgb", required=True, key="models-order"),
+    }
+    for place, (title, usual) in zip(
+        (first, second), (("Mean", "0.485, 0.456, 0.406"), ("Deviation", "0.229, 0.224, 0.225")), strict=True
+    ):
+        text = place.text_input(title, usual, key=f"models-{title.lower()}", help="In the order of the channels.")
+        words["mean" if title == "Mean" else "std"] = text
+    try:
+        for part in ("mean", "std"):
+            words[part] = [float(value) for value in words[part].replace(",", " ").split()]
+        intake = read_intake(json.dumps(words).encode())
+    except (ClassifierError, ValueError) as error:
+        st.error(plain(error))
+        return None
+    return intake.preprocessing, intake.bgr
