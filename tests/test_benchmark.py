@@ -984,7 +984,7 @@ def test_command_line(folder, tmp_path, capsys):
 
 
 def test_against_is_checked_before_anything_is_measured(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("samp_core.cli.benchmark.load_classifier", lambda *a, **k: toy_classifier())
+    monkeypatch.setattr("samp_core.cli.benchmark.load_network", lambda *a, **k: toy_classifier())
     measured = []
     measure = run
     monkeypatch.setattr("samp_core.cli.benchmark.run_here", lambda *a, **k: measured.append(1) or measure(*a, **k))
@@ -1016,7 +1016,7 @@ def test_faults_end_the_command_with_a_sentence_and_retry_tries_again(folder, tm
     common = ["benchmark", str(folder), "--limit", "2", "--methods", "ig", "--metrics", "gap", "--quiet"]
     common += ["--out", str(tmp_path / "r.sqlite")]
     for network, more, value in ((broken, [], False), (classifier, [], False), (classifier, ["--retry"], True)):
-        monkeypatch.setattr("samp_core.cli.benchmark.load_classifier", lambda *a, network=network, **k: network)
+        monkeypatch.setattr("samp_core.cli.benchmark.load_network", lambda *a, network=network, **k: network)
         assert command_line.main([*common, *more]) == 0
         with Store(tmp_path / "r.sqlite", read_only=True) as store:
             assert (store.results()["value"].notna() == value).all()

@@ -239,6 +239,23 @@ def test_what_copies_agree_on_is_shown_alone(page, address):
     assert maps.evaluate_all(pixels) == before
 
 
+def test_a_point_of_the_trade_off_shows_its_map_and_leads_to_the_stage(page, address):
+    page.goto(f"{address}/Compare?photo=coffee&methods=gradient+samp&samp.steps=3")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_role("tab", name="Trade-off").click()
+    expect(page.get_by_text("Click a point to see its map here")).to_be_visible()
+    at_rest(page)
+    point = page.locator(".st-key-trade-off .scatterlayer .point").last
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_role("img", name=re.compile("^SAMP: "))).to_be_visible()
+    page.get_by_role("button", name="Onto the stage").click()
+    expect(page.locator(".stage .lane")).to_have_count(3)
+    expect(page.locator(".stage .lane").last).to_contain_text("3 steps")
+
+
 def test_runs_travel_as_a_file(page, address, browser, tmp_path):
     methods = "methods=samp+ig+gradient&samp.momentum=0.3&ig.steps=6&also=ig,steps%3D9&score=probability"
     page.goto(f"{address}/Compare?photo=coffee&{methods}")

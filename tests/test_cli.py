@@ -33,8 +33,8 @@ def cat_png(tmp_path_factory) -> Path:
 def cli(cat_png, tmp_path, monkeypatch, capsys, bundled):
     """Call ``explain`` on the cat in this process; returns exit status, output and messages."""
 
-    def load(name, download):
-        assert (name, download) == ("efficientnet_lite0", False)
+    def load(name, weights, download):
+        assert (name, weights, download) == ("efficientnet_lite0", None, False)
         return SimpleNamespace(prepare=lambda: bundled)  # prepared once for all tests
 
     def call(*arguments, image=cat_png, out=tmp_path / "out"):

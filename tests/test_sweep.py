@@ -71,7 +71,7 @@ def test_the_front_is_what_no_other_point_beats():
 
 
 def test_a_sweep_from_the_command_line_goes_on_and_is_written(tmp_path, capsys, bundled, monkeypatch):
-    monkeypatch.setattr("samp_core.cli.tune.load_classifier", lambda *a, **k: bundled)
+    monkeypatch.setattr("samp_core.cli.tune.load_network", lambda *a, **k: bundled)
     for name in ("coffee", "chelsea"):
         load_sample(name).save(tmp_path / f"{name}.png")
     out = tmp_path / "tune.sqlite"

@@ -42,7 +42,7 @@ def below(queue: Queue, display: dict[str, Any], units: bool) -> None:
     with tabs[1]:
         agreement(queue, entries)
     with tabs[2]:
-        trade_off(entries)
+        trade_off(queue, entries, "compare")
     with tabs[3]:
         figures(entries)
     with tabs[4]:

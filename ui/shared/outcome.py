@@ -23,8 +23,10 @@ from samp_core.compare import (
     to_csv,
 )
 from samp_core.methods import Settings
-from samp_core.render import format_gap
+from samp_core.render import format_gap, overlay
 from samp_core.runs import describe
+from samp_core.words import settings_in_words
+from ui.shared.link import from_text, to_text
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
 from ui.shared.sidebar import Question
@@ -56,8 +58,14 @@ def status(queue: Queue | None, stale: bool) -> None:
             st.caption(f"{there} of {len(queue.items)} maps are here{rest} Figures and files are below them.")
 
 
-def trade_off(entries: Sequence[Entry]) -> None:
-    """Show two numbers of every method against each other, and which methods nothing beats in both."""
+def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
+    """Show two numbers of every method against each other, which methods nothing beats in both, and a chosen one's map.
+
+    Args:
+        queue: what the maps are of.
+        entries: the maps.
+        page: what the session calls the page, which leads to the stage.
+    """
     rows = table(entries)
     known = [name for name in BETTER if sum(row[name] is not None for row in rows) >= 2]
     if len(known) < 2:
@@ -76,7 +84,8 @@ def trade_off(entries: Sequence[Entry]) -> None:
     if up == across:
         st.info("Choose two different numbers.")
         return
-    rows = [row for row in rows if row[up] is not None and row[across] is not None]
+    there = [k for k, row in enumerate(rows) if row[up] is not None and row[across] is not None]
+    rows = [rows[k] for k in there]
     values = np.array([[row[up], row[across]] for row in rows], dtype=float).reshape(-1, 2)
     best = front(values, [BETTER[up], BETTER[across]])
     order = np.flatnonzero(best)[np.argsort(values[best, 1])]
@@ -105,13 +114,32 @@ def trade_off(entries: Sequence[Entry]) -> None:
         height=430, margin={"l": 10, "r": 10, "t": 10, "b": 10}, showlegend=False,
         xaxis={"title": COLUMNS[across], "type": "log" if wide_range else "linear"}, yaxis_title=COLUMNS[up],
     )  # fmt: skip
-    st.plotly_chart(plot, config=PLAIN, key="trade-off")
+    left, right = st.columns([3, 1])
+    with left:
+        event = st.plotly_chart(plot, config=PLAIN, key="trade-off", on_select="rerun", selection_mode="points")
+    with right:
+        # The first line drawn is that of the front, and no point.
+        points = [point["curve_number"] - 1 for point in event["selection"]["points"] if point["curve_number"]]
+        _chosen(queue, [entries[there[k]] for k in points[:1]], [rows[k]["method"] for k in points[:1]], page)
     names = ", ".join(plain(rows[k]["method"]) for k in order)
     missing = len(entries) - len(rows)
     st.caption(
         f"Diamonds: nothing here is as good in both and better in one ({names}). On one photo, small differences mean "
         "little." + (f" Left out for want of a number: {missing}." if missing else "")
     )
+
+
+def _chosen(queue: Queue, entries: Sequence[Entry], names: Sequence[str], page: str) -> None:
+    """Show the map of a point that was clicked, and the way to the stage."""
+    if not entries:
+        st.caption("Click a point to see its map here, and to take its method and settings to the stage.")
+    for entry, name in zip(entries, names, strict=True):
+        photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
+        st.image(overlay(photo, entry.map, 0.8), alt=f"{name}: {entry.in_words}", caption=plain(name))
+        st.caption(plain(settings_in_words(entry.settings)))
+        if st.button("Onto the stage", key=f"{page}-trade-stage"):
+            st.session_state[f"{page}-lane"] = from_text(to_text(entry.settings))
+            st.rerun()
 
 
 def _word_place(at: float, all_places: NDArray[np.float64]) -> str:

@@ -153,7 +153,7 @@ def _below(queue: Queue, axes: Sequence[Axis], units: bool) -> None:
     with tabs[0]:
         by_knob(axes, [None if item.entry is None else shown(item.entry) for item in queue.items])
     with tabs[1]:
-        trade_off(entries)
+        trade_off(queue, entries, "tune")
     with tabs[2]:
         figures(entries)
     with tabs[3]:
