@@ -33,8 +33,8 @@ def cat_png(tmp_path_factory) -> Path:
 def cli(cat_png, tmp_path, monkeypatch, capsys, bundled):
     """Call ``explain`` on the cat in this process; returns exit status, output and messages."""
 
-    def load(name, weights, download):
-        assert (name, weights, download) == ("efficientnet_lite0", None, False)
+    def load(arguments):
+        assert (arguments.model, arguments.weights, arguments.download) == (None, None, False)
         return SimpleNamespace(prepare=lambda: bundled)  # prepared once for all tests
 
     def call(*arguments, image=cat_png, out=tmp_path / "out"):
@@ -44,7 +44,7 @@ def cli(cat_png, tmp_path, monkeypatch, capsys, bundled):
             status = end.code
         return status, *capsys.readouterr()
 
-    monkeypatch.setattr("samp_core.cli.shared.load_classifier", load)
+    monkeypatch.setattr("samp_core.cli.shared.load_network", load)
     return call
 
 
