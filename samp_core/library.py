@@ -220,8 +220,9 @@ class Library:
                 stays = kept or (same is not None and bool(same["kept"]))
                 gone = self._make_room(index, owner, record_id, len(content), stays)
                 if same is None or same["id"] != record_id:
-                    # The other one came in between, from another process.
-                    index.execute("delete from results where owner = ? and identity = ?", (owner, row["identity"]))
+                    if same is not None:  # it came in between, from another thread or process
+                        index.execute("delete from results where id = ?", (same["id"],))
+                        gone.append(same["id"])
                     names = list(row)
                     index.execute(
                         f"insert into results ({', '.join(names)}) values ({', '.join('?' * len(names))})",

@@ -321,6 +321,22 @@ def test_many_threads_may_keep_at_once(kept, content):
     assert {p.stem for p in kept.folder.glob("*.samp")} == {r.id for r in records}
 
 
+def test_one_that_came_in_between_leaves_no_file_behind(kept, content, monkeypatch):
+    write, between = library.write_files, []
+
+    def late(contents):
+        write(contents)
+        if not between:
+            between.append("now")
+            between.append(kept.add(content, "ann", identity="x"))
+
+    monkeypatch.setattr(library, "write_files", late)
+    record = kept.add(content, "ann", identity="x")
+    assert between[1].id != record.id
+    assert [r.id for r in kept.records("ann")] == [record.id]
+    assert [p.stem for p in kept.folder.glob("*.samp")] == [record.id]
+
+
 def test_five_hundred_results_are_listed(kept, content):
     record = kept.add(content, "ann", kept=True)
     with sqlite3.connect(kept.folder / "index.sqlite") as index:
