@@ -118,7 +118,7 @@ class Record:
 
 
 class Library:
-    """Results in a folder. Nothing is written, and no folder made, before the first result is kept.
+    """Results in a folder. Nothing is read or written, and no folder made, before something is kept.
 
     Args:
         folder: where files and index are.
@@ -373,12 +373,15 @@ class Library:
             new["kept"] = int(kept)
         if not new:
             return
+        gone: list[str] = []
         with self._open(alone=True) as index:
             if kept:
-                self._make_room(index, owner, record_id, 0, kept)
+                size = index.execute("select bytes from results where id = ?", (record_id,)).fetchone()["bytes"]
+                gone = self._make_room(index, owner, record_id, size, kept)
             index.execute(
                 f"update results set {', '.join(f'{n} = ?' for n in new)} where id = ?", [*new.values(), record_id]
             )
+        self._remove(gone)
 
     def delete(self, owner: str, ids: Sequence[str]) -> None:
         """Take results out; for :data:`REMORSE` seconds :meth:`restore` brings them back.

@@ -148,6 +148,16 @@ def test_what_nobody_keeps_makes_room_and_what_is_kept_stays(kept, content, monk
     assert {p.name for p in kept.folder.glob("*.samp")} == {f"{r.id}.samp" for r in (mine, last, others)}
 
 
+def test_what_goes_because_another_is_kept_goes_with_its_file(kept, content, monkeypatch):
+    mine, *_ = [kept.add(content, "ann") for _ in range(4)]
+    monkeypatch.setattr(library, "RECENT", 2)
+    kept.change("ann", mine.id, kept=True)
+    left = {r.id for r in kept.records("ann")}
+    assert mine.id in left
+    assert len(left) < 4
+    assert {p.stem for p in kept.folder.glob("*.samp")} == left
+
+
 def test_limits_are_said_and_leave_everything_as_it_was(kept, content, monkeypatch):
     mine = kept.add(content, "ann", kept=True)
     loose = kept.add(content, "ann")

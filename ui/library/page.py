@@ -230,7 +230,7 @@ def _side_by_side(library: Library, owner: str, records: Sequence[Record]) -> No
     if len({(record.photo_key, record.network) for record in records}) > 1:
         raise LibraryError("These results are not of one photo and network, and the stage has one. Select others.")
     archives = [unpack(library.content(owner, record.id)) for record in records]
-    photo, classifier = travel.photo_of(archives[0]), travel.network_of(archives[0])
+    photo, classifier = travel.subject_of(archives[0])
     # In turns, so that each result is there: the first of each, then the second of each.
     rounds = max(len(archive.entries) for archive in archives)
     every = [a.entries[n].settings for n in range(rounds) for a in archives if n < len(a.entries)]
@@ -334,8 +334,7 @@ def _open(library: Library, owner: str, record: Record) -> str:
         ArchiveError, LibraryError, ClassifierError: it cannot be shown; the message says why.
     """
     archive = unpack(library.content(owner, record.id))
-    photo, classifier = travel.photo_of(archive), travel.network_of(archive)
-    archive.check(classifier, photo.image)
+    photo, classifier = travel.subject_of(archive)
     if record.page not in _PLACES or "link" not in record.memo:
         choose(photo)
         travel.take_in(archive, classifier, photo, class_words(classifier))

@@ -21,7 +21,7 @@ from ui.shared import kept, state, travel
 from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
-from ui.shared.shelf import asked_of
+from ui.shared.shelf import measured
 from ui.shared.sidebar import Question
 from ui.shared.words import plain
 from ui.work.cost import CURVES
@@ -216,8 +216,7 @@ def _stage(run: Measuring | None, polling: bool, stale: bool) -> None:
             on_click="ignore", key="metrics-csv",
         )  # fmt: skip
         if any(item.entry is not None for item in run.items):
-            numbers = [item.measured for item in run.items if item.entry is not None]
-            travel.download_all(run, "metrics", "metrics-runs", numbers=numbers, asked=asked_of(run))
+            travel.download_all(run, "metrics", "metrics-runs", **measured(run))
     for item in run.items:
         if item.error:
             st.warning(f"{item.title}: {plain(item.error)}")

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from samp_core.attribution import UnsupportedError
+from samp_core.bundled import DEFAULT
 from samp_core.classifiers import (
     RANDOM,
     Classifier,
@@ -183,15 +184,10 @@ def choice() -> None:
 
 
 def _use(name: str, news: str) -> None:
-    kept.put("network", None if name == kept_default() else name)
+    kept.put("network", None if name == DEFAULT else name)
     for each in ("class", "against"):
         kept.put(each, None)
     st.session_state["models-news"] = news
-
-
-def kept_default() -> str:
-    """Return the network that stands in no link."""
-    return architectures()[0]
 
 
 def _own(name: str) -> None:
@@ -207,7 +203,7 @@ def _own(name: str) -> None:
         max_upload_size=8,
         help="A label a line, a list or a mapping from number to label (json), or a table with a column 'label' (csv).",
     )  # fmt: skip
-    how = _preprocessing(name)
+    how = _preprocessing()
     if st.button("Use these weights", key="models-own", type="primary", disabled=weights is None or how is None):
         assert weights is not None
         assert how is not None
@@ -230,7 +226,7 @@ def _own(name: str) -> None:
             st.rerun()
 
 
-def _preprocessing(name: str) -> tuple[Preprocessing | None, bool] | None:
+def _preprocessing() -> tuple[Preprocessing | None, bool] | None:
     """Let people say how their network wants its pictures; None while that makes no sense."""
     file = st.file_uploader("Preprocessing, if not as published (json)", ["json"], key="models-how", max_upload_size=8)
     if file is not None:
@@ -251,16 +247,17 @@ def _preprocessing(name: str) -> tuple[Preprocessing | None, bool] | None:
         "range": first.segmented_control("Range", [1, 255], default=1, required=True, key="models-range"),
         "order": second.segmented_control("Channels", ["rgb", "bgr"], default="rgb", required=True, key="models-order"),
     }
-    for place, (title, usual) in zip(
-        (first, second), (("Mean", "0.485, 0.456, 0.406"), ("Deviation", "0.229, 0.224, 0.225")), strict=True
-    ):
-        text = place.text_input(title, usual, key=f"models-{title.lower()}", help="In the order of the channels.")
-        words["mean" if title == "Mean" else "std"] = text
+    in_order = "In the order of the channels."
+    mean = first.text_input("Mean", "0.485, 0.456, 0.406", key="models-mean", help=in_order)
+    std = second.text_input("Deviation", "0.229, 0.224, 0.225", key="models-deviation", help=in_order)
     try:
-        for part in ("mean", "std"):
-            words[part] = [float(value) for value in words[part].replace(",", " ").split()]
+        words |= {"mean": _values(mean), "std": _values(std)}
         intake = read_intake(json.dumps(words).encode())
     except (ClassifierError, ValueError) as error:
         st.error(plain(error))
         return None
     return intake.preprocessing, intake.bgr
+
+
+def _values(text: str) -> list[float]:
+    return [float(value) for value in text.replace(",", " ").split()]

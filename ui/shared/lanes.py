@@ -142,9 +142,9 @@ class Stage:
             key = lane.key(question)
             if lane.run is not None and lane.run.key == key and lane.identity not in self.wanted:
                 continue
-            kept = self._kept.get(key) or shelf.walked(key)
+            kept = (self._kept.get(key) or shelf.walked(key)) if self.begun else None
             # A run stands in one lane: two of the same settings are two runs.
-            if self.begun and kept is not None and all(other.run is not kept for other in self.lanes):
+            if kept is not None and all(other.run is not kept for other in self.lanes):
                 self._let_go(lane)
                 lane.run = kept
             elif lane.identity in self.wanted or (self.begun and self.is_live(lane, question)):

@@ -120,7 +120,10 @@ def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
     with right:
         # The first line drawn is that of the front, and no point.
         points = [point["curve_number"] - 1 for point in event["selection"]["points"] if point["curve_number"]]
-        _chosen(queue, [entries[there[k]] for k in points[:1]], [rows[k]["method"] for k in points[:1]], page)
+        if points:
+            _chosen(queue, entries[there[points[0]]], rows[points[0]]["method"], page)
+        else:
+            st.caption("Click a point to see its map here, and to take its method and settings to the stage.")
     names = ", ".join(plain(rows[k]["method"]) for k in order)
     missing = len(entries) - len(rows)
     st.caption(
@@ -129,17 +132,14 @@ def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
     )
 
 
-def _chosen(queue: Queue, entries: Sequence[Entry], names: Sequence[str], page: str) -> None:
+def _chosen(queue: Queue, entry: Entry, name: str, page: str) -> None:
     """Show the map of a point that was clicked, and the way to the stage."""
-    if not entries:
-        st.caption("Click a point to see its map here, and to take its method and settings to the stage.")
-    for entry, name in zip(entries, names, strict=True):
-        photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
-        st.image(overlay(photo, entry.map, 0.8), alt=f"{name}: {entry.in_words}", caption=plain(name))
-        st.caption(plain(settings_in_words(entry.settings)))
-        if st.button("Onto the stage", key=f"{page}-trade-stage"):
-            st.session_state[f"{page}-lane"] = from_text(to_text(entry.settings))
-            st.rerun()
+    photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
+    st.image(overlay(photo, entry.map, 0.8), alt=f"{name}: {entry.in_words}", caption=plain(name))
+    st.caption(plain(settings_in_words(entry.settings)))
+    if st.button("Onto the stage", key=f"{page}-trade-stage"):
+        st.session_state[f"{page}-lane"] = from_text(to_text(entry.settings))
+        st.rerun()
 
 
 def _word_place(at: float, all_places: NDArray[np.float64]) -> str:

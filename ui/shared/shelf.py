@@ -88,8 +88,7 @@ class _Finished:
         photo = Photo(queue.name, queue.image, queue.photo_key)
         if not isinstance(queue, Measuring):
             return cls(page, photo, queue.classifier, results, queue.threads)
-        numbers = [item.measured for item in items]
-        return cls(page, photo, queue.classifier, results, queue.threads, numbers, asked_of(queue))
+        return cls(page, photo, queue.classifier, results, queue.threads, **measured(queue))
 
     @property
     def keys(self) -> list[str]:
@@ -99,29 +98,28 @@ class _Finished:
     def identity(self) -> str:
         return _identity(self.page, self.keys, self.asked)
 
-    def packed(self, with_photo: bool = True) -> bytes:
-        entries = [entry for _, entry in self.results]
-        return pack(
-            self.classifier, self.photo.image, self.photo.name, entries, with_photo=with_photo, threads=self.threads,
-            numbers=self.numbers, asked=self.asked,
-        )  # fmt: skip
-
     def keep(self, shelf: Library, who: str, link: Mapping[str, str]) -> None:
         try:
+            content = pack(
+                self.classifier, self.photo.image, self.photo.name, [entry for _, entry in self.results],
+                with_photo=True, threads=self.threads, numbers=self.numbers, asked=self.asked,
+            )  # fmt: skip
             memo = {"link": dict(link), "keys": self.keys}
-            shelf.add(self.packed(), who, identity=self.identity, page=self.page, memo=memo)
+            shelf.add(content, who, identity=self.identity, page=self.page, memo=memo)
         except (LibraryError, ValueError) as error:  # nobody waits for it: a note for whoever runs the server
             logging.getLogger(__name__).log(logging.WARNING, "A result was not remembered. %s", error)
 
 
-def asked_of(run: Measuring) -> dict[str, Any]:
-    """Return how the numbers of a measuring were asked for, and why some are missing, in plain values."""
-    return {
+def measured(run: Measuring) -> dict[str, Any]:
+    """Return what a file of runs holds of a measuring: the numbers of each run, how they were asked, why some miss."""
+    items = [item for item in run.items if item.entry is not None]
+    asked = {
         "metrics": list(run.metrics),
         "box": None if run.box is None else list(run.box),
         "in_units": run.in_units,
-        "missing": [dict(item.missing) for item in run.items if item.entry is not None],
+        "missing": [dict(item.missing) for item in items],
     }
+    return {"numbers": [item.measured for item in items], "asked": asked}
 
 
 def keep_finished() -> None:

@@ -216,8 +216,7 @@ def _open_runs(content: bytes) -> None:
         ClassifierError: its network cannot be loaded.
     """
     archive = unpack(content)
-    photo, classifier = travel.photo_of(archive), travel.network_of(archive)
-    archive.check(classifier, photo.image)
+    photo, classifier = travel.subject_of(archive)
     choose(photo)
     words = travel.take_in(archive, classifier, photo, class_words(classifier))
     st.session_state["runs_opened"] = photo.fingerprint, words

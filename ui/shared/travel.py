@@ -92,6 +92,18 @@ def network_of(archive: Archive) -> Classifier:
     return state.network(archive.network)
 
 
+def subject_of(archive: Archive) -> tuple[Photo, Classifier]:
+    """Return photo and network of a file's runs, and make sure that they are those.
+
+    Raises:
+        ArchiveError: one of them is not here, or another.
+        ClassifierError: the network cannot be loaded.
+    """
+    photo, classifier = photo_of(archive), network_of(archive)
+    archive.check(classifier, photo.image)
+    return photo, classifier
+
+
 def ask(classifier: Classifier, question: Settings, photo: Photo, word: Callable[[int], str]) -> None:
     """Choose network, class and score as a file's run has them; see :func:`take_in`."""
     name = state.name_of(classifier)
