@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import streamlit as st
 import torch
 
 from samp_core.attribution import Explanation
@@ -13,6 +14,7 @@ from samp_core.methods import METHODS, default_settings
 from samp_core.rules import Completeness
 from samp_core.scores import Cost
 from samp_core.words import overshoot_in_words, result_in_words, ways
+from ui.components.feed import pressed
 from ui.components.ledger import Ledger
 from ui.shared import lanes
 from ui.shared.link import from_text, to_text
@@ -163,3 +165,21 @@ def test_ends_are_named_for_every_direction():
     assert ways(METHODS["ig"].defaults) == [("zero", "photo")]
     assert ways(METHODS["blur-ig"].defaults) == [("blur, sigma 50", "photo")]
     assert ways(METHODS["grad-cam"].defaults) == []
+
+
+def test_a_press_that_is_told_twice_is_done_once(monkeypatch):
+    session: dict[str, object] = {"feed": {"act": {"lane": "lane-1", "what": "duplicate", "number": "a-1"}}}
+    monkeypatch.setattr(st, "session_state", session)
+    done: list[str] = []
+
+    def act(asked: dict[str, object]) -> None:
+        done.append(f"{asked['what']} {asked['lane']}")
+
+    pressed("feed", act)
+    pressed("feed", act)
+    session["feed"] = {}
+    pressed("feed", act)
+    assert done == ["duplicate lane-1"]
+    session["feed"] = {"act": {"lane": "lane-1", "what": "duplicate", "number": "a-2"}}
+    pressed("feed", act)
+    assert len(done) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -74,9 +75,8 @@ class Table:
             st.fragment(cards, run_every=0.3 if self.polling else None)()
         grid()
 
-    def act(self) -> None:
+    def act(self, pressed: dict[str, Any]) -> None:
         """Do what a card's own button asks for."""
-        pressed = (st.session_state.get(self._news) or {}).get("act") or {}
         key, what = str(pressed.get("key")), pressed.get("what")
         settings = {i.key: i.settings for i in (self.queue.items if self.queue else ())} | self.asked
         if what == "cancel" and self.queue is not None:

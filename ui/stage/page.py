@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from samp_core.films import Film
@@ -64,7 +66,7 @@ def _draw(own: Stage, question: Question) -> None:
         if display.get("steady") and not own.active:
             steady.want(state.turns(), finished)
         data = scene(own, question, ground, ledger, steady, bool(display.get("slow")))
-        st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda: _act(own, ground), DISPLAY)
+        st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
             st.rerun()
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
@@ -78,8 +80,7 @@ def _draw(own: Stage, question: Question) -> None:
         lanes()
 
 
-def _act(own: Stage, ground: Ground | None) -> None:
-    asked = (st.session_state.get(_FEED) or {}).get("act") or {}
+def _act(own: Stage, ground: Ground | None, asked: dict[str, Any]) -> None:
     if asked.get("what") == "no-ground" and ground is not None:
         ground.cancel()
     else:
