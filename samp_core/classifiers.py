@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from samp_core.bundled import BUNDLED, DEFAULT
+from samp_core.heads import Called, Headed, with_head
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
 from samp_core.own import Reordered, read_weights
@@ -229,7 +230,7 @@ def network_info(name: str) -> NetworkInfo:
 
 
 def load_classifier(
-    source: str | nn.Module = DEFAULT,
+    source: str | nn.Module | Callable[..., Any] = DEFAULT,
     *,
     weights: str | Path | Mapping[str, Tensor] | None = None,
     labels: Sequence[str] | None = None,
@@ -239,55 +240,45 @@ def load_classifier(
 ) -> Classifier:
     """Load a pretrained network by name, fill one with weights of your own, or wrap a network of your own.
 
+    What a network of your own gives may be logits (N, K), or hold them: in a dictionary, a dataclass or a tuple, under
+    a usual name (``logits``), first, or alone. One logit an image (N,) or (N, 1) becomes two classes, see
+    :class:`~samp_core.heads.Headed`.
+
     Args:
         source: ``efficientnet_lite0``, ``_lite1`` or ``_lite2`` (installed with this package), the name of any
-            torchvision classification network, or a module mapping normalised images (N, C, H, W) to logits (N, K).
-            The module is kept as it is, mode included; it is evaluated once on noise, in eval mode, to learn K.
+            torchvision classification network, or a module (or any function) mapping normalised images (N, C, H, W)
+            to logits (N, K). It is kept as it is, mode included, and tried on noise, in eval mode, to learn K. The
+            modes of modules that a function calls are its own affair.
         weights: of a torchvision network: a file of its state dict (safetensors or torch.save, see
             :func:`samp_core.own.read_weights`), the state dict itself, or ``"random"`` for random ones, always the
             same. The number of classes is read off them. Default: the published ones.
-        labels: names of the K classes. Default: the network's own, or ``class 0`` and so on for a module and for
-            weights of another number of classes.
+        labels: names of the K classes; of one logit, the name of what it speaks for will do. Default: the network's
+            own, or ``class 0`` and so on for a module and for weights of another number of classes.
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
         download: allow fetching torchvision weights that are not on disk. Nothing is fetched otherwise.
         bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
 
     Raises:
         ClassifierError: the name is unknown, weights are absent, damaged, of another network or cannot be fetched, a
-            module comes without ``preprocessing``, its output is not finite logits (N, K), or K differs from the
-            number of labels.
+            module comes without ``preprocessing``, its output holds no finite logits (N, K), or K differs from
+            the number of labels.
     """
-    if isinstance(source, str) and source.endswith(RANDOM):  # as a file of runs names it
-        source, weights = source.removesuffix(RANDOM), "random"
-    if weights is not None and (isinstance(source, nn.Module) or source in BUNDLED):
-        raise ClassifierError(
-            "Weights of your own go with the name of a torchvision network. Leave them out, or name one."
-        )
-    if isinstance(source, nn.Module):
-        name, network = type(source).__name__, source
+    if isinstance(source, str):
+        name, network, labels, preprocessing = _named(source, weights, labels, preprocessing, download)
+    elif weights is not None:
+        raise ClassifierError(_WEIGHTS_ALONE)
+    else:
+        module = source if isinstance(source, nn.Module) else Called(source)
+        name = _name(module)
         if preprocessing is None:
             raise ClassifierError(
                 f"How photos become inputs of {name} is not known: preprocessing is missing. Pass "
                 "preprocessing=Preprocessing(resize=..., crop=..., mean=..., std=..., interpolation=...) "
                 "with the values that the network was trained with."
             )
-    elif source in BUNDLED:
-        name, network = source, BUNDLED[source].load()
-        labels = labels or _LABELS.read_text(encoding="utf-8").splitlines()
-        preprocessing = preprocessing or BUNDLED[source].preprocessing
-    else:
-        zoo = _zoo()
-        published = zoo.weights_of(source)
-        preprocessing = preprocessing or zoo.preprocessing_of(published)
-        if weights is None:
-            name, network = source, zoo.load(source, published, download)
-        elif weights == "random":
-            name, network = f"{source}{RANDOM}", zoo.random(source)
-        else:
-            state = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
-            name, network = f"{source}{OWN}", zoo.filled(source, state)
-        if labels is None and (weights is None or _classes(network, preprocessing, name) == 1000):
-            labels = published.meta["categories"]
+        network = with_head(module, preprocessing, name)
+        if labels is not None and len(labels) == 1 and isinstance(network, Headed) and network.head.single:
+            labels = [f"not {labels[0]}", labels[0]]
     if bgr:
         network = Reordered(network).eval() if not network.training else Reordered(network)
 
@@ -296,6 +287,43 @@ def load_classifier(
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
+
+
+_WEIGHTS_ALONE = "Weights of your own go with the name of a torchvision network. Leave them out, or name one."
+
+
+def _named(
+    source: str,
+    weights: str | Path | Mapping[str, Tensor] | None,
+    labels: Sequence[str] | None,
+    preprocessing: Preprocessing | None,
+    download: bool,
+) -> tuple[str, nn.Module, Sequence[str] | None, Preprocessing]:
+    if source.endswith(RANDOM):  # as a file of runs names it
+        source, weights = source.removesuffix(RANDOM), "random"
+    if source in BUNDLED:
+        if weights is not None:
+            raise ClassifierError(_WEIGHTS_ALONE)
+        labels = labels or _LABELS.read_text(encoding="utf-8").splitlines()
+        return source, BUNDLED[source].load(), labels, preprocessing or BUNDLED[source].preprocessing
+    zoo = _zoo()
+    published = zoo.weights_of(source)
+    preprocessing = preprocessing or zoo.preprocessing_of(published)
+    if weights is None:
+        name, network = source, zoo.load(source, published, download)
+    elif weights == "random":
+        name, network = f"{source}{RANDOM}", zoo.random(source)
+    else:
+        state = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
+        name, network = f"{source}{OWN}", zoo.filled(source, state)
+    if labels is None and (weights is None or _classes(network, preprocessing, name) == 1000):
+        labels = published.meta["categories"]
+    return name, network, labels, preprocessing
+
+
+def _name(network: nn.Module) -> str:
+    function = network.function if isinstance(network, Called) else type(network)
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _classes(network: nn.Module, preprocessing: Preprocessing, name: str) -> int:

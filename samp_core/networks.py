@@ -131,20 +131,29 @@ def probe_images(network: nn.Module, preprocessing: Preprocessing) -> Float[Tens
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(like)
 
 
+def tried(network: nn.Module, probe: Float[Tensor, "n c h w"], name: str) -> Any:
+    """Return whatever a network gives for images that it is tried out with, without a graph.
+
+    Raises:
+        ClassifierError: it fails on them.
+    """
+    try:
+        with torch.no_grad():
+            return ask(network, probe)
+    except Exception as error:  # the network is anybody's code
+        raise ClassifierError(
+            f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's "
+            "crop and number of channels are what the network takes."
+        ) from error
+
+
 def evaluate(network: nn.Module, probe: Float[Tensor, "n c h w"], name: str) -> Float[Tensor, "n k"]:
     """Return a network's logits of images that it is tried out with.
 
     Raises:
         ClassifierError: it fails on them, or gives something else than finite logits (N, K).
     """
-    try:
-        with torch.no_grad():
-            logits = ask(network, probe)
-    except Exception as error:  # the network is anybody's code
-        raise ClassifierError(
-            f"{name} fails on images of shape {tuple(probe.shape)}: {error}. Check that the preprocessing's "
-            "crop and number of channels are what the network takes."
-        ) from error
+    logits = tried(network, probe, name)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(probe):
         got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
         raise ClassifierError(

@@ -167,8 +167,11 @@ def load_network(arguments: argparse.Namespace) -> Classifier:
     made = from_code(arguments.module)
     if isinstance(made, Classifier):
         return made
-    if not isinstance(made, torch.nn.Module):
-        raise ClassifierError(f"{arguments.module} returns a {type(made).__name__}, not a network (torch.nn.Module).")
+    if not callable(made):
+        raise ClassifierError(
+            f"{arguments.module} returns a {type(made).__name__}, not a network (torch.nn.Module, or any function from "
+            "images to class scores)."
+        )
     return load_classifier(made, **more)
 
 
