@@ -150,7 +150,7 @@ def pack(
             {
                 **wanted(classifier, as_settled(entry.settings, found)),
                 "result": outcome(found),
-                "machine": machine(classifier, found, threads),
+                "machine": machine(classifier, threads),
                 "directions": list(found.directions),
                 "settled": dict(found.settled),
                 "copies": None if found.belief is None else found.belief.copies,
@@ -452,7 +452,7 @@ def replay(
 
     archive.check(classifier, image)
     found = []
-    inputs = classifier.preprocessing(image)
+    inputs = classifier.inputs(image)
     for entry, kept in zip(archive.entries, archive.words["runs"], strict=True):
         run = make_method(classifier, entry.settings).start(inputs, entry.settings.target)
         if walk is None:
@@ -461,7 +461,7 @@ def replay(
         elif not walk(run, entry.title):
             break
         again, before = run.result(), entry.explanation
-        here = {"machine": machine(classifier, again, torch.get_num_threads()), "versions": versions()}
+        here = {"machine": machine(classifier, torch.get_num_threads()), "versions": versions()}
         largest = float(before.attributions.abs().max()) or 1.0
         found.append(
             Agreement(
@@ -505,7 +505,7 @@ def as_python(network: str, photo: str, settings: Settings, is_sample: bool = Fa
     return (
         f"from samp_core import default_settings, load_classifier, {load}, make_method\n\n"
         f"classifier = load_classifier({network!r}).prepare()\n"
-        f"inputs = classifier.preprocessing({load}({photo!r}))\n"
+        f"inputs = classifier.inputs({load}({photo!r}))\n"
         f"settings = default_settings(\n    {settings.method!r},\n{lines})\n"
         "explanation = make_method(classifier, settings).explain(inputs, settings.target)\n"
         "print(explanation.maps.shape, explanation.completeness.relative)\n"

@@ -15,9 +15,11 @@ from typing import Any, cast
 
 import torch
 from jaxtyping import Float
+from PIL import Image
 from torch import Tensor, nn
 
 from samp_core.bundled import BUNDLED, DEFAULT
+from samp_core.devices import device_of
 from samp_core.heads import Called, Headed, with_head
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
@@ -91,6 +93,33 @@ class Classifier:
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the logits of normalised images, evaluated in eval mode; the images are left as they are."""
         return cast(Tensor, ask(self.network, x))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return device_of(self.network)
+
+    def inputs(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
+        """Return what the network takes of a photo, normalised, where it computes, as float32 or float64."""
+        like = next((p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32)
+        return self.preprocessing(image).to(self.device, like if like == torch.float64 else torch.float32)
+
+    def to(self, device: torch.device | str) -> Classifier:
+        """Return a classifier that computes on this device: a copy, unless it does already.
+
+        Prepare it afterwards: what is fast and equal differs between devices.
+
+        Raises:
+            ClassifierError: the network cannot be copied, or there is no room for it.
+        """
+        if self.device == torch.device(device):
+            return self
+        try:
+            return replace(self, network=duplicate(self.network).to(device))
+        except (RuntimeError, NotImplementedError) as error:
+            raise ClassifierError(
+                f"{self.name} cannot be brought to the device {device}: {error}. Choose another, or the CPU."
+            ) from error
 
     def predict(self, x: Float[Tensor, "n c h w"], k: int = 5) -> list[Prediction]:
         """Return the ``k`` likeliest classes (all, if there are fewer) of one normalised image, best first.

@@ -107,13 +107,14 @@ class Entry:
 
 def measure(classifier: Classifier, image: Image.Image, entry: Entry) -> Entry:
     """Return the entry with its deletion and insertion curves (the paper's protocol), for the score it explains."""
-    inputs = classifier.preprocessing(image)
+    inputs = classifier.inputs(image)
+    attributions = entry.explanation.attributions.to(inputs.device)
 
     def curve(of: Callable[..., Curve]) -> Curve:
         return of(
             classifier.network,
             inputs,
-            entry.explanation.attributions,
+            attributions,
             entry.settings.target,
             pixels_per_step=curve_step(inputs),
             score=entry.settings.make_score(),

@@ -66,17 +66,20 @@ class Headed(nn.Module):
     """A network together with where its class scores are; gives logits (N, K).
 
     A single logit z is given as two classes with the logits -z/2 and z/2: their probabilities are those of the sigmoid,
-    and their contrast is z.
+    and their contrast is z. A network of half precision is given its images in its own type and answers in float32, so
+    that paths are walked and summed in float32.
     """
 
-    def __init__(self, network: nn.Module, head: Head) -> None:
+    def __init__(self, network: nn.Module, head: Head, half: torch.dtype | None = None) -> None:
         super().__init__()
-        self.network, self.head = network, head
+        self.network, self.head, self.half_type = network, head, half
         self.training = network.training
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the logits of images."""
-        return self.head(self.network(x))
+        if self.half_type is None:
+            return self.head(self.network(x))
+        return self.head(self.network(x.to(self.half_type))).float()
 
 
 def find_head(network: nn.Module, preprocessing: Preprocessing, name: str) -> Head:
@@ -112,15 +115,17 @@ def find_head(network: nn.Module, preprocessing: Preprocessing, name: str) -> He
 
 
 def with_head(network: nn.Module, preprocessing: Preprocessing, name: str) -> nn.Module:
-    """Return the network itself if it gives logits (N, K), else one that does.
+    """Return the network itself if it takes and gives floats of a sensible width and logits (N, K), else one that does.
 
     Raises:
         ClassifierError: as :func:`find_head` does, or the logits are not finite.
     """
     head = find_head(network, preprocessing, name)
-    if head.plain:
+    like = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    half = like if like in (torch.float16, torch.bfloat16) else None
+    if head.plain and half is None:
         return network
-    headed = Headed(network, head)
+    headed = Headed(network, head, half)
     evaluate(headed, probe_images(network, preprocessing), name)
     return headed
 

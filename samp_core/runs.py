@@ -17,6 +17,7 @@ from PIL import Image
 
 from samp_core.attribution import Explanation, Run
 from samp_core.classifiers import Classifier
+from samp_core.devices import device_in_words
 from samp_core.files import write_files
 from samp_core.images import sha256
 from samp_core.methods import METHODS, Settings, make_method
@@ -34,7 +35,7 @@ def begin(classifier: Classifier, image: Image.Image, settings: Settings) -> tup
     Raises:
         ValueError: the settings do not fit together.
     """
-    inputs = classifier.preprocessing(image)
+    inputs = classifier.inputs(image)
     if settings.target is None:
         settings = settings.changed(target=classifier.predict(inputs, 1)[0].index)
     return settings, make_method(classifier, settings).start(inputs, settings.target)
@@ -103,7 +104,7 @@ def record(
         **subject(classifier, image, name),
         "result": outcome(explanation),
         "versions": versions(),
-        "machine": machine(classifier, explanation, threads),
+        "machine": machine(classifier, threads),
     }
 
 
@@ -137,7 +138,7 @@ def subject(classifier: Classifier, image: Image.Image, name: str) -> dict[str, 
             "sha256": classifier.fingerprint,
             "preprocessing": asdict(classifier.preprocessing),
         },
-        "predictions": [asdict(p) for p in classifier.predict(classifier.preprocessing(image))],
+        "predictions": [asdict(p) for p in classifier.predict(classifier.inputs(image))],
     }
 
 
@@ -163,11 +164,11 @@ def outcome(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def machine(classifier: Classifier, explanation: Explanation, threads: int | None) -> dict[str, Any]:
+def machine(classifier: Classifier, threads: int | None) -> dict[str, Any]:
     """Return the part of a :func:`record` that says what decided the rounding."""
     return {
         "platform": platform.platform(),
-        "device": str(explanation.attributions.device),
+        "device": device_in_words(classifier.device),
         "threads": threads,
         "prepared": classifier.prepared,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +19,9 @@ from torch import Tensor
 from samp_core import catalogue
 from samp_core.checkpoints import checkpoint
 from samp_core.classifiers import ask
+from samp_core.devices import in_parts, is_memory
+
+T = TypeVar("T")
 
 
 class PathError(RuntimeError):
@@ -171,8 +174,9 @@ class ScoreFunction:
         score: what of the logits is explained.
         extra: further arguments of ``forward_func``; tensors of N rows are matched to the images.
         count: number of images N.
-        batch_size: most images sent through the network at once; None for no limit.
+        batch_size: most images sent through the network at once; None for no limit. Less from where memory ran out.
         cost: running count of what was asked of the network.
+        enough: images at once that memory was enough for, after it was not enough for more; None if it always was.
     """
 
     forward_func: Callable[..., Tensor]
@@ -182,6 +186,7 @@ class ScoreFunction:
     count: int
     batch_size: int | None = None
     cost: Cost = field(default_factory=Cost)
+    enough: int | None = None
 
     def values(self, states: Float[Tensor, "m c h w"], images: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
         """Return the score of each state; ``images`` says which of the N images a state belongs to.
@@ -189,8 +194,12 @@ class ScoreFunction:
         Raises:
             PathError: a score is not a finite number.
         """
-        with torch.no_grad():
-            parts = [self._score(s, i) for s, i in self._chunks(states, images)]
+
+        def part(which: slice) -> Tensor:
+            with torch.no_grad():
+                return self._score(states[which], images[which])
+
+        parts = self._in_parts(len(states), part)
         self.cost.forwards += len(states)
         values = torch.cat(parts)
         require_finite(values, "score")
@@ -204,18 +213,17 @@ class ScoreFunction:
         Raises:
             PathError: a score or gradient is not a finite number, or does not depend on the image.
         """
-        values, gradients = [], []
-        with torch.enable_grad():  # a worker thread or a caller's no_grad must not switch the search off
-            for state, image in self._chunks(states, images):
-                leaf = state.detach().requires_grad_()
-                value = self._score(leaf, image)
+
+        def part(which: slice) -> tuple[Tensor, Tensor]:
+            with torch.enable_grad():  # a worker thread or a caller's no_grad must not switch the search off
+                leaf = states[which].detach().requires_grad_()
+                value = self._score(leaf, images[which])
                 # A prepared network's comes in channels-last memory, which everything after would be slow with.
-                gradients.append(gradient_of(value, leaf).contiguous())
-                values.append(value.detach())
+                return value.detach(), gradient_of(value, leaf).contiguous()
+
+        parts = self._in_parts(len(states), part)
         self.cost.gradients += len(states)
-        if len(gradients) > 1:
-            values, gradients = [torch.cat(values)], [torch.cat(gradients)]
-        (value,), (gradient,) = values, gradients
+        value, gradient = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
         require_finite(value, "score")
         require_finite(gradient, "gradient")
         return value, gradient
@@ -240,17 +248,19 @@ class ScoreFunction:
         Raises:
             PathError: a score or gradient is not a finite number, or does not depend on the image.
         """
-        parts, done = [], 0
-        with torch.enable_grad():
-            for state, image in self._chunks(states, images):
-                leaf = state.detach().requires_grad_()
-                output = self._outputs(leaf, image)
-                value = self._explained(output, image)
+
+        def part(which: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            with torch.enable_grad():
+                leaf = states[which].detach().requires_grad_()
+                output = self._outputs(leaf, images[which])
+                value = self._explained(output, images[which])
                 seen = output if look is None else look(output)
-                aim = objective(seen, slice(done, done := done + len(state)))
+                aim = objective(seen, which)
                 gradient = gradient_of(value, leaf, keep=True).contiguous()
                 steering = gradient_of(aim, leaf).contiguous()
-                parts.append((value.detach(), gradient, seen.detach(), steering))
+                return value.detach(), gradient, seen.detach(), steering
+
+        parts = self._in_parts(len(states), part)
         self.cost.gradients += 2 * len(states)
         value, gradient, seen, steering = (torch.cat(part) for part in zip(*parts, strict=True))
         require_finite(value, "score")
@@ -270,21 +280,39 @@ class ScoreFunction:
             ValueError: the network's output is not what is explained.
             PathError: it is not finite.
         """
-        parts = []
-        with torch.no_grad():
-            for state, image in self._chunks(states, images):
-                output = self._outputs(state, image)
-                self._explained(output, image)  # refuses what are no logits
-                parts.append(output if look is None else look(output))
-        found = torch.cat(parts)
+
+        def part(which: slice) -> Tensor:
+            with torch.no_grad():
+                output = self._outputs(states[which], images[which])
+                self._explained(output, images[which])  # refuses what are no logits
+                return output if look is None else look(output)
+
+        found = torch.cat(self._in_parts(len(states), part))
         self.cost.forwards += len(states)
         require_finite(found, "value")
         return found
 
-    def _chunks(self, states: Tensor, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        size = self.batch_size or max(len(states), 1)
-        starts = range(0, len(states), size)
-        return [(states[k : k + size], images[k : k + size]) for k in starts]
+    def _in_parts(self, count: int, part: Callable[[slice], T]) -> list[T]:
+        try:
+            parts, most = in_parts(max(count, 1), self.batch_size or max(count, 1), part)
+        except Exception as error:
+            if isinstance(error, PathError) or not is_memory(error):
+                raise
+            raise PathError(
+                f"Memory is not enough for this network, even with one image at once: {error}. Close what else uses "
+                "it, choose a smaller network or crop, or compute on the CPU."
+            ) from error
+        if most < min(count, self.batch_size or count):
+            self.batch_size = self.enough = most  # what was too much once is not tried again
+        return parts
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of a result has to know about how the network was asked, in sentences."""
+        if self.enough is None:
+            return ()
+        images = f"{self.enough} image{'s' * (self.enough != 1)}"
+        return (f"Memory ran out with more, so the network was sent {images} at once.",)
 
     def _score(self, states: Tensor, images: Tensor) -> Tensor:
         return self._explained(self._outputs(states, images), images)

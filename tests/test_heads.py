@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from samp_core.attribution import UnsupportedError
@@ -164,6 +165,29 @@ def test_any_function_from_images_to_scores_is_a_network():
 def test_what_holds_no_class_scores_is_refused_in_a_sentence(give, says):
     with pytest.raises(ClassifierError, match=says):
         load_classifier(Net(give).eval(), preprocessing=SMALL)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_a_network_of_half_precision_is_explained_in_float32(half):
+    photo = Image.effect_noise((20, 20), 60).convert("RGB")
+    found = load_classifier(plain().to(half), preprocessing=SMALL)
+    whole = load_classifier(plain(), preprocessing=SMALL)
+    inputs = found.inputs(photo)
+    assert inputs.dtype == torch.float32
+    for classifier in (found, found.prepare()):
+        torch.testing.assert_close(classifier(inputs), whole(inputs), rtol=0.05, atol=0.02)
+        map_ = make_method(classifier, default_settings("ig")).attribute(inputs, 1)
+        assert map_.dtype == torch.float32
+        wanted = make_method(whole, default_settings("ig")).attribute(inputs, 1)
+        assert torch.corrcoef(torch.stack([map_.flatten(), wanted.flatten()]))[0, 1] > 0.99
+    assert next(found.network.parameters()).dtype == half
+
+
+def test_a_network_of_double_precision_gets_what_it_takes():
+    found = load_classifier(plain().double(), preprocessing=SMALL)
+    inputs = found.inputs(Image.new("RGB", (20, 20), "teal"))
+    assert inputs.dtype == torch.float64
+    assert found(inputs).dtype == torch.float64
 
 
 def test_modes_and_gradients_of_the_network_stay_as_they_were():

@@ -255,7 +255,7 @@ def test_failure_and_cancel_leave_a_training_network_as_it_was(name, images):
         def forward(self, x):
             Failing.left -= 1
             if Failing.left < 0:
-                raise RuntimeError("out of memory, say")
+                raise RuntimeError("it broke, say")
             return super().forward(x)
 
     network = Failing(*training())
@@ -272,7 +272,7 @@ def test_failure_and_cancel_leave_a_training_network_as_it_was(name, images):
         Failing.left = calls
         failing = made.start(images, 1)
         asks = name not in BLIND | OF_ATTENTION | {"lrp"}
-        with pytest.raises(RuntimeError, match="out of memory") if asks else suppress(UnsupportedError):
+        with pytest.raises(RuntimeError, match="it broke") if asks else suppress(UnsupportedError):
             for _ in failing:
                 pass
             failing.result()
@@ -327,7 +327,10 @@ def test_asking_leaves_images_alone(images):
     kept = images.clone()
     who = load_classifier(WritesIntoItsInput().eval(), preprocessing=PHOTO)
     assert torch.equal(who(images), who(images))
-    assert who.predict(images[:1]) == who.prepare().predict(images[:1])
+    first, second = who.predict(images[:1]), who.prepare().predict(images[:1])
+    assert [p.index for p in first] == [p.index for p in second]
+    # What is laid out otherwise in memory may be rounded otherwise.
+    assert [p.logit for p in first] == pytest.approx([p.logit for p in second], rel=1e-5, abs=1e-6)
     assert torch.equal(images, kept)
 
 

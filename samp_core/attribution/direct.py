@@ -172,7 +172,7 @@ class DirectRun(Run):
             scores=inputs.new_zeros((0, 0, n)),
             completeness=Completeness(sums, targets),
             finished=finished,
-            notes=() if finished else ("Stopped before there was a map.",),
+            notes=self._task.score.notes if finished else ("Stopped before there was a map.",),
             steps=torch.zeros((0, n), dtype=torch.long),
             cost=self.cost,
             seconds=self.seconds,

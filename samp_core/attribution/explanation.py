@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -127,6 +127,23 @@ class Explanation:
     def maps(self) -> Float[Tensor, "n h w"]:
         """The attribution of each pixel: the sum over channels."""
         return self.attributions.sum(1)
+
+    def cpu(self) -> Explanation:
+        """Return the same in the CPU's memory, to be shown and kept."""
+        return _on_cpu(self)
+
+
+P = TypeVar("P", bound=Explanation | Completeness | Belief)
+
+
+def _on_cpu(parts: P) -> P:
+    moved: dict[str, Any] = {}
+    for name, value in vars(parts).items():
+        if isinstance(value, Tensor):
+            moved[name] = value.cpu()
+        elif isinstance(value, Completeness | Belief):
+            moved[name] = _on_cpu(value)
+    return replace(parts, **moved)
 
 
 def explainable(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

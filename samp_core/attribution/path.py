@@ -258,7 +258,7 @@ class PathRun(Run):
                 else "made no move, so every attribution is 0: the image is where it leads, or it leads nowhere."
             )
             notes.append(f"The {self.directions[path // images]} path{of} {why}")
-        return tuple(notes)
+        return (*notes, *self._score.notes)
 
 
 @dataclass(frozen=True)

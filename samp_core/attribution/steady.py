@@ -340,8 +340,8 @@ class SteadyRun(Run):
         first, wanted, mean = self._rounds[0], self.copies.count, self._sum / self._done
         finished = self._done == wanted and all(part.finished for part in self._rounds)
         # Notes on single copies would say nothing of the photos.
-        notes = [note for note in first.notes if note.startswith("Stopped")]
-        if self._done < wanted and not notes:
+        notes = [note for note in first.notes if note.startswith(("Stopped", "Memory"))]
+        if self._done < wanted and not any(note.startswith("Stopped") for note in notes):
             notes.append(f"Stopped after {self._done} of {wanted} copies; the map is the mean of those.")
         targets, scores = torch.cat([part.targets for part in self._rounds], 1).mean(1), self._scores()
         if self.directions and not self._is_open and finished:

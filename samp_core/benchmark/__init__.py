@@ -7,7 +7,6 @@ from samp_core.benchmark.plan import (
     DEFAULT_METRICS,
     Photo,
     Plan,
-    check_device,
     find_photos,
     measurable,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "Stopped",
     "Store",
     "StoreError",
-    "check_device",
     "export",
     "find_photos",
     "heading",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections import deque
@@ -13,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from samp_core.attribution import Explanation, UnsupportedError
-from samp_core.benchmark.plan import COST, Conditions, Photo, Plan, Unit, device_of
+from samp_core.benchmark.plan import COST, Conditions, Photo, Plan, Unit
 from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, StoreError, unreadable
 from samp_core.classifiers import Classifier
+from samp_core.devices import causes, device_in_words, free_memory, is_memory, whole_parts
 from samp_core.images import ImageError, load_image
 from samp_core.methods import METHODS, make_method
 from samp_core.metrics import METRICS, Measurement, Metric, Protocol, Subject
@@ -54,32 +54,14 @@ class Failure:
         Raises:
             Stopped, StoreError: it is no failure of what was measured.
         """
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, Stopped | StoreError):
                 raise cause
         logging.getLogger(__name__).info("a piece of a benchmark failed", exc_info=error)
         expected = isinstance(error, UnsupportedError | PathError | ValueError | OSError)
         words = str(error) if expected else f"{type(error).__name__}: {error}"
-        memory = _is_memory(error)
+        memory = is_memory(error)
         return cls(words[:600], memory, isinstance(error, torch.AcceleratorError) and not memory)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, what it was raised from, what that was raised from, and so on."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__
-
-
-def _is_memory(error: Exception) -> bool:
-    """Return whether an exception, or what it was raised from, says that memory ran out."""
-    says = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
-    return any(
-        isinstance(cause, MemoryError | torch.OutOfMemoryError)
-        or (isinstance(cause, RuntimeError) and any(words in str(cause).lower() for words in says))
-        for cause in _causes(error)
-    )
 
 
 @dataclass
@@ -141,7 +123,7 @@ def read(classifier: Classifier, photos: tuple[Photo, ...]) -> tuple[Batch | Non
     """
     good: list[tuple[PhotoRow, Tensor]] = []
     bad: list[PhotoRow] = []
-    device = device_of(classifier)
+    device = classifier.device
     for photo in photos:
         key = unreadable(photo.name)
         try:
@@ -209,16 +191,10 @@ def _pieces(unit: Unit, count: int, failure: Failure) -> list[tuple[Unit, slice]
         return []
     size = 1
     if failure.memory:
-        _free()
+        free_memory()
         size = -(-count // 2)
         unit = replace(unit, batch_size=max(1, unit.batch_size // 2))
     return [(unit, slice(k, k + size)) for k in range(0, count, size)]
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _device_error(failure: Failure) -> DeviceError:
@@ -244,12 +220,11 @@ def _failed(
 def _conditions(unit: Unit, batch: Batch) -> Conditions:
     """Return the conditions of work that this thread has just done on a batch."""
     device = batch.inputs.device
-    name = f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
     return replace(
         unit.configuration.conditions,
         batch_size=unit.batch_size,
         threads=torch.get_num_threads(),
-        device=name,
+        device=device_in_words(device),
         photos=len(batch.rows),
     )
 
@@ -308,20 +283,20 @@ def _apply(
     tick()
     measurements: tuple[Measurement, ...] = ()
     failure = None
+    subject = Subject(
+        classifier.network,
+        batch.inputs,
+        batch.target,
+        maps.attributions,
+        unit.configuration.settings.make_score(),
+        maps.gap,
+        explain,
+        batch_size=unit.batch_size,
+        seed=unit.seed,
+    )
     try:
-        measurements = metric.compute(
-            Subject(
-                classifier.network,
-                batch.inputs,
-                batch.target,
-                maps.attributions,
-                unit.configuration.settings.make_score(),
-                maps.gap,
-                explain,
-                batch_size=unit.batch_size,
-                seed=unit.seed,
-            )
-        )
+        with whole_parts():
+            measurements = metric.compute(subject)
     except Exception as error:  # method, metric and network are anybody's
         failure = Failure.of(error)
     if failure is None:
@@ -344,8 +319,9 @@ def _explain(classifier: Classifier, unit: Unit, inputs: Tensor, target: Tensor,
     settings = replace(unit.configuration.settings, batch_size=unit.batch_size)
     run = make_method(classifier, settings).start(inputs, target)
     try:
-        for _ in run:
-            tick()
+        with whole_parts():
+            for _ in run:
+                tick()
     except BaseException:
         run.stop()
         next(iter(run), None)  # lets a direct method put its network copy away

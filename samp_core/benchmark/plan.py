@@ -202,7 +202,7 @@ class Plan:
 
     def conditions(self, classifier: Classifier) -> Conditions:
         """Return the conditions of work that this thread does with this classifier."""
-        return Conditions(self.batch_size, torch.get_num_threads(), device_of(classifier).type, classifier.prepared)
+        return Conditions(self.batch_size, torch.get_num_threads(), classifier.device.type, classifier.prepared)
 
     def configurations(self, classifier: Classifier, conditions: Conditions) -> tuple[Configuration, ...]:
         """Return what each method's numbers belong to."""
@@ -236,24 +236,3 @@ class Plan:
 def measurable() -> list[str]:
     """Return the names of the metrics that a benchmark can measure."""
     return [m.name for m in METRICS.values() if m.needs != "box"]
-
-
-def device_of(classifier: Classifier) -> torch.device:
-    """Return where a classifier's network is."""
-    return next((p.device for p in classifier.network.parameters()), torch.device("cpu"))
-
-
-def check_device(name: str) -> torch.device:
-    """Return a device by name, tried out.
-
-    Raises:
-        ValueError: there is no such device here, or it computes nothing.
-    """
-    try:
-        device = torch.device(name)
-        if torch.ones(1, device=device).add(1).item() != 2:
-            raise RuntimeError("it adds 1 and 1 wrongly")
-    except Exception as error:  # each back end has its own way to say no
-        reason = str(error).splitlines()[0].rstrip(".") or type(error).__name__
-        raise ValueError(f"The device {name!r} cannot be used: {reason}. Use --device cpu.") from error
-    return device

@@ -18,7 +18,6 @@ from samp_core.benchmark import (
     Results,
     Stopped,
     Store,
-    check_device,
     export,
     find_photos,
     markdown,
@@ -54,13 +53,6 @@ def fill(parser: argparse.ArgumentParser) -> None:
     add_metrics(parser, DEFAULT_METRICS)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N photos, by name")
     add_conditions(parser, 8, "; half as many photos are explained together; halved where memory does not suffice")
-    parser.add_argument(
-        "--device",
-        default="cpu",
-        metavar="NAME",
-        help="where to compute, e.g. cuda (default: cpu). Device, threads and batch decide the rounding and so a "
-        "search's path: results under other ones are measured anew and stay apart",
-    )
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: as many as torch takes)")
     parser.add_argument(
         "--engine",
@@ -119,10 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.batch,
             arguments.seed,
         )
-        device = check_device(arguments.device)
         settle_threads(arguments.threads)
         classifier = load_network(arguments).prepare()
-        classifier.network.to(device)
         asked = {c.fingerprint for c in plan.configurations(classifier, plan.conditions(classifier))}
         with Store(arguments.out) as store:
             if arguments.retry:
@@ -187,7 +177,7 @@ def measure_all(classifier: Classifier, plan: Plan, store: Store, arguments: arg
             raise Stopped
 
     if arguments.engine == "ray":
-        work = run_on_ray(classifier, plan, store, device=arguments.device, address=arguments.address)
+        work = run_on_ray(classifier, plan, store, device=str(classifier.device), address=arguments.address)
     else:
         work = run_here(classifier, plan, store, tick=tick)
     before = signal.signal(signal.SIGINT, stop)

@@ -17,6 +17,7 @@ from samp_core.attribution import Run
 from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.catalogue import METHODS, SCORES
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
+from samp_core.devices import AUTO, find_device
 from samp_core.images import ImageError, load_image
 from samp_core.methods import Method, Option, Settings
 from samp_core.methods.options import SHARED
@@ -143,14 +144,27 @@ def add_network(where: Any) -> None:
         help='how the network wants its pictures, as json: {"resize": 256, "crop": 224, "mean": [...], "std": [...]}',
     )
 
+    where.add_argument(
+        "--device",
+        default=AUTO,
+        metavar="NAME",
+        help="where to compute: cpu, cuda, cuda:1, mps, or auto for the best that works (default: auto). Device, "
+        "threads and batch decide the rounding and so a search's path: results under other ones stay apart",
+    )
+
 
 def load_network(arguments: argparse.Namespace) -> Classifier:
-    """Return the network that the arguments choose.
+    """Return the network that the arguments choose, on the device that they choose.
 
     Raises:
         ClassifierError: it cannot be loaded.
-        ValueError: the arguments do not go together.
+        ValueError: the arguments do not go together, or the device cannot be used.
     """
+    device = find_device(arguments.device)
+    return _network(arguments).to(device)
+
+
+def _network(arguments: argparse.Namespace) -> Classifier:
     more: dict[str, Any] = {}
     if arguments.labels is not None:
         content = read_bytes(arguments.labels, MOST_WORDS, "labels")
@@ -364,7 +378,7 @@ def load_question(
         if (text := getattr(arguments, name)) is not None
     }
     if "target" not in chosen:
-        chosen["target"] = classifier.predict(classifier.preprocessing(image), 1)[0].index
+        chosen["target"] = classifier.predict(classifier.inputs(image), 1)[0].index
     return image, classifier, chosen
 
 

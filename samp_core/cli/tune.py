@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from samp_core.benchmark import COST, Plan, Store, StoreError, check_device, find_photos
+from samp_core.benchmark import COST, Plan, Store, StoreError, find_photos
 from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import better
 from samp_core.cli.benchmark import add_metrics, check_exports, measure_all
@@ -46,7 +46,6 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "--export", metavar="FILE", type=Path, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: as many as torch takes)")
-    parser.add_argument("--device", default="cpu", metavar="NAME", help="where to compute, e.g. cuda (default: cpu)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
     parser.set_defaults(engine="local")
     add_network(parser)
@@ -74,10 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
     )
     trade = _trade(arguments.trade, plan)
-    device = check_device(arguments.device)
     settle_threads(arguments.threads)
     classifier = load_network(arguments).prepare()
-    classifier.network.to(device)
     with Store(arguments.out) as store:
         interrupted = measure_all(classifier, plan, store, arguments)
         sweep = gathered(store, plan, classifier, axes, trade)

@@ -94,13 +94,13 @@ class Survey:
             classifier: what is explained.
             settings: which score; with a target.
         """
-        target = torch.tensor([settings.target])
+        target = torch.tensor([settings.target], device=classifier.device)
         score = ScoreFunction(classifier.network, target, settings.make_score(), (), 1, BATCH)
         cells = coarse_first(*self.places.shape[:2])
         for begin in range(0, len(cells), BATCH):
             some = cells[begin : begin + BATCH]
             images = self.plane.images(torch.stack([self.places[r, c] for r, c in some]))
-            values = score.values(images, torch.zeros(len(some), dtype=torch.long))
+            values = score.values(images.to(classifier.device), torch.zeros(len(some), dtype=torch.long))
             for (r, c), value in zip(some, values.tolist(), strict=True):
                 self.view.values[r][c] = round(value, _DECIMALS)
             yield len(some)

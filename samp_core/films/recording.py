@@ -275,7 +275,7 @@ def film(
     asked = read_lanes(lanes) if isinstance(lanes, str) else [_settings(lane) for lane in lanes]
     require_lanes(asked)
     if target is None:
-        target = classifier.predict(classifier.preprocessing(image), 1)[0].index
+        target = classifier.predict(classifier.inputs(image), 1)[0].index
     recorded = []
     for settings in asked:
         question = settings.changed(target=target, contrast=contrast, score=score)

@@ -112,7 +112,7 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
     pair = _pair(entries, "point")
     steps = first.deletion.scores.shape[1] - 1
     k = st.slider("Point of the curve", 0, steps, steps // 5, key="point", persist_state="session")
-    inputs = queue.classifier.preprocessing(queue.image)
+    inputs = queue.classifier.inputs(queue.image)
     for column, (title, entry) in zip(st.columns(2), pair, strict=True):
         for inner, direction, curve in zip(
             column.columns(2), ("deletion", "insertion"), (entry.deletion, entry.insertion), strict=True

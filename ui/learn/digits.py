@@ -200,7 +200,7 @@ def settings() -> dict[str, Value]:
 
 
 def _bars(classifier: Classifier, image: Image.Image, target: int) -> go.Figure:
-    predictions = sorted(classifier.predict(classifier.preprocessing(image), 10), key=lambda p: p.index)
+    predictions = sorted(classifier.predict(classifier.inputs(image), 10), key=lambda p: p.index)
     plot = go.Figure(
         go.Bar(
             x=[p.label for p in predictions],
@@ -317,7 +317,7 @@ def scene() -> None:
     if digit is None:
         right.info("Draw a digit, or choose a sample by its number.")
         return
-    best = classifier.predict(classifier.preprocessing(digit), 2)
+    best = classifier.predict(classifier.inputs(digit), 2)
     target, other = _class(classifier, best[0].index, explain, rather)
     if not (presenting() and st.session_state.get("digit") == DRAW):
         with left:

@@ -21,7 +21,7 @@ SHOWN, REAL = 40, 12
 @st.cache_data(max_entries=64, show_spinner=False)
 def _outputs(digit: int, seed: int) -> Outputs:
     classifier = digit_network()
-    inputs = classifier.preprocessing(samples()[digit])
+    inputs = classifier.inputs(samples()[digit])
     target = classifier.predict(inputs, 1)[0].index
     with one_thread():
         return outputs(classifier.network, inputs, target, steps=STEPS, count=REAL, seed=seed)

@@ -103,7 +103,7 @@ def digit_network() -> Classifier:
     # The first run takes half a second longer than all others: nobody should wait for it pen in hand.
     with one_thread():
         method = make_method(classifier, default_settings("samp", steps=4, target=0))
-        method.explain(classifier.preprocessing(samples()[0]), 0)
+        method.explain(classifier.inputs(samples()[0]), 0)
     return classifier
 
 

@@ -37,7 +37,7 @@ NOISY, FORGETFUL = "Noise on the ink", "Forgetful network"
 @st.cache_data(max_entries=64, show_spinner=False)
 def _trials(digit: int, sigma: float, seed: int) -> tuple[str, list[Trial]]:
     classifier = digit_network()
-    inputs = classifier.preprocessing(samples()[digit])
+    inputs = classifier.inputs(samples()[digit])
     first = classifier.predict(inputs, 1)[0]
     with one_thread():
         made = trials(

@@ -119,7 +119,7 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
         legend={"orientation": "h", "y": 1.12},
     )  # fmt: skip
     st.plotly_chart(plot, config=PLAIN, key="evidence-curves")
-    inputs = run.classifier.preprocessing(run.image)
+    inputs = run.classifier.inputs(run.image)
     points = measurement.evidence["deletion"].shape[1] - 1
     step = curve_step(inputs)
     own = item_map(run, item).unsqueeze(0)
@@ -135,7 +135,7 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
 
 def _kept(run: Measuring, item: Item, measurement: Measurement) -> None:
     hits = measurement.evidence["hits"][0]
-    inputs = run.classifier.preprocessing(run.image)
+    inputs = run.classifier.inputs(run.image)
     place, blank = ranks(inputs, measurement.evidence["ranked"][:1]), Zero()(inputs)
     count = inputs[0, 0].numel()
     for row, (title, ends) in enumerate((("kept", (blank, inputs)), ("removed", (inputs, blank)))):

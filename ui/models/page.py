@@ -18,6 +18,7 @@ from samp_core.classifiers import (
     load_classifier,
     network_info,
 )
+from samp_core.devices import device_in_words
 from samp_core.images import Preprocessing
 from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.own import read_intake, read_labels, read_weights
@@ -68,7 +69,9 @@ def card(classifier: Classifier, question: Question) -> None:
         "Input": f"{how.channels} x {how.crop[0]} x {how.crop[1]}, "
         + (f"shorter side scaled to {how.resize}, middle cropped" if how.resize else "scaled to it"),
         "Mean, deviation": f"{_short(how.mean)}, {_short(how.std)}",
-        "One gradient, here": f"{1000 * pace:.0f} ms (learned from what was run since the server started)",
+        "Computes on": device_in_words(classifier.device)
+        + ("" if len(state.devices()) > 1 else "; nothing faster was found here"),
+        "One gradient, there": f"{1000 * pace:.0f} ms (learned from what was run since the server started)",
         "Fingerprint": classifier.fingerprint[:16],
     }
     st.table({name: plain(value) for name, value in facts.items()}, border="horizontal")
@@ -93,7 +96,7 @@ def doubts(classifier: Classifier, question: Question) -> list[str]:
             "Its first choice is hardly likelier than chance. Are mean, deviation, range and order of the channels "
             "those that it was trained with, and the labels in its order?"
         )
-    inputs = classifier.preprocessing(question.photo.image)
+    inputs = classifier.inputs(question.photo.image)
     if float(inputs.abs().max()) > _FAR:
         found.append(
             f"Its inputs reach {float(inputs.abs().max()):.3g} deviations from the mean, which no normalised photo "
@@ -122,7 +125,7 @@ def serves(classifier: Classifier, question: Question) -> None:
 
 
 def _refusals(classifier: Classifier, question: Question) -> dict[str, str]:
-    inputs, refused = classifier.preprocessing(question.photo.image), {}
+    inputs, refused = classifier.inputs(question.photo.image), {}
     bar = st.progress(0.0, text="Trying every method")
     for number, method in enumerate(METHODS.values()):
         bar.progress(number / len(METHODS), text=f"Trying {method.title}")

@@ -27,7 +27,7 @@ T = TypeVar("T")
 _STORE = "kept"
 _NAMES = frozenset(
     {
-        *("photo", "network", "class", "contrast", "against", "score"),
+        *("photo", "network", "device", "class", "contrast", "against", "score"),
         *("lanes", "methods", "batch", "also", "start", "scope", "metrics", "box-x", "box-y", "result"),
         *("presenting", "units", "tune", "tune-a", "tune-b"),
     }

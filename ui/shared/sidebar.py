@@ -14,6 +14,7 @@ import streamlit as st
 from samp_core.archive import ENDING, ArchiveError, unpack
 from samp_core.bundled import DEFAULT
 from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_disk, network_info
+from samp_core.devices import device_in_words
 from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.scores import SCORES
@@ -271,6 +272,11 @@ def _network() -> str:
     name = kept.Choice("network", DEFAULT, [*infos, *own]).selectbox(
         "Network", key="network", label_visibility="collapsed", resets=("class", "against"), format_func=title,
     )  # fmt: skip
+    if len(places := state.devices()) > 1:
+        kept.Choice("device", places[0], places).segments(
+            "Computes on", key="device", format_func=device_in_words,
+            help="Rounding differs between devices, and it decides a search's path: results of each are kept apart.",
+        )  # fmt: skip
     if name in own or is_on_disk(name):
         return name
     st.info(

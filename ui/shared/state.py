@@ -14,16 +14,19 @@ from typing import Any, TypeVar
 import streamlit as st
 import torch
 from PIL import Image
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samp_core.classifiers import Classifier, ClassifierError, Prediction, load_classifier
 from samp_core.compare import Entry
+from samp_core.devices import devices as devices_here
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from samp_core.metrics import METRICS
 from samp_core.process import keep_freed_memory
+from ui.shared import kept
 from ui.shared.server import owner
 from ui.work.queue import Item, Measuring, Queue, Status, Sweeping
-from ui.work.turns import QUESTION, Turns
+from ui.work.turns import QUESTION, Turns, pace_key
 
 Q = TypeVar("Q", bound=Queue)
 
@@ -82,9 +85,23 @@ def turns() -> Turns:
     return Turns()
 
 
+@st.cache_resource(max_entries=1, show_spinner=False)
+def devices() -> list[str]:
+    """Return where this server can compute, the fastest kind first."""
+    return devices_here()
+
+
+def device() -> str:
+    """Return where this browser's networks compute: what it chose, or the fastest."""
+    names = devices()
+    if len(names) == 1 or get_script_run_ctx(suppress_warning=True) is None:
+        return names[0]
+    return kept.Choice("device", names[0], names).value()
+
+
 @st.cache_resource(max_entries=3, show_spinner=False)
-def _loaded(name: str) -> Classifier:
-    return load_classifier(name).prepare()
+def _loaded(name: str, device: str) -> Classifier:
+    return load_classifier(name).to(device).prepare()
 
 
 def network(name: str) -> Classifier:
@@ -94,9 +111,11 @@ def network(name: str) -> Classifier:
         ClassifierError: it cannot be loaded; the message says why.
     """
     if "~" not in name:
-        return _loaded(name)
+        return _loaded(name, device())
     try:
-        return brought()[name]
+        own = brought()
+        own[name] = own[name].to(device())
+        return own[name]
     except KeyError:
         raise ClassifierError(
             f"The network {name} was brought to this app in another browser, or before the server was started anew. "
@@ -116,7 +135,7 @@ def bring(classifier: Classifier) -> str:
     words = f"{classifier.fingerprint} {classifier.labels} {classifier.preprocessing} {order}"
     name = f"{classifier.name.partition(' ')[0]}~{hashlib.sha256(words.encode()).hexdigest()[:8]}"
     own: dict[str, Classifier] = st.session_state.setdefault("brought", {})
-    own[name] = classifier.prepare()
+    own[name] = classifier.to(device()).prepare()
     while len(own) > BROUGHT:
         del own[next(iter(own))]
     if (who := owner()) is not None:
@@ -154,7 +173,7 @@ def _warm_up(classifier: Classifier) -> float:
     """Return the seconds of one gradient evaluation, after one for warming up."""
     keep_freed_memory()
     method = make_method(classifier, default_settings("gradient"))
-    blank = torch.ones((1, len(classifier.preprocessing.mean), *classifier.preprocessing.crop))
+    blank = torch.ones((1, classifier.preprocessing.channels, *classifier.preprocessing.crop), device=classifier.device)
     method.explain(blank, 0)
     began = time.perf_counter()
     cost = method.explain(blank, 0).cost
@@ -164,19 +183,21 @@ def _warm_up(classifier: Classifier) -> float:
 def seconds_per_gradient(name: str) -> float:
     """Return the time of one gradient evaluation, for estimates: measured once, then learned from every run."""
     classifier, pace = network(name), turns().pace
-    if classifier.fingerprint not in pace:
+    key = pace_key(classifier)
+    if key not in pace:
         with turns()(urgency=QUESTION):
-            if classifier.fingerprint not in pace:
-                pace[classifier.fingerprint] = _warm_up(classifier)
-    return pace[classifier.fingerprint]
+            if key not in pace:
+                pace[key] = _warm_up(classifier)
+    return pace[key]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def predictions(network_name: str, fingerprint: str, _image: Image.Image, k: int = 5) -> list[Prediction]:
     """Return the network's first ``k`` choices for a photo, best first."""
+    # Where it computes moves them by a rounding; nobody need wait for them again.
     classifier = network(network_name)
     with turns()(urgency=QUESTION):
-        return classifier.predict(classifier.preprocessing(_image), k)
+        return classifier.predict(classifier.inputs(_image), k)
 
 
 def photo() -> Photo:
@@ -192,6 +213,8 @@ def run_key(network_name: str, of: Photo, settings: Settings) -> str:
         if not option.counts(settings.options):
             values["options"].pop(option.name, None)
     words = f"{of.fingerprint} {network_name} {json.dumps(values, sort_keys=True)}"
+    if (place := device()) != "cpu":  # rounding decides a search's path
+        words += f" {place}"
     return hashlib.sha256(words.encode()).hexdigest()[:24]  # short, for it travels to the browser and back
 
 

@@ -52,9 +52,9 @@ class Steadiness(Worker):
         classifier, settings = self.run.classifier, self.run.settings
         try:
             with self.turn():
-                inputs = classifier.preprocessing(self.run.photo.image)
+                inputs = classifier.inputs(self.run.photo.image)
                 noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(settings.seed))
-                again = make_method(classifier, settings).start(inputs + NOISE * noise, settings.target)
+                again = make_method(classifier, settings).start(inputs + NOISE * noise.to(inputs), settings.target)
             for _ in self.pieces(again):
                 self._progress = again.progress
                 self.pace.note(self._progress)
@@ -62,7 +62,7 @@ class Steadiness(Worker):
                 self.error = "Stopped."
                 return
             with self.turn():
-                maps = again.result().maps
+                maps = again.result().maps.cpu()
             assert self.run.explanation is not None
             values = scaled_stability(self.run.explanation.maps[0], maps[0])
             if not all(map(math.isfinite, values)):

@@ -102,9 +102,10 @@ class LaneRun(Worker):
             self._progress = max(run.progress, walked) if run.progress < 1 else walked
             self.pace.note(self._progress)
         with self.turn():
-            self.explanation, self.threads = run.result(), torch.get_num_threads()
-        film.close(self.explanation)
-        self._turns.learn(self.classifier.fingerprint, self.explanation.cost.gradients, self.explanation.seconds)
+            explanation, self.threads = run.result(), torch.get_num_threads()
+        film.close(explanation)
+        self.explanation = explanation.cpu()
+        self._turns.learn(self.classifier, self.explanation.cost.gradients, self.explanation.seconds)
         self.status = "done" if self.explanation.finished else "stopped"
 
     def _draw_sketch(self) -> None:

@@ -207,8 +207,8 @@ class Queue(Worker):
             self._walk(item, run, self._share(item), grows=True)
             with self.turn():
                 explanation = run.result()
-            self._turns.learn(self.classifier.fingerprint, explanation.cost.gradients, explanation.seconds)
-            item.entry, item.growing = Entry(as_settled(settings, explanation), explanation), None
+            self._turns.learn(self.classifier, explanation.cost.gradients, explanation.seconds)
+            item.entry, item.growing = Entry(as_settled(settings, explanation), explanation.cpu()), None
         if not item.final:
             item.status = "measuring"
             self._measure(item, item.entry)
@@ -287,7 +287,7 @@ class Measuring(Queue):
         return item.entry.in_units if item.entry is not None and self.in_units else item.entry
 
     def _measure(self, item: Item, entry: Entry) -> None:
-        inputs = self.classifier.preprocessing(self.image)
+        inputs = self.classifier.inputs(self.image)
         if self.in_units and entry.in_units is None:
             super()._measure(item, entry)  # calibration is by the curves
         shown = self.shown(item)
@@ -299,8 +299,7 @@ class Measuring(Queue):
 
         def explain(network: nn.Module, images: Tensor) -> Tensor:
             method = make_method(replace(self.classifier, network=network), item.settings)
-            target = torch.tensor([item.settings.target]).expand(len(images))
-            again = method.start(images, target)
+            again = method.start(images, item.settings.target)
             part = (1 - begun) / len(wanted) / max(1, METRICS[self.now].explanations)
             self._walk(item, again, part)
             attributions = again.result().attributions
@@ -309,10 +308,10 @@ class Measuring(Queue):
         subject = Subject(
             self.classifier.network,
             inputs,
-            torch.tensor([item.settings.target]),
-            explanation.attributions,
+            torch.tensor([item.settings.target], device=inputs.device),
+            explanation.attributions.to(inputs.device),
             item.settings.make_score(),
-            relative.amax(0) if len(relative) else None,
+            relative.amax(0).to(inputs.device) if len(relative) else None,
             explain,
             self.box,
             min(item.settings.batch_size, 8),

@@ -16,6 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from samp_core.classifiers import Classifier
 
 QUESTION, WORK, BACKGROUND = range(3)
 """Urgency of a turn: somebody waits for a page, a run is watched, or the result is an extra."""
@@ -47,6 +51,11 @@ class _Ticket:
     since: float = 0.0
 
 
+def pace_key(classifier: Classifier) -> str:
+    """Return what the pace of a network is kept under: which one it is, and where it computes."""
+    return f"{classifier.fingerprint} {classifier.device}"
+
+
 class Turns:
     """A lock for the networks that serves questions before work, and sessions evenly.
 
@@ -57,7 +66,7 @@ class Turns:
         threads: number of threads that torch uses during a turn.
 
     Attributes:
-        pace: newest seconds per gradient evaluation of each network, by fingerprint; for estimates.
+        pace: newest seconds per gradient evaluation of each network, by :func:`pace_key`; for estimates.
     """
 
     def __init__(self, threads: int | None = None) -> None:
@@ -88,11 +97,11 @@ class Turns:
             self._mine.ticket = None
             self._pass_on(ticket)
 
-    def learn(self, fingerprint: str, gradients: int, seconds: float) -> None:
+    def learn(self, classifier: Classifier, gradients: int, seconds: float) -> None:
         """Take a finished run into :attr:`pace`; what the machine is busy with otherwise is part of it."""
         if gradients >= 4:
-            newest = seconds / gradients
-            self.pace[fingerprint] = 0.5 * (self.pace.get(fingerprint, newest) + newest)
+            newest, key = seconds / gradients, pace_key(classifier)
+            self.pace[key] = 0.5 * (self.pace.get(key, newest) + newest)
 
     def offer(self) -> None:
         """Let others pass who should not wait for the end of this thread's turn; without a turn, do nothing."""
