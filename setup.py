@@ -25,10 +25,12 @@ setup(
         "app": requirements["app"],
         "ray": read("requirements-ray.txt")[""],
         "video": read("requirements-video.txt")[""],
+        "timm": read("requirements-timm.txt")[""],
         "dev": [
             *requirements["app"],
             *read("requirements-ray.txt")[""],
             *read("requirements-video.txt")[""],
+            *read("requirements-timm.txt")[""],
             *read("requirements-dev.txt")[""],
         ],
     },

@@ -58,6 +58,11 @@ class Bundled:
         return network.eval()
 
 
+def imagenet_labels() -> list[str]:
+    """Return the names of ImageNet's 1,000 classes, in their usual order."""
+    return (Path(__file__).parent / "data" / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
+
+
 BUNDLED = {
     "efficientnet_lite0": Bundled(0, 224),
     "efficientnet_lite1": Bundled(1, 240),

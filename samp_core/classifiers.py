@@ -18,8 +18,9 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from samp_core.bundled import BUNDLED, DEFAULT
+from samp_core.bundled import BUNDLED, DEFAULT, imagenet_labels
 from samp_core.devices import device_of
+from samp_core.digit_networks import LABELS, PREPROCESSING, Kind, load_digit_network
 from samp_core.heads import Called, Headed, with_head
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, ask, duplicate, evaluate, preserved, probe_images
@@ -42,11 +43,9 @@ __all__ = [
 OWN, RANDOM = " with own weights", " with random weights"
 """How the names of torchvision networks end that are filled with other weights than the published ones."""
 
-_LABELS = Path(__file__).parent / "data" / "imagenet_labels.txt"
-
 
 def _zoo() -> Any:
-    """Return torchvision's networks; importing them takes longer than everything else, so only who needs them does."""
+    """Return the networks of others; importing them takes longer than everything else, so only who needs them does."""
     from samp_core import zoo  # noqa: PLC0415
 
     return zoo
@@ -229,17 +228,24 @@ def is_on_disk(name: str) -> bool:
         ClassifierError: no network has this name.
     """
     if name.endswith(RANDOM):
-        _zoo().weights_of(name.removesuffix(RANDOM))
+        _zoo().require(name.removesuffix(RANDOM))
         return True
-    file = next((info.file for info in AVAILABLE if info.name == name), None)
+    file = next((info.file for info in (*AVAILABLE, *_OF_DIGITS) if info.name == name), None)
     if file is None:
-        return bool(_zoo().weights_file(_zoo().weights_of(name)).is_file())
+        _zoo().require(name)
+        path = _zoo().file_of(name)
+        return path is not None and bool(path.is_file())
     return not file or Path(torch.hub.get_dir(), "checkpoints", file).is_file()
 
 
 def architectures() -> list[str]:
     """Return the names of all networks that :func:`load_classifier` knows, the installed ones first."""
-    return [*BUNDLED, *_zoo().names()]
+    return [*BUNDLED, *DIGITS, *_zoo().names()]
+
+
+def takes_weights(name: str) -> bool:
+    """Return whether a network can be filled with other weights than those it comes with."""
+    return name not in BUNDLED and name not in DIGITS and not _zoo().is_program(name)
 
 
 def network_info(name: str) -> NetworkInfo:
@@ -248,14 +254,32 @@ def network_info(name: str) -> NetworkInfo:
     Raises:
         ClassifierError: no network has this name.
     """
-    found = next((info for info in AVAILABLE if info.name == name), None)
+    found = next((info for info in (*AVAILABLE, *_OF_DIGITS) if info.name == name), None)
     if found is not None:
         return found
     if name.endswith(RANDOM):
-        _zoo().weights_of(name.removesuffix(RANDOM))
+        _zoo().require(name.removesuffix(RANDOM))
         return NetworkInfo(name, name, 0.0)
-    weights = _zoo().weights_of(name)
-    return NetworkInfo(name, name, weights.meta["_file_size"], _zoo().weights_file(weights).name)
+    zoo = _zoo()
+    zoo.require(name)
+    path = zoo.file_of(name)
+    return NetworkInfo(name, name, zoo.megabytes_of(name), "model.safetensors" if path is None else path.name)
+
+
+def published_preprocessing(name: str) -> Preprocessing:
+    """Return how a network wants its pictures that :func:`load_classifier` knows by name.
+
+    Raises:
+        ClassifierError: no network has this name.
+    """
+    if name in BUNDLED:
+        return BUNDLED[name].preprocessing
+    if name in DIGITS:
+        return PREPROCESSING
+    zoo = _zoo()
+    zoo.require(name.removesuffix(RANDOM))
+    found: Preprocessing = zoo.preprocessing_of(name.removesuffix(RANDOM))
+    return found
 
 
 def load_classifier(
@@ -274,11 +298,13 @@ def load_classifier(
     :class:`~samp_core.heads.Headed`.
 
     Args:
-        source: ``efficientnet_lite0``, ``_lite1`` or ``_lite2`` (installed with this package), the name of any
-            torchvision classification network, or a module (or any function) mapping normalised images (N, C, H, W)
-            to logits (N, K). It is kept as it is, mode included, and tried on noise, in eval mode, to learn K. The
-            modes of modules that a function calls are its own affair.
-        weights: of a torchvision network: a file of its state dict (safetensors or torch.save, see
+        source: ``efficientnet_lite0``, ``_lite1`` or ``_lite2`` (installed with this package), ``mnist_cnn`` or
+            ``mnist_vit`` (for handwritten digits; likewise), the name of any torchvision classification network,
+            ``timm/`` and the name of one of timm's, ``program/`` and that of an exported program in the folder that
+            ``SAMP_MODELS_DIR`` names (see :mod:`samp_core.zoo_programs`), or a module (or any function) mapping
+            normalised images (N, C, H, W) to logits (N, K). It is kept as it is, mode included, and tried on noise, in
+            eval mode, to learn K. The modes of modules that a function calls are its own affair.
+        weights: of a torchvision or timm network: a file of its state dict (safetensors or torch.save, see
             :func:`samp_core.own.read_weights`), the state dict itself, or ``"random"`` for random ones, always the
             same. The number of classes is read off them. Default: the published ones.
         labels: names of the K classes; of one logit, the name of what it speaks for will do. Default: the network's
@@ -318,7 +344,7 @@ def load_classifier(
     return Classifier(name, network, names, preprocessing, _fingerprint(network))
 
 
-_WEIGHTS_ALONE = "Weights of your own go with the name of a torchvision network. Leave them out, or name one."
+_WEIGHTS_ALONE = "Weights of your own go with the name of a torchvision or timm network. Leave them out, or name one."
 
 
 def _named(
@@ -333,20 +359,24 @@ def _named(
     if source in BUNDLED:
         if weights is not None:
             raise ClassifierError(_WEIGHTS_ALONE)
-        labels = labels or _LABELS.read_text(encoding="utf-8").splitlines()
+        labels = labels or imagenet_labels()
         return source, BUNDLED[source].load(), labels, preprocessing or BUNDLED[source].preprocessing
+    if source in DIGITS:
+        if weights is not None:
+            raise ClassifierError(_WEIGHTS_ALONE)
+        return source, load_digit_network(DIGITS[source]), labels or LABELS, preprocessing or PREPROCESSING
     zoo = _zoo()
-    published = zoo.weights_of(source)
-    preprocessing = preprocessing or zoo.preprocessing_of(published)
+    zoo.require(source)
+    preprocessing = preprocessing or zoo.preprocessing_of(source)
     if weights is None:
-        name, network = source, zoo.load(source, published, download)
+        name, network = source, with_head(zoo.load(source, download), preprocessing, source)
     elif weights == "random":
         name, network = f"{source}{RANDOM}", zoo.random(source)
     else:
         state = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
         name, network = f"{source}{OWN}", zoo.filled(source, state)
     if labels is None and (weights is None or _classes(network, preprocessing, name) == 1000):
-        labels = published.meta["categories"]
+        labels = zoo.labels_of(source)
     return name, network, labels, preprocessing
 
 
@@ -370,6 +400,14 @@ def _fingerprint(network: nn.Module) -> str:
             digest.update(f"{name} {value!r}\n".encode())
     return digest.hexdigest()
 
+
+DIGITS: dict[str, Kind] = {"mnist_cnn": "convolutional", "mnist_vit": "transformer"}
+"""The networks for handwritten digits, by name; they come with this package."""
+
+_OF_DIGITS = (
+    NetworkInfo("mnist_cnn", "Digits, convolutional", 0.27),
+    NetworkInfo("mnist_vit", "Digits, transformer", 0.31),
+)
 
 AVAILABLE = (
     *(NetworkInfo(name, its.title, its.file.stat().st_size / 2**20) for name, its in BUNDLED.items()),

@@ -1,6 +1,6 @@
-"""Handwritten digits: a small network that comes with the project, sample digits, and drawings made like them.
+"""Handwritten digits: two small networks that come with the project, sample digits, and drawings made like them.
 
-``assets/train_digits.py`` trains the network on MNIST and writes what this module reads. Digits are white on
+``assets/train_digits.py`` trains the networks on MNIST and writes what this module reads. Digits are white on
 black, 28 x 28, one channel of [0, 1], without further normalisation: zeros are an empty sheet.
 """
 
@@ -11,63 +11,31 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from safetensors import SafetensorError, safe_open
-from torch import nn
 
 from samp_core.classifiers import Classifier, ClassifierError, load_classifier
-from samp_core.images import ImageError, Preprocessing
+from samp_core.digit_networks import DATA, FILES, LABELS, PREPROCESSING, SIDE, Kind, load_digit_network
+from samp_core.images import ImageError
 
-DATA = Path(__file__).parent / "data"
-"""Where the weights and the sample digits are."""
+__all__ = ["BOX", "DATA", "MIDDLE", "SIDE", "centre", "load_digits", "samples", "training_facts"]
 
-SIDE, BOX, MIDDLE = 28, 20, 14
-"""Side of a digit's field, side of the box that its ink is scaled to, and the pixel index its mass is centred on."""
-
-
-class DigitNetwork(nn.Sequential):
-    """Four convolutions and a linear layer, 70,730 parameters: digits (N, 1, 28, 28) to logits (N, 10)."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            nn.Conv2d(1, 16, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(64, 64, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(64 * 4 * 4, 10),
-        )
+BOX, MIDDLE = 20, 14
+"""Side of the box that a digit's ink is scaled to, and the pixel index its mass is centred on."""
 
 
-PREPROCESSING = Preprocessing(None, (SIDE, SIDE), (0.0,), (1.0,), "bilinear")
-"""Digits are not normalised: 0 is black, the empty sheet, and 1 white, full ink."""
-
-
-def load_digits(path: Path = DATA / "digits.safetensors") -> Classifier:
-    """Return the digit network with its labels "0" to "9", ready to be asked.
+def load_digits(path: Path | None = None, kind: Kind = "convolutional") -> Classifier:
+    """Return a digit network with its labels "0" to "9", ready to be asked.
 
     Args:
-        path: the weights, as ``assets/train_digits.py`` writes them.
+        path: the weights, as ``assets/train_digits.py`` writes them; those that come with the project by default.
+        kind: which network.
 
     Raises:
         ClassifierError: the file is absent or damaged.
     """
-    network = DigitNetwork()
-    try:
-        with safe_open(path, framework="pt") as file:
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ClassifierError(
-            f"The digit network's weights at {path} cannot be read: {error}. Restore the file from the repository, "
-            "or train it again with assets/train_digits.py."
-        ) from error
-    network.eval().requires_grad_(False)
-    return load_classifier(network, labels=[str(digit) for digit in range(10)], preprocessing=PREPROCESSING)
+    return load_classifier(load_digit_network(kind, path), labels=LABELS, preprocessing=PREPROCESSING)
 
 
-def training_facts(path: Path = DATA / "digits.safetensors") -> dict[str, str]:
+def training_facts(path: Path = FILES["convolutional"]) -> dict[str, str]:
     """Return what the training script wrote beside the weights.
 
     Returns:

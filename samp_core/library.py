@@ -7,25 +7,32 @@ for newer results; what somebody keeps stays until somebody deletes it.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import logging
+import shutil
 import sqlite3
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 from PIL import Image, ImageOps
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
 
 from samp_core.archive import ENDING, MOST_BYTES, Archive, ArchiveError, unpack
+from samp_core.classifiers import Classifier, load_classifier
 from samp_core.decoding import ImageError
 from samp_core.files import write_files
-from samp_core.images import load_image, sha256
+from samp_core.images import Preprocessing, load_image, sha256
 from samp_core.methods import METHODS
 from samp_core.render import colour_limit, overlay
 
@@ -36,6 +43,8 @@ RECENT = 24
 RECENT_BYTES = 256 * 2**20
 PHOTOS = 8
 """Uploaded photos of one owner that are remembered."""
+NETWORKS = 3
+"""Networks that one owner brought and that are remembered."""
 PHOTOS_IN_ALL = 200
 MOST_BYTES_KEPT = 2**30
 """Bytes that one owner's results may take."""
@@ -49,6 +58,7 @@ MOST_SET = 64
 _NAME, _NOTE, _TAGS, _TAG = 120, 2000, 12, 40  # letters of a name and a note, number of tags, letters of one
 _SIDE, _GAP = 128, 2  # of a picture in a thumbnail and between two, pixels
 _SHOWN = 3  # maps in it
+_NETWORK, _WEIGHTS = "samp-network/1", ".safetensors"
 
 _TABLES = """
 create table if not exists results (
@@ -115,6 +125,42 @@ class Record:
     created: float
     thumbnail: bytes
     memo: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a network of somebody's own is made of, besides its weights.
+
+    Attributes:
+        architecture: what :func:`~samp_core.load_classifier` fills.
+        labels: names of its classes.
+        preprocessing: arguments of :class:`~samp_core.images.Preprocessing`; None for the published one.
+        bgr: whether it takes its channels in the order blue, green, red.
+    """
+
+    architecture: str
+    labels: Sequence[str] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+    bgr: bool = False
+
+    def make(self, weights: Path | Mapping[str, Tensor]) -> Classifier:
+        """Return the network.
+
+        Raises:
+            ClassifierError: these are no weights of it, or something does not fit.
+        """
+        how = self.preprocessing
+        return load_classifier(
+            self.architecture,
+            weights=weights,
+            labels=self.labels,
+            preprocessing=None
+            if how is None
+            else Preprocessing(
+                how["resize"], tuple(how["crop"]), tuple(how["mean"]), tuple(how["std"]), how["interpolation"]
+            ),
+            bgr=self.bgr,
+        )
 
 
 class Library:
@@ -404,14 +450,16 @@ class Library:
             index.executemany("update results set deleted = null where id = ?", [(each,) for each in ids])
 
     def clear(self, owner: str) -> None:
-        """Forget everything of an owner, photos included, at once and for good."""
+        """Forget everything of an owner, photos and networks included, at once and for good."""
         if not self.is_there:
+            shutil.rmtree(self._networks(owner), ignore_errors=True)
             return
         with self._open(alone=True) as index:
             gone = [row["id"] for row in index.execute("select id from results where owner = ?", (owner,))]
             index.execute("delete from results where owner = ?", (owner,))
             index.execute("delete from photos where owner = ?", (owner,))
         self._remove(gone)
+        shutil.rmtree(self._networks(owner), ignore_errors=True)
 
     # -- whether, and photos -------------------------------------------------------------------------------------------
 
@@ -447,6 +495,50 @@ class Library:
                 "delete from photos where rowid not in (select rowid from photos order by used desc limit ?)",
                 (PHOTOS_IN_ALL,),
             )
+
+    # -- networks ------------------------------------------------------------------------------------------------------
+
+    def _networks(self, owner: str) -> Path:
+        return self.folder / "networks" / hashlib.sha256(owner.encode()).hexdigest()[:24]
+
+    def add_network(self, owner: str, name: str, recipe: Recipe, weights: Mapping[str, Tensor]) -> None:
+        """Keep a network that somebody brought; the ones that came before the last :data:`NETWORKS` are forgotten.
+
+        Args:
+            owner: whose it is.
+            name: what links call it.
+            recipe: what else its making takes.
+            weights: its state dict.
+
+        Raises:
+            LibraryError: it cannot be written.
+        """
+        place = self._networks(owner)
+        # Safetensors wants memory of its own for each tensor.
+        state = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+        words = json.dumps({"format": _NETWORK, **asdict(recipe)})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_files({place / f"{name}{_WEIGHTS}": save(state, {"recipe": words})})
+            for old in sorted(place.glob(f"*{_WEIGHTS}"), key=lambda path: path.stat().st_mtime)[:-NETWORKS]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            raise LibraryError(f"The network cannot be kept: {error}") from error
+
+    def networks(self, owner: str) -> dict[str, tuple[Recipe, Path]]:
+        """Return the networks that an owner brought, oldest first, with the files of their weights."""
+        found = {}
+        for path in sorted(self._networks(owner).glob(f"*{_WEIGHTS}"), key=lambda path: path.stat().st_mtime):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    words = json.loads((file.metadata() or {}).get("recipe", "{}"))
+                if words.pop("format", "") == _NETWORK:
+                    found[path.name.removesuffix(_WEIGHTS)] = Recipe(**words), path
+            except (OSError, SafetensorError, ValueError, TypeError) as error:
+                logging.getLogger(__name__).warning("%s is left out: %s", path, error)
+        return found
+
+    # -- photos --------------------------------------------------------------------------------------------------------
 
     def photo(self, owner: str, photo_key: str) -> tuple[str, Image.Image] | None:
         """Return name and pixels of an owner's photo whose fingerprint begins like this; None if it is not there."""

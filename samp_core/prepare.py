@@ -29,7 +29,9 @@ def prepared(network: nn.Module, preprocessing: Preprocessing, name: str) -> nn.
         plain = duplicate(network)
     except ClassifierError as error:
         raise ClassifierError(f"{error} Or use the classifier without prepare().") from error
-    plain.eval().requires_grad_(False)
+    for module in plain.modules():  # flag by flag: an exported program has no eval()
+        module.training = False
+    plain.requires_grad_(False)
     # Once its batch norm is gone, an in-place activation would overwrite the convolution's output, which
     # hooks on that layer may have kept.
     for module in plain.modules():

@@ -1,72 +1,98 @@
-"""Torchvision's networks, which take two seconds to import and are imported by who asks for one."""
+"""The networks of torchvision and timm, and programs: seconds to import, so they are imported by who asks for one."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
-import torchvision.models  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from samp_core import zoo_programs, zoo_timm, zoo_torchvision
 from samp_core.bundled import BUNDLED
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError
 
 
-def weights_of(name: str) -> Any:
-    """Return torchvision's description of a network's weights.
+def names() -> list[str]:
+    """Return the names of all networks: programs, then torchvision's, then timm's."""
+    return [*zoo_programs.names(), *zoo_torchvision.names(), *zoo_timm.names()]
+
+
+def require(name: str) -> None:
+    """Refuse what is not the name of a network.
 
     Raises:
         ClassifierError: no network has this name.
     """
-    known = names()
+    if name.startswith(zoo_timm.PREFIX) and not zoo_timm.is_installed():
+        raise ClassifierError(
+            f"{name} is one of timm's networks, and timm is not installed. Install it with: "
+            "pip install -r requirements-timm.txt"
+        )
+    if is_program(name) and not os.environ.get(zoo_programs.FOLDER):
+        raise ClassifierError(
+            f"{name} is an exported program, and no folder of programs is named. Start with {zoo_programs.FOLDER} set "
+            "to the folder where it lies."
+        )
+    known = _zoo(name).names()
     if name not in known:
         near = difflib.get_close_matches(name.casefold(), [*BUNDLED, *known], n=5, cutoff=0.5)
         raise ClassifierError(
             f"There is no network {name!r}. Close names: {', '.join(near) or 'none'}. Give one of "
-            f"{', '.join(BUNDLED)}, the name of a torchvision classification network, or a module of your own."
+            f"{', '.join(BUNDLED)}, the name of a torchvision classification network, timm/ and the name of one of "
+            "timm's, or a module of your own."
         )
-    return torchvision.models.get_model_weights(name).DEFAULT
 
 
-def weights_file(weights: Any) -> Path:
-    """Return where torch keeps these weights once they are fetched."""
-    return Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(weights.url).path).name)
+def is_program(name: str) -> bool:
+    """Return whether a name is that of an exported program, whose weights cannot be others."""
+    return name.startswith(zoo_programs.PREFIX)
 
 
-def load(name: str, weights: Any, download: bool) -> nn.Module:
-    """Return a network with these weights, in eval mode.
+def preprocessing_of(name: str) -> Preprocessing:
+    """Return how a network with its published weights wants its pictures."""
+    found: Preprocessing = _zoo(name).preprocessing_of(name)
+    return found
+
+
+def labels_of(name: str) -> Sequence[str] | None:
+    """Return the names of the classes of the published weights, if they are known."""
+    found: Sequence[str] | None = _zoo(name).labels_of(name)
+    return found
+
+
+def megabytes_of(name: str) -> float:
+    """Return the size of the published weights, in units of 2^20 bytes."""
+    found: float = _zoo(name).megabytes_of(name)
+    return found
+
+
+def file_of(name: str) -> Path | None:
+    """Return where the published weights are or would be; None if that is not known before they are fetched."""
+    found: Path | None = _zoo(name).file_of(name)
+    return found
+
+
+def load(name: str, download: bool) -> nn.Module:
+    """Return a network with its published weights, in eval mode.
 
     Raises:
         ClassifierError: the weights are absent and may not be fetched, cannot be, or are damaged.
     """
-    path = weights_file(weights)
-    absent = not path.is_file()
-    if absent and not download:
-        raise ClassifierError(
-            f"The weights of {name} ({weights.meta['_file_size']:.0f} MB) are not on this computer, and "
-            f"nothing is downloaded unasked. Allow it with load_classifier({name!r}, download=True), or put "
-            f"the file from {weights.url} at {path}."
-        )
-    try:
-        network: nn.Module = torchvision.models.get_model(name, weights=weights)
-    except Exception as error:  # a damaged pickle can raise anything
-        if absent:
-            path.unlink(missing_ok=True)
-            raise ClassifierError(
-                f"The weights of {name} could not be downloaded from {weights.url}: {error}. Check the "
-                f"connection and the free disk space and try again, or put the file at {path} yourself."
-            ) from error
-        raise ClassifierError(
-            f"The weights of {name} in {path} cannot be read: {error}. The file is probably damaged. Delete "
-            f"it and fetch it again with load_classifier({name!r}, download=True)."
-        ) from error
-    return network.eval()
+    network: nn.Module = _zoo(name).load(name, download)
+    return network
+
+
+def _zoo(name: str) -> ModuleType:
+    if is_program(name):
+        return zoo_programs
+    return zoo_timm if name.startswith(zoo_timm.PREFIX) else zoo_torchvision
 
 
 def random(name: str) -> nn.Module:
@@ -75,7 +101,7 @@ def random(name: str) -> nn.Module:
     Raises:
         ClassifierError: no network has this name.
     """
-    weights_of(name)
+    _require_architecture(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return _built(name).eval()
@@ -92,7 +118,7 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
     Raises:
         ClassifierError: no network has this name, or these are no weights of it; the message says what does not fit.
     """
-    weights_of(name)
+    _require_architecture(name)
     more = {}
     if name in ("googlenet", "inception_v3"):  # whose further heads only help in training
         more = {"aux_logits": any(key.lower().startswith("aux") for key in state)}
@@ -133,10 +159,14 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
     return network.eval()
 
 
+def _require_architecture(name: str) -> None:
+    require(name)
+    if is_program(name):
+        raise ClassifierError(f"{name} is a program: its weights are its own. Leave --weights out.")
+
+
 def _built(name: str, **more: Any) -> nn.Module:
-    if name in ("googlenet", "inception_v3"):
-        more["init_weights"] = False  # their own way takes a minute, and warns
-    network: nn.Module = torchvision.models.get_model(name, weights=None, **more)
+    network: nn.Module = _zoo(name).built(name, **more)
     return network
 
 
@@ -171,16 +201,3 @@ def _replaced(name: str, heads: Sequence[str], state: dict[str, Tensor]) -> tupl
         f"The weights are no weights of {name}: its last layer, {' or '.join(heads)}, is not among them. Choose the "
         "architecture that they were trained for."
     )
-
-
-def names() -> list[str]:
-    """Return the names of torchvision's classification networks."""
-    found: list[str] = torchvision.models.list_models(module=torchvision.models)
-    return found
-
-
-def preprocessing_of(weights: Any) -> Preprocessing:
-    """Return how a network with these weights wants its pictures."""
-    preset = weights.transforms()
-    (resize,), (crop,) = preset.resize_size, preset.crop_size
-    return Preprocessing(resize, (crop, crop), tuple(preset.mean), tuple(preset.std), preset.interpolation.value)

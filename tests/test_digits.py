@@ -13,14 +13,21 @@ from streamlit.testing.v1 import AppTest
 
 from samp_core import SAMP, IntegratedGradients
 from samp_core.baselines import make_baseline
-from samp_core.classifiers import ClassifierError
-from samp_core.digits import BOX, DATA, MIDDLE, SIDE, centre, load_digits, samples, training_facts
+from samp_core.classifiers import DIGITS, ClassifierError, architectures, is_on_disk, load_classifier, network_info
+from samp_core.digit_networks import FILES
+from samp_core.digits import BOX, MIDDLE, SIDE, centre, load_digits, samples, training_facts
 from samp_core.images import ImageError
+from samp_core.methods import default_settings, make_method
+
+
+@pytest.fixture(scope="module", params=FILES)
+def kind(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return load_digits()
+def classifier(kind):
+    return load_digits(kind=kind)
 
 
 def drawing(scale: float = 1.0, at: tuple[int, int] = (60, 40)) -> Image.Image:
@@ -45,14 +52,37 @@ def test_every_sample_is_read_right(classifier):
         assert classifier.predict(classifier.preprocessing(image), 1)[0].label == str(digit)
 
 
-def test_the_network_is_small_accurate_and_prepares(classifier):
-    path = DATA / "digits.safetensors"
+def test_the_network_is_small_accurate_and_prepares(classifier, kind):
+    path = FILES[kind]
     assert path.stat().st_size < 2**20
-    facts = training_facts()
+    facts = training_facts(path)
     assert float(facts["test_accuracy"]) >= 0.985
     assert {"seed", "data", "data_sha256"} <= set(facts)
     x = torch.cat([classifier.preprocessing(image) for image in samples().values()])
     torch.testing.assert_close(classifier.prepare()(x), classifier(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_the_networks_have_names(name):
+    found, wanted = load_classifier(name), load_digits(kind=DIGITS[name])
+    assert (found.name, found.labels) == (name, wanted.labels)
+    assert found.fingerprint == wanted.fingerprint
+    assert is_on_disk(name)
+    assert name in architectures()
+    assert network_info(name).file == ""
+    with pytest.raises(ClassifierError, match="Weights of your own"):
+        load_classifier(name, weights="random")
+
+
+def test_attention_of_the_transformer_is_explained():
+    classifier = load_classifier("mnist_vit").prepare()
+    (inputs,) = [classifier.inputs(image) for digit, image in samples().items() if digit == 3]
+    for method in ("legrad", "rollout"):
+        found = make_method(classifier, default_settings(method)).explain(inputs, 3)
+        assert found.finished
+        assert found.maps.shape == (1, SIDE, SIDE)
+        # The ink is looked at more than the paper around it.
+        assert found.maps[inputs[:, 0] > 0.5].mean() > found.maps[inputs[:, 0] == 0].mean(), method
 
 
 def test_an_empty_sheet_is_all_zeros(classifier):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
 import threading
 import zipfile
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from PIL import Image
 
 from samp_core import library
 from samp_core.archive import ArchiveError, pack, unpack
 from samp_core.compare import Entry
-from samp_core.images import load_sample, sha256
-from samp_core.library import Library, LibraryError
+from samp_core.images import Preprocessing, load_sample, sha256
+from samp_core.library import NETWORKS, Library, LibraryError, Recipe
 from samp_core.methods import default_settings, make_method
 from samp_core.runs import as_settled
 
@@ -362,3 +365,32 @@ def test_five_hundred_results_are_listed(kept, content):
         kept.add(content, "ann", kept=True)
     kept.change("ann", record.id, note="still")
     assert len(kept.records("ann", "still")) == 1
+
+
+def test_networks_that_were_brought_are_remembered_for_their_owner(kept):
+    torch.manual_seed(0)
+    weights = torchvision.models.resnet18(weights=None, num_classes=3).state_dict()
+    how = {"resize": None, "crop": (32, 48), "mean": (0.5,) * 3, "std": (0.2,) * 3, "interpolation": "bilinear"}
+    recipe = Recipe("resnet18", ["cat", "dog", "bird"], how, bgr=True)
+    assert kept.networks("ann") == {}
+    kept.add_network("ann", "resnet18~1", recipe, weights)
+    kept.add_photo("ann", "cup.png", load_sample("coffee"))
+    ((name, (found, path)),) = kept.networks("ann").items()
+    assert name == "resnet18~1"
+    made, wanted = found.make(path), recipe.make(weights)
+    assert (made.labels, made.preprocessing) == (wanted.labels, wanted.preprocessing) == (
+        ("cat", "dog", "bird"), Preprocessing(**how),
+    )  # fmt: skip
+    assert made.fingerprint == wanted.fingerprint
+    assert type(made.network).__name__ == "Reordered"
+    assert kept.networks("bob") == {}
+    # The oldest makes room; what is damaged is left out.
+    os.utime(path, (1, 1))
+    for number in range(2, NETWORKS + 2):
+        kept.add_network("ann", f"resnet18~{number}", recipe, weights)
+        os.utime(kept.networks("ann")[f"resnet18~{number}"][1], (number, number))
+    assert list(kept.networks("ann")) == [f"resnet18~{number}" for number in range(2, NETWORKS + 2)]
+    kept.networks("ann")["resnet18~2"][1].write_bytes(b"no weights")
+    assert "resnet18~2" not in kept.networks("ann")
+    kept.clear("ann")
+    assert kept.networks("ann") == {}

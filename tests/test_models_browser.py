@@ -18,8 +18,13 @@ from tests.test_walk_browser import follow, query, settle, visit
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    with serve(ROOT / "app.py", tmp_path_factory.mktemp("models") / "log") as url:
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[str]:
+    with serve(ROOT / "app.py", place / "log") as url:
         yield url
 
 
@@ -37,7 +42,9 @@ def upload(page: Page, place: str, file: Path) -> None:
     settle(page, "Models")
 
 
-def test_a_resnet_for_37_classes_is_brought_and_explained(browser: Browser, server: str, tmp_path: Path) -> None:
+def test_a_resnet_for_37_classes_is_brought_and_explained(
+    browser: Browser, server: str, place: Path, tmp_path: Path
+) -> None:
     torch.manual_seed(3)
     network = torchvision.models.resnet18(weights=None, num_classes=37)
     save_file(network.state_dict(), tmp_path / "birds.safetensors")
@@ -61,7 +68,8 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(browser: Browser, serv
         settle(page, "Models")
         upload(page, "labels", tmp_path / "labels.txt")
         page.get_by_role("button", name="Use these weights").click()
-        expect(page.get_by_text("resnet18 with own weights, 37 classes, is in use on every page.")).to_be_visible()
+        news = "resnet18 with own weights, 37 classes, is in use on every page. It is remembered for this browser"
+        expect(page.get_by_text(news)).to_be_visible()
         settle(page, "Models")
         expect(page.get_by_text("What it sees: 64 x 64 pixels")).to_be_visible()
         expect(page.get_by_test_id("stSidebar").get_by_text(re.compile(r"^bird \d+")).first).to_be_visible()
@@ -77,6 +85,11 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(browser: Browser, serv
         settle(page, "Explain")
         expect(page.locator(".lane[data-status=done]")).to_have_count(2)
         asked = query(page)
+        with serve(ROOT / "app.py", place / "another log") as another:  # the server is started anew
+            page.goto(f"{another}/Models?{asked}")
+            settle(page, "Models")
+            expect(page.get_by_role("heading", name="In use: resnet18 with own weights")).to_be_visible()
+            expect(page.get_by_test_id("stSidebar").get_by_text(re.compile(r"^bird \d+")).first).to_be_visible()
     with visit(browser, f"{server}/Explain?{asked}") as page:  # somebody else's browser knows nothing of it
         settle(page, "Explain")
         expect(page.get_by_text("is not possible here").first).to_be_visible()

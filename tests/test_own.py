@@ -107,7 +107,7 @@ def test_weights_of_something_else_are_refused(birds):
             load_classifier("resnet18", weights=weights)
     with pytest.raises(ClassifierError, match="There is no network"):
         load_classifier("resnet19", weights=state)
-    with pytest.raises(ClassifierError, match="name of a torchvision network"):
+    with pytest.raises(ClassifierError, match="name of a torchvision or timm network"):
         load_classifier("efficientnet_lite0", weights=state)
     with pytest.raises(ClassifierError, match="NaN or infinity"):
         load_classifier("resnet18", weights={k: v * float("nan") for k, v in state.items()})

@@ -50,10 +50,15 @@ def open_and_run(page: Page, address: str, *lanes: str) -> None:
     page.get_by_role("button", name=re.compile("^Run")).click()
     expect(lane(page, 0)).to_have_attribute("data-status", re.compile("running|done"))
     expect_all_done(page)
-    # The last maps are decoded a moment after their runs are said to be done.
+    at_last(page, len(lanes))
+
+
+def at_last(page: Page, count: int) -> list[str]:
+    """Return the lanes' pictures: the last maps are decoded a moment after their runs are said to be done."""
     before: list[str] = []
-    while before != (before := [picture(page, n) for n in range(len(lanes))]):
+    while before != (before := [picture(page, n) for n in range(count)]):
         page.wait_for_timeout(700)
+    return before
 
 
 def set_clock(page: Page, share: float) -> None:
@@ -98,14 +103,13 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     expect_all_done(page)
     expect(lane(page, 0)).to_contain_text(re.compile("do not add up|Adds up"))
     # A run that is over is found again, whichever page was shown meanwhile.
-    final = picture(page, 0)
+    final = at_last(page, 2)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Home").click()
     expect(page.get_by_role("button", name="Watch it on a photo")).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
     expect(lane(page, 0)).to_have_attribute("data-status", "done")
     expect(lane(page, 0).locator("canvas.map")).to_be_visible()
-    page.wait_for_timeout(500)
-    assert picture(page, 0) == final
+    assert at_last(page, 2) == final
 
 
 def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, address):

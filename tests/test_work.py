@@ -11,6 +11,9 @@ import torch
 
 import ui.work.worker
 from samp_core.checkpoints import checkpoint, reach
+from samp_core.digits import load_digits, samples
+from samp_core.methods import METHODS
+from ui.models.trials import Trials
 from ui.work.turns import BACKGROUND, QUESTION, WORK, Turns, default_threads
 from ui.work.worker import Pace, Worker
 
@@ -275,3 +278,21 @@ def test_a_run_that_would_hold_up_everybody_is_refused_before_it_begins_and_no_p
     queue.wait(60)
     assert [item.status for item in items] == ["failed", "done"]
     assert "a page accepts at most" in items[0].error
+
+
+def test_every_method_is_tried_on_a_network_or_nothing_more_once_cancelled():
+    classifier, image = load_digits().prepare(), samples()[3]
+    trials = Trials(Turns(1), classifier, image, 3).start()
+    trials.wait(60)
+    assert not trials.active
+    assert (trials.tried, trials.progress, trials.error) == (len(METHODS), 1.0, "")
+    assert {"legrad", "rollout"} <= set(trials.refused)
+    assert "transformer" in trials.refused["legrad"]
+    assert not {"samp", "samp++", "ig", "grad-cam", "rise"} & set(trials.refused)
+    stopped = Trials(Turns(1), classifier, image, 3)
+    stopped.cancel()
+    stopped.start()
+    stopped.wait(60)
+    assert not stopped.active
+    assert stopped.tried == 0
+    assert "Stopped" in stopped.error

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from samp_core.attribution import Run
 from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.catalogue import METHODS, SCORES
-from samp_core.classifiers import Classifier, ClassifierError, load_classifier
+from samp_core.classifiers import DIGITS, Classifier, ClassifierError, load_classifier
 from samp_core.devices import AUTO, find_device
 from samp_core.images import ImageError, load_image
 from samp_core.methods import Method, Option, Settings
@@ -121,7 +121,7 @@ def add_network(where: Any) -> None:
         "--arch",
         default=None,
         metavar="NAME",
-        help=f"{', '.join(BUNDLED)} (bundled) or a torchvision network (default: {DEFAULT})",
+        help=f"{', '.join(BUNDLED)}, {', '.join(DIGITS)} (bundled) or a torchvision network (default: {DEFAULT})",
     )
     where.add_argument("--download", action="store_true", help="allow the weights to be fetched")
     where.add_argument(

@@ -170,7 +170,7 @@ def _remembering(library: Library, owner: str, everything: Sequence[Record]) -> 
         if _tell(lambda: library.clear(owner)):
             shelf.forget_runs()
             st.session_state.pop("library-deleted", None)
-            st.session_state["library-done"] = "Everything of this browser is deleted, photos included."
+            st.session_state["library-done"] = "Everything of this browser is deleted, photos and networks included."
 
     st.button("Delete everything", key="library-clear", on_click=clear, disabled=not sure)
 

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
 
-from samp_core.attribution import UnsupportedError
 from samp_core.bundled import DEFAULT
 from samp_core.classifiers import (
+    DIGITS,
     RANDOM,
     Classifier,
     ClassifierError,
     architectures,
     is_on_disk,
-    load_classifier,
     network_info,
+    published_preprocessing,
+    takes_weights,
 )
 from samp_core.devices import device_in_words
 from samp_core.images import Preprocessing
-from samp_core.methods import METHODS, default_settings, make_method
+from samp_core.library import Recipe
+from samp_core.methods import METHODS
 from samp_core.own import read_intake, read_labels, read_weights
-from samp_core.scores import PathError
-from ui.shared import kept, state
+from ui.models.trials import Trials
+from ui.shared import kept, shelf, state
 from ui.shared.sidebar import Question
 from ui.shared.words import plain
-from ui.work.turns import QUESTION
 
 _MOST = 600  # MB of a file of weights
 _FLAT = 3.0  # times as likely as chance: what a first choice is at least, unless the network sees nothing
@@ -108,38 +110,36 @@ def doubts(classifier: Classifier, question: Question) -> list[str]:
 def serves(classifier: Classifier, question: Question) -> None:
     """Say which methods serve a network, and why others do not; asked for, since each is tried."""
     key = f"{question.network} {question.photo.fingerprint}"
-    known: dict[str, dict[str, str]] = st.session_state.setdefault("models-served", {})
-    if key not in known:
+    known: dict[str, Trials] = st.session_state.setdefault("models-trials", {})
+    for other in [name for name in known if name != key]:
+        known.pop(other).cancel()
+    trials = known.get(key)
+    if trials is None:
         if st.button(
             "Which methods serve it?", key="models-serves", help="Each is begun on the photo, and not walked."
         ):
-            known.clear()
-            known[key] = _refusals(classifier, question)
+            known[key] = Trials(state.turns(), classifier, question.photo.image, question.target).start()
             st.rerun()
         return
-    refused = known[key]
-    served = [method.title for method in METHODS.values() if method.name not in refused]
+    if trials.active:
+        st.fragment(_trying, run_every=0.3)(trials)
+        return
+    if trials.error:
+        st.warning(plain(trials.error))
+        st.button("Try them again", key="models-serves-again", on_click=known.clear)
+        return
+    served = [method.title for method in METHODS.values() if method.name not in trials.refused]
     st.markdown(f"**{len(served)} of {len(METHODS)} methods serve it:** {', '.join(served)}.")
-    for name, why in refused.items():
+    for name, why in trials.refused.items():
         st.caption(f"**{METHODS[name].title}** does not: {plain(why)}")
 
 
-def _refusals(classifier: Classifier, question: Question) -> dict[str, str]:
-    inputs, refused = classifier.inputs(question.photo.image), {}
-    bar = st.progress(0.0, text="Trying every method")
-    for number, method in enumerate(METHODS.values()):
-        bar.progress(number / len(METHODS), text=f"Trying {method.title}")
-        try:
-            with state.turns()(urgency=QUESTION):
-                run = make_method(classifier, default_settings(method.name)).start(inputs, question.target)
-                if not method.has_path:  # which look into the network with their first piece of work
-                    next(iter(run), None)
-                run.stop()
-                next(iter(run), None)
-        except (UnsupportedError, PathError, ValueError) as error:
-            refused[method.name] = str(error)
-    bar.empty()
-    return refused
+def _trying(trials: Trials) -> None:
+    if not trials.active:
+        st.rerun()
+    method = list(METHODS.values())[min(trials.tried, len(METHODS) - 1)]
+    st.progress(trials.progress, text=f"Trying {method.title}: {trials.tried} of {len(METHODS)}")
+    st.button("Cancel", key="models-serves-cancel", on_click=trials.cancel, disabled=trials.cancelling)
 
 
 # -- another one -------------------------------------------------------------------------------------------------------
@@ -151,37 +151,39 @@ def choice() -> None:
     names = architectures()
     name = st.selectbox(
         "Architecture", names, key="models-name", persist_state="session",
-        help="Installed with the app, or any of torchvision's classification networks.",
+        help="Installed with the app, any of torchvision's classification networks, and timm's where it is installed.",
     )  # fmt: skip
     info = network_info(name)
     here = is_on_disk(name)
     where = "installed" if not info.file else "on this machine" if here else f"{info.megabytes:.0f} MB to fetch"
     published, random, own = st.tabs(["Published weights", "Random weights", "Weights of my own"])
     with published:
-        st.caption(f"ImageNet's 1,000 classes; the weights are {where}.")
+        kinds = {"program": "An exported program of this server's", name: "Mostly ImageNet's 1,000 classes"}
+        knows = "Handwritten digits" if name in DIGITS else kinds.get(name.partition("/")[0], kinds[name])
+        st.caption(f"{knows}; the weights are {where}.")
         if here:
             st.button("Use it", key="models-use", type="primary", on_click=_use, args=(name, f"{name} is in use."))
         elif st.button(f"Fetch {info.megabytes:.0f} MB and use it", key="models-fetch"):
             try:
-                with st.spinner(f"Fetching {info.megabytes:.0f} MB from download.pytorch.org ..."):
+                with st.spinner(f"Fetching {info.megabytes:.0f} MB ..."):
                     state.fetch(name)
                 _use(name, f"{name} was fetched and is in use.")
                 st.rerun()
             except ClassifierError as error:
                 st.error(plain(error))
-    bundled = not info.file
+    fixed = not takes_weights(name)
     with random:
         st.caption(
             "It knows nothing, always in the same way: for sanity checks. A map that looks good here is no proof."
         )
         st.button(
-            "Use it at random", key="models-random", disabled=bundled, on_click=_use,
+            "Use it at random", key="models-random", disabled=fixed, on_click=_use,
             args=(f"{name}{RANDOM}", f"{name} is in use, with random weights."),
-            help="Of torchvision's networks." if bundled else None,
+            help="Of torchvision's and timm's networks." if fixed else None,
         )  # fmt: skip
     with own:
-        if bundled:
-            st.caption("Choose one of torchvision's architectures above: resnet18, vit_b_16, convnext_tiny, ...")
+        if fixed:
+            st.caption("Choose another architecture above: resnet18, vit_b_16, convnext_tiny, ...")
         else:
             _own(name)
 
@@ -196,7 +198,7 @@ def _use(name: str, news: str) -> None:
 def _own(name: str) -> None:
     st.caption(
         "A state dict (safetensors, or torch.save). It is read without executing anything; how many classes it has and "
-        "which layer is its last is found out. It stays in this server's memory, for this browser."
+        "which layer is its last is found out. It is for this browser alone."
     )
     weights = st.file_uploader(
         "Weights", ["safetensors", "pt", "pth", "bin"], key="models-weights", max_upload_size=_MOST
@@ -206,30 +208,26 @@ def _own(name: str) -> None:
         max_upload_size=8,
         help="A label a line, a list or a mapping from number to label (json), or a table with a column 'label' (csv).",
     )  # fmt: skip
-    how = _preprocessing()
+    how = _preprocessing(name)
     if st.button("Use these weights", key="models-own", type="primary", disabled=weights is None or how is None):
         assert weights is not None
         assert how is not None
         try:
             with st.spinner("Reading the weights ..."):
-                classifier = load_classifier(
-                    name,
-                    weights=read_weights(weights.getvalue()),
-                    labels=None
-                    if labels is None
-                    else read_labels(labels.getvalue(), f".{labels.name.rpartition('.')[2]}"),
-                    preprocessing=how[0],
-                    bgr=how[1],
-                )
+                state_dict = read_weights(weights.getvalue())
+                names = None if labels is None else read_labels(labels.getvalue(), f".{labels.name.rpartition('.')[2]}")
+                recipe = Recipe(name, names, None if how[0] is None else asdict(how[0]), how[1])
+                classifier = recipe.make(state_dict)
                 link = state.bring(classifier)
+                stays = shelf.keep_network(link, recipe, state_dict)
         except ClassifierError as error:
             st.error(plain(error))
         else:
-            _use(link, f"{classifier.name}, {len(classifier.labels)} classes, is in use on every page.")
+            _use(link, f"{classifier.name}, {len(classifier.labels)} classes, is in use on every page. {stays}")
             st.rerun()
 
 
-def _preprocessing() -> tuple[Preprocessing | None, bool] | None:
+def _preprocessing(name: str) -> tuple[Preprocessing | None, bool] | None:
     """Let people say how their network wants its pictures; None while that makes no sense."""
     file = st.file_uploader("Preprocessing, if not as published (json)", ["json"], key="models-how", max_upload_size=8)
     if file is not None:
@@ -243,16 +241,21 @@ def _preprocessing() -> tuple[Preprocessing | None, bool] | None:
         "Say it here", key="models-say", help="Size, mean and deviation, range and order of the channels."
     ):
         return None, False
+    published = published_preprocessing(name)
+    crop = published.crop[0]
     first, second = st.columns(2)
     words: dict[str, Any] = {
-        "crop": first.number_input("Crop, pixels", 8, 1024, 224, key="models-crop"),
-        "resize": second.number_input("Shorter side before, pixels", 8, 2048, 256, key="models-resize"),
+        "crop": first.number_input("Crop, pixels", 8, 1024, crop, key=f"models-crop-{name}"),
+        "resize": second.number_input(
+            "Shorter side before, pixels", 8, 2048, published.resize or crop, key=f"models-resize-{name}"
+        ),
+        "interpolation": published.interpolation,
         "range": first.segmented_control("Range", [1, 255], default=1, required=True, key="models-range"),
         "order": second.segmented_control("Channels", ["rgb", "bgr"], default="rgb", required=True, key="models-order"),
     }
     in_order = "In the order of the channels."
-    mean = first.text_input("Mean", "0.485, 0.456, 0.406", key="models-mean", help=in_order)
-    std = second.text_input("Deviation", "0.229, 0.224, 0.225", key="models-deviation", help=in_order)
+    mean = first.text_input("Mean", _listed(published.mean), key=f"models-mean-{name}", help=in_order)
+    std = second.text_input("Deviation", _listed(published.std), key=f"models-deviation-{name}", help=in_order)
     try:
         words |= {"mean": _values(mean), "std": _values(std)}
         intake = read_intake(json.dumps(words).encode())
@@ -260,6 +263,10 @@ def _preprocessing() -> tuple[Preprocessing | None, bool] | None:
         st.error(plain(error))
         return None
     return intake.preprocessing, intake.bgr
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _values(text: str) -> list[float]:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import streamlit as st
+from torch import Tensor
 
 from samp_core.archive import Archive, ArchiveError, pack, unpack
-from samp_core.classifiers import Classifier
+from samp_core.classifiers import Classifier, ClassifierError
 from samp_core.compare import Entry
 from samp_core.images import sha256
-from samp_core.library import Library, LibraryError, Record
+from samp_core.library import Library, LibraryError, Recipe, Record
 from samp_core.metrics import Measurement
 from samp_core.runs import as_settled
 from ui.shared import kept, state
@@ -63,6 +64,35 @@ def remembering() -> tuple[Library, str] | None:
     except LibraryError as error:
         logging.getLogger(__name__).log(logging.WARNING, "Nothing is remembered. %s", error)
         return None
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def keep_network(name: str, recipe: Recipe, weights: Mapping[str, Tensor]) -> str:
+    """Remember a network that this browser brought, for when the server is started anew; return how long, in words."""
+    where = remembering()
+    if where is None:
+        return "It stays in this server's memory."
+    try:
+        where[0].add_network(where[1], name, recipe, weights)
+    except LibraryError as error:
+        return f"It stays in this server's memory alone. {error}"
+    return "It is remembered for this browser, with its Library."
+
+
+def networks_back() -> dict[str, Classifier]:
+    """Return the networks that this browser brought before, as far as they can still be made."""
+    where = remembering()
+    if where is None:
+        return {}
+    found = {}
+    for name, (recipe, path) in where[0].networks(where[1]).items():
+        try:
+            found[name] = recipe.make(path)
+        except ClassifierError as error:
+            logging.getLogger(__name__).log(logging.WARNING, "The network %s does not come back: %s", name, error)
+    return found
 
 
 # -- what ends ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from samp_core.devices import device_in_words
 from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
 from samp_core.scores import SCORES
+from samp_core.zoo_timm import PREFIX
 from ui.shared import kept, shelf, state, travel
 from ui.shared.state import Photo
 from ui.shared.words import plain
@@ -279,9 +280,10 @@ def _network() -> str:
         )  # fmt: skip
     if name in own or is_on_disk(name):
         return name
+    place = "huggingface.co" if name.startswith(PREFIX) else "download.pytorch.org"
     st.info(
         f"{infos[name].title} is not on this machine. Its weights, {infos[name].megabytes:.0f} MB, come from "
-        "download.pytorch.org, and only if you ask for them. Until then the bundled network stays in use."
+        f"{place}, and only if you ask for them. Until then the bundled network stays in use."
     )
     if st.button("Fetch the weights", key="fetch", width="stretch"):
         try:

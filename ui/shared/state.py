@@ -118,7 +118,7 @@ def network(name: str) -> Classifier:
         return own[name]
     except KeyError:
         raise ClassifierError(
-            f"The network {name} was brought to this app in another browser, or before the server was started anew. "
+            f"The network {name} was brought to this app in another browser, or is not remembered here any more. "
             "Bring its weights again, on Models."
         ) from None
 
@@ -134,6 +134,11 @@ def bring(classifier: Classifier) -> str:
     order = type(classifier.network).__name__
     words = f"{classifier.fingerprint} {classifier.labels} {classifier.preprocessing} {order}"
     name = f"{classifier.name.partition(' ')[0]}~{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+    _take_in(name, classifier)
+    return name
+
+
+def _take_in(name: str, classifier: Classifier) -> None:
     own: dict[str, Classifier] = st.session_state.setdefault("brought", {})
     own[name] = classifier.to(device()).prepare()
     while len(own) > BROUGHT:
@@ -143,7 +148,6 @@ def bring(classifier: Classifier) -> str:
         everybody[who, name] = own[name]
         while len(everybody) > 2 * BROUGHT:
             everybody.popitem(last=False)
-    return name
 
 
 def brought() -> dict[str, Classifier]:
@@ -151,6 +155,12 @@ def brought() -> dict[str, Classifier]:
     own: dict[str, Classifier] = st.session_state.setdefault("brought", {})
     if (who := owner()) is not None:
         own |= {name: found for (whose, name), found in _brought().items() if whose == who and name not in own}
+        if not own and "brought-before" not in st.session_state:
+            st.session_state["brought-before"] = True
+            from ui.shared.shelf import networks_back  # noqa: PLC0415 - which needs this module
+
+            for name, classifier in networks_back().items():
+                _take_in(name, classifier)
     return own
 
 
