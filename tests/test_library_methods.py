@@ -12,6 +12,7 @@ import pytest
 import torch
 import torchcam.methods
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from samp_core.attribution import DirectRun, UnsupportedError
 from samp_core.classifiers import Classifier
@@ -495,7 +496,7 @@ class Tokens(nn.Module):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        *((name, "transformer") for name in sorted(ACTIVATION)),
+        ("cam", "built otherwise"),
         ("guided-backprop", "has none"),
         ("deeplift", "no rule for"),
         ("lrp", "no rule for"),
@@ -506,7 +507,64 @@ def test_a_transformer_is_refused_in_words(name, words, images):
         maps(classifier(Tokens()), name, images)
 
 
-@pytest.mark.parametrize("name", sorted({"gradient", "occlusion", "rise", "lime", "smoothgrad", "xrai"}))
+def test_grad_cam_of_a_transformer_by_hand(images):
+    network = Tokens().eval()
+    run = start(classifier(network), "grad-cam", images, 3)
+    found = run.finish()
+    assert found.settled["layer"] == "norm"
+    for image, expected in zip(images, found.maps, strict=True):
+        tokens = network.norm(network.patches(image[None]).flatten(2).transpose(1, 2)).detach().requires_grad_()
+        score = network.head((tokens + network.attention(tokens, tokens, tokens)[0]).mean(1))[0, 3]
+        (slope,) = torch.autograd.grad(score, tokens)
+        weighted = (slope.mean(1, keepdim=True) * tokens).sum(2).relu().view(1, 1, 4, 4)
+        enlarged = torch.nn.functional.interpolate(weighted, image.shape[1:], mode="bilinear", align_corners=False)
+        torch.testing.assert_close(enlarged[0, 0].detach(), expected)
+
+
+EARLY = "encoder.layers.encoder_layer_0.ln_1"
+
+
+def test_where_patches_speak_for_the_score_last(images):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vit = VisionTransformer(32, 8, num_layers=3, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5)
+        nn.init.normal_(vit.heads.head.weight)
+    # Behind the last attention only the class token is looked at.
+    found = start(classifier(vit.eval()), "layer-cam", images, 3).finish()
+    assert found.settled["layer"] == "encoder.layers.encoder_layer_2.ln_1"
+    assert found.maps.sum() > 0
+    named = start(classifier(vit.eval()), "grad-cam", images, 3, options={"layer": EARLY}).finish()
+    assert named.settled["layer"] == EARLY
+    assert named.maps.shape == found.maps.shape
+
+
+class ChannelsLast(nn.Module):
+    """A network that gives its last feature maps as (N, H, W, C), as Swin transformers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(3, 8, 4, 4), nn.LayerNorm(8), nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x).permute(0, 2, 3, 1)).mean((1, 2)))
+
+
+def test_maps_whose_channels_come_last_are_turned(images):
+    network = ChannelsLast().eval()
+    run = start(classifier(network), "grad-cam", images, 3)
+    found = run.finish()
+    assert found.settled["layer"] == "norm"
+    features = network.norm(network.conv(images).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    weighted = (network.head.weight[3].view(1, -1, 1, 1) * features).sum(1, keepdim=True).relu() / features[
+        0, 0
+    ].numel()
+    enlarged = torch.nn.functional.interpolate(weighted, images.shape[2:], mode="bilinear", align_corners=False)
+    torch.testing.assert_close(enlarged[:, 0].detach(), found.maps)
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"gradient", "occlusion", "rise", "lime", "smoothgrad", "xrai", *ACTIVATION} - {"cam"})
+)
 def test_a_transformer_is_served_by_the_others(name, images):
     assert maps(classifier(Tokens()), name, images).abs().sum() > 0
 

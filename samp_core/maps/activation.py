@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchcam.methods import CAM, GradCAM, GradCAMpp, LayerCAM
 
 from samp_core.attribution import Task, UnsupportedError
+from samp_core.maps.attention import MOST_PREFIX
 from samp_core.maps.common import every_image, pieces, private, require_linear_score
 from samp_core.scores import differentiable, explained, require_finite
 
@@ -19,12 +20,55 @@ from samp_core.scores import differentiable, explained, require_finite
 @dataclass(frozen=True)
 class _Layer:
     name: str
-    features: Tensor  # of the first image
+    features: Tensor  # of the first image, (1, C, H, W)
     logits: Tensor
+    arrange: Callable[[Tensor], Tensor] | None = None  # from what the layer gives to (N, C, H, W), if that is no map
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a layer gave for an image.
+
+    Attributes:
+        name: of the layer.
+        output: what it gave.
+        grid: rows and columns of the last feature maps before it, where the patches of a transformer come from.
+        channels_last: whether it gave (N, H, W, C).
+    """
+
+    name: str
+    output: Tensor
+    grid: tuple[int, int] | None
+    channels_last: bool
+
+    @property
+    def is_map(self) -> bool:
+        size = self.output.shape[1:3] if self.channels_last else self.output.shape[2:]
+        return self.output.ndim == 4 and size[0] * size[1] > 1
+
+    @property
+    def before(self) -> int | None:
+        """Number of tokens before the patches; None if these are no tokens of patches."""
+        if self.grid is None or self.output.ndim != 3:
+            return None
+        more = self.output.shape[1] - self.grid[0] * self.grid[1]
+        return more if 0 <= more <= MOST_PREFIX else None
+
+    @property
+    def arrange(self) -> Callable[[Tensor], Tensor] | None:
+        if self.channels_last:
+            return lambda output: output.permute(0, 3, 1, 2)
+        if (before := self.before) is None or self.grid is None:
+            return None
+        rows, columns = self.grid
+        return lambda output: output[:, before:].transpose(1, 2).reshape(len(output), -1, rows, columns)
 
 
 def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
     """Find the layer to look at by watching the first image go through.
+
+    Of a transformer, whose feature maps become tokens, that is the last normalisation whose patches still make a
+    difference to the score: behind the last attention, only the class token does.
 
     Raises:
         UnsupportedError: the network has no feature maps, or ``wanted`` is not a layer that has them.
@@ -34,11 +78,41 @@ def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
     names = {module: name for name, module in network.named_modules()}
     if wanted and wanted not in names.values():
         raise UnsupportedError(f"This network has no layer {wanted!r}. Leave the layer empty to have it chosen.")
-    seen: list[tuple[str, Tensor]] = []
+    seen, logits = _watch(network, task)
+    explained(task.score.score, logits, task.target[:1], 1)  # refuses what are no logits
+    maps = [k for k, each in enumerate(seen) if each.is_map and wanted in ("", each.name)]
+    if wanted and not maps:
+        maps = [k for k, each in enumerate(seen) if each.before is not None and each.name == wanted]
+    if wanted and not maps:
+        raise UnsupportedError(f"The layer {wanted!r} gives no feature maps. Choose a convolution, or leave it empty.")
+    if not maps or not any(isinstance(module, nn.Conv2d) for module in network.modules()):
+        raise UnsupportedError(
+            "Class activation maps need a convolutional network: this one has no feature maps with places. Choose "
+            "a gradient or perturbation method."
+        )
+    chosen = seen[maps[-1]]
+    if not wanted and any(each.output.ndim == 3 and each.output.shape[1] > 1 for each in seen[maps[-1] + 1 :]):
+        chosen = _of_patches(network, task, seen)
+    features = chosen.output if chosen.arrange is None else chosen.arrange(chosen.output)
+    require_finite(features, "feature map")
+    return _Layer(chosen.name, features, logits, chosen.arrange)
+
+
+def _watch(network: nn.Module, task: Task) -> tuple[list[_Seen], Any]:
+    """Return what every layer gives for the first image, in the order of the calls, and the logits."""
+    names = {module: name for name, module in network.named_modules()}
+    seen: list[_Seen] = []
+    grid: tuple[int, int] | None = None
 
     def watch(module: nn.Module, args: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
-            seen.append((names[module], output))
+        nonlocal grid
+        if not isinstance(output, Tensor):
+            return
+        if isinstance(module, nn.Conv2d) and output.ndim == 4:
+            grid = (output.shape[2], output.shape[3])
+        # What is normalised over its last dimension has its channels there.
+        last = isinstance(module, nn.LayerNorm) and output.ndim == 4
+        seen.append(_Seen(names[module], output, grid, last))
 
     handles = [module.register_forward_hook(watch) for module in network.modules() if module is not network]
     try:
@@ -47,23 +121,44 @@ def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
     finally:
         for handle in handles:
             handle.remove()
-    explained(task.score.score, logits, task.target[:1], 1)  # refuses what are no logits
-    maps = [k for k, (name, output) in enumerate(seen) if _is_map(output) and wanted in ("", name)]
-    if wanted and not maps:
-        raise UnsupportedError(f"The layer {wanted!r} gives no feature maps. Choose a convolution, or leave it empty.")
-    if not maps or not any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        raise UnsupportedError(
-            "Class activation maps need a convolutional network: this one has no feature maps with places. Choose "
-            "a gradient or perturbation method."
-        )
-    if not wanted and any(output.ndim == 3 and output.shape[1] > 1 for _, output in seen[maps[-1] + 1 :]):
-        raise UnsupportedError(
-            "Class activation maps need a network that is convolutional up to its pooling: this one turns its "
-            "feature maps into tokens (a transformer). Choose a gradient or perturbation method, or name a layer."
-        )
-    name, features = seen[maps[-1]]
-    require_finite(features, "feature map")
-    return _Layer(name, features, logits)
+    return seen, logits
+
+
+def _of_patches(network: nn.Module, task: Task, seen: list[_Seen]) -> _Seen:
+    """Return the last normalisation of a transformer whose patches make a difference to the score.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    none = UnsupportedError(
+        "Class activation maps need feature maps, or tokens of which each belongs to a patch, and this network turns "
+        "its feature maps into tokens of another kind. Choose a gradient or perturbation method, or name a layer."
+    )
+    modules = dict(network.named_modules())
+    known = {
+        each.name: each for each in seen if each.before is not None and isinstance(modules[each.name], nn.LayerNorm)
+    }
+    outputs: dict[str, Tensor] = {}
+    handles = [
+        modules[name].register_forward_hook(lambda module, args, output, name=name: outputs.update({name: output}))
+        for name in known
+    ]
+    try:
+        with torch.enable_grad(), differentiable():
+            leaf = task.inputs[:1].detach().requires_grad_()
+            score = explained(task.score.score, network(leaf), task.target[:1], 1).sum()
+            slopes = torch.autograd.grad(score, list(outputs.values()), allow_unused=True) if outputs else ()
+    except RuntimeError as error:  # there is no graph
+        raise none from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    connected = {name: slope for name, slope in zip(outputs, slopes, strict=True) if slope is not None}
+    # Of a network that was never trained nothing may make a difference: its last weights are often zeros.
+    speaking = [name for name, slope in connected.items() if slope[:, known[name].before :].any()] or list(connected)
+    if not speaking:
+        raise none
+    return known[max(speaking, key=list(known).index)]
 
 
 def feature_maps(network: nn.Module, layer: str) -> int:
@@ -72,10 +167,6 @@ def feature_maps(network: nn.Module, layer: str) -> int:
     inside = [k for k, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{layer}.")]
     known = modules[: inside[-1] + 1] if layer and inside else modules
     return next((module.out_channels for _, module in reversed(known) if isinstance(module, nn.Conv2d)), 1)
-
-
-def _is_map(output: Tensor) -> bool:
-    return output.ndim == 4 and output.shape[2] * output.shape[3] > 1
 
 
 def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
@@ -89,7 +180,7 @@ def _by_gradient(kind: type[Any]) -> Callable[[Task, str], Generator[float, None
         task.settled["layer"] = found.name
         yield 0.1
         scored, parts = task.scored(network), []
-        with kind(network, found.name) as extractor:
+        with kind(network, found.name, reshape_transform=found.arrange) as extractor:
             for piece in pieces(len(task.inputs), task.batch_size):
                 with torch.enable_grad():
                     leaf = task.inputs[piece].detach().requires_grad_()
@@ -149,7 +240,7 @@ def cam(task: Task) -> Generator[float, None, Tensor]:
     with torch.enable_grad():
         shares = torch.autograd.grad(task.score.score(logits, task.target).sum(), logits)[0]
     parts = []
-    with CAM(network, found.name, dense[0][0]) as extractor:
+    with CAM(network, found.name, dense[0][0], reshape_transform=found.arrange) as extractor:
         for piece in pieces(len(task.inputs), task.batch_size):
             with torch.no_grad():
                 task.scored(network)(task.inputs[piece], task.target[piece])
@@ -170,7 +261,8 @@ def score_cam(task: Task, channels: int = 256, layer: str = "") -> Generator[flo
     found = _find_layer(network, task, layer)
     task.settled["layer"] = found.name
     module, kept = network.get_submodule(found.name), []
-    handle = module.register_forward_hook(lambda module, args, output: kept.append(output))
+    arrange = found.arrange or (lambda output: output)
+    handle = module.register_forward_hook(lambda module, args, output: kept.append(arrange(output)))
     try:
         with torch.no_grad():
             base = []

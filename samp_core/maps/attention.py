@@ -16,7 +16,8 @@ from samp_core.attribution import Task, UnsupportedError
 from samp_core.maps.common import pieces, private
 from samp_core.scores import differentiable, explained, require_finite
 
-_MOST_PREFIX = 8  # tokens before the patches: of the class, of a teacher, registers
+MOST_PREFIX = 8
+"""Most tokens before the patches: of the class, of a teacher, registers."""
 _NONE = (
     "needs a transformer whose tokens attend to all patches of the image (nn.MultiheadAttention), and this network is "
     "none. Choose Grad-CAM for a convolutional network, or a gradient or perturbation method."
@@ -73,7 +74,7 @@ class _Attention:
         if not self.layers:
             raise UnsupportedError(f"Attention rollout {_NONE}")
         tokens = {weights.shape[-1] for weights in self.layers}
-        fits = [(t - h * w, h, w) for t in tokens for h, w in self.sizes[-1:] if 0 <= t - h * w <= _MOST_PREFIX]
+        fits = [(t - h * w, h, w) for t in tokens for h, w in self.sizes[-1:] if 0 <= t - h * w <= MOST_PREFIX]
         if len(tokens) > 1 or not fits:
             raise UnsupportedError(
                 "Attention rollout needs the same tokens in every layer, one for each patch of a grid and a few before "

@@ -11,7 +11,7 @@ METHOD = direct_method(
     summary="The last feature maps, weighted by the mean gradient of the score; only what speaks for the class.",
     citation="Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra. Grad-CAM. ICCV 2017. arXiv:1610.02391",
     limits="Only as fine as the layer's feature maps (7 x 7 places in many networks), and needs a convolutional "
-    "network.",
+    "network, or a transformer over patches.",
     work=lambda task, o: maps.grad_cam(task, o.layer),
     gradients=lambda asked, o: 1 + FORWARD,
     options=(Option("layer", "Layer", "Name of the layer whose feature maps are used; empty means the last one.", ""),),

@@ -11,7 +11,7 @@ METHOD = direct_method(
     summary="Grad-CAM that gives several objects of one class their due.",
     citation="Chattopadhyay, Sarkar, Howlader and Balasubramanian. Grad-CAM++. WACV 2018. arXiv:1710.11063",
     limits="Only as fine as the layer's feature maps (7 x 7 places in many networks), and needs a convolutional "
-    "network.",
+    "network, or a transformer over patches.",
     work=lambda task, o: maps.grad_cam_plus_plus(task, o.layer),
     gradients=lambda asked, o: 1 + FORWARD,
     options=(Option("layer", "Layer", "Name of the layer whose feature maps are used; empty means the last one.", ""),),

@@ -11,7 +11,7 @@ METHOD = direct_method(
     summary="Feature maps weighted by how much of the score remains when only their places are shown; no gradients.",
     citation="Wang, Wang, Du, Yang, Zhang, Ding, Mardziel and Hu. Score-CAM. CVPR workshop 2020. arXiv:1910.01279",
     limits="Only as fine as the layer's feature maps (7 x 7 places in many networks), and needs a convolutional "
-    "network. The published method uses all feature maps, at one evaluation each.",
+    "network, or a transformer over patches. The published method uses all feature maps, at one evaluation each.",
     work=lambda task, o: maps.score_cam(task, o.channels, o.layer),
     gradients=lambda asked, o: FORWARD * (2 + min(o.channels, maps.feature_maps(asked.network, o.layer))),
     options=(
