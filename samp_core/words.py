@@ -36,9 +36,13 @@ def start_of(settings: Settings) -> str:
     return starts[-1] if starts else ""
 
 
+NO_SETTINGS = "no settings"
+"""What stands where a method has none."""
+
+
 def settings_in_words(settings: Settings) -> str:
     """Return a method's settings, shortly."""
-    return options_in_words(settings) or "no settings"
+    return options_in_words(settings) or NO_SETTINGS
 
 
 def result_in_words(settings: Settings, explanation: Explanation) -> list[str]:

@@ -108,7 +108,7 @@ def test_random_weights_say_so_and_a_transformer_is_explained(browser: Browser, 
         settle(page, "Models")
         expect(page.get_by_role("heading", name="squeezenet1_1 with random weights")).to_be_visible()
         assert barriers(page) == []
-        choose(page, "vit_b_16")
+        choose(page, "vit_b_32")
         page.get_by_role("tab", name="Random weights").click()
         page.get_by_role("button", name="Use it at random").click()
         settle(page, "Models")

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torchcam.methods import CAM, GradCAM, GradCAMpp, LayerCAM
 
 from samp_core.attribution import Task, UnsupportedError
-from samp_core.maps.attention import MOST_PREFIX
-from samp_core.maps.common import every_image, pieces, private, require_linear_score
+from samp_core.maps.common import MOST_PREFIX, every_image, pieces, private, require_linear_score
 from samp_core.scores import differentiable, explained, require_finite
 
 

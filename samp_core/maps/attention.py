@@ -13,11 +13,9 @@ from torch import Tensor, nn
 from torchcam.methods import LeGrad
 
 from samp_core.attribution import Task, UnsupportedError
-from samp_core.maps.common import pieces, private
+from samp_core.maps.common import MOST_PREFIX, pieces, private
 from samp_core.scores import differentiable, explained, require_finite
 
-MOST_PREFIX = 8
-"""Most tokens before the patches: of the class, of a teacher, registers."""
 _NONE = (
     "needs a transformer whose tokens attend to all patches of the image (nn.MultiheadAttention), and this network is "
     "none. Choose Grad-CAM for a convolutional network, or a gradient or perturbation method."

@@ -15,6 +15,9 @@ from samp_core.checkpoints import checkpoint
 from samp_core.classifiers import ClassifierError, duplicate
 from samp_core.scores import Contrast, Cost, Logit
 
+MOST_PREFIX = 8
+"""Most tokens of a transformer before those of the patches: of the class, of a teacher, registers."""
+
 
 def private(task: Task) -> nn.Module:
     """Return a copy of the network that may be hooked: eval mode, nothing in place, no gradients of parameters.

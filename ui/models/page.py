@@ -63,10 +63,10 @@ def card(classifier: Classifier, question: Question) -> None:
     for warning in doubts(classifier, question):
         st.warning(warning)
     parameters = sum(p.numel() for p in classifier.network.parameters())
-    size = sum(p.numel() * p.element_size() for p in classifier.network.parameters()) / 2**20
+    size = sum(p.numel() * p.element_size() for p in classifier.network.parameters())
     pace = state.seconds_per_gradient(question.network)
     facts = {
-        "Parameters": f"{parameters:,} ({size:.0f} MiB)",
+        "Parameters": f"{parameters:,} ({f'{size / 2**20:.0f} MiB' if size > 2**20 else f'{size / 2**10:.0f} KiB'})",
         "Classes": f"{len(classifier.labels):,}",
         "Input": f"{how.channels} x {how.crop[0]} x {how.crop[1]}, "
         + (f"shorter side scaled to {how.resize}, middle cropped" if how.resize else "scaled to it"),
@@ -158,8 +158,9 @@ def choice() -> None:
     where = "installed" if not info.file else "on this machine" if here else f"{info.megabytes:.0f} MB to fetch"
     published, random, own = st.tabs(["Published weights", "Random weights", "Weights of my own"])
     with published:
-        kinds = {"program": "An exported program of this server's", name: "Mostly ImageNet's 1,000 classes"}
-        knows = "Handwritten digits" if name in DIGITS else kinds.get(name.partition("/")[0], kinds[name])
+        kinds = {"program": "An exported program of this server's", "timm": "Mostly ImageNet's 1,000 classes"}
+        usual = "Handwritten digits" if name in DIGITS else "ImageNet's 1,000 classes"
+        knows = kinds.get(name.partition("/")[0], usual)
         st.caption(f"{knows}; the weights are {where}.")
         if here:
             st.button("Use it", key="models-use", type="primary", on_click=_use, args=(name, f"{name} is in use."))

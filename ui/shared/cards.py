@@ -20,7 +20,7 @@ from samp_core.compare import SCALES, table, told_apart
 from samp_core.methods import METHODS, Settings
 from samp_core.render import format_cancellation, format_gap, palette
 from samp_core.runs import place_in_words
-from samp_core.words import settings_in_words, start_of
+from samp_core.words import NO_SETTINGS, settings_in_words, start_of
 from ui.components.ledger import Ledger
 from ui.work.queue import Item
 
@@ -53,12 +53,14 @@ def placeholder(settings: Settings, key: str = "") -> dict[str, Any]:
 
 
 def _card(key: str, settings: Settings, status: str, words: str) -> dict[str, Any]:
+    asked, place = settings_in_words(settings), place_in_words(settings)
     return {
         "key": key,
         "method": settings.method,
         "title": METHODS[settings.method].title,
-        "settings": settings_in_words(settings),
-        "place": place_in_words(settings),
+        # A layer stands once.
+        "settings": ", ".join(part for part in asked.split(", ") if part != place) or NO_SETTINGS,
+        "place": place,
         "status": status,
         "words": words,
         "error": None,
