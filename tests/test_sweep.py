@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
 
 from samp_core import cli as command_line
 from samp_core.compare import front
+from samp_core.digits import samples
 from samp_core.images import load_sample
 from samp_core.methods import METHODS, default_settings
 from samp_core.sweep import MOST, read_axis, settings_of
+from tests.serving import ROOT
 
 
 def test_values_are_read_as_they_are_written():
@@ -104,3 +110,32 @@ def test_a_sweep_from_the_command_line_goes_on_and_is_written(tmp_path, capsys, 
     ):
         assert command_line.main([*common, *wrong]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_sweep_of_seven_by_five_that_was_killed_reuses_every_point_that_was_done(tmp_path):
+    samples()[3].save(tmp_path / "three.png")
+    out = tmp_path / "tune.sqlite"
+    command = [sys.executable, "-m", "samp_core", "tune", str(tmp_path / "three.png"), "--out", str(out)]
+    command += ["--sweep", "momentum=0:0.9:0.15", "--sweep", "ic_tolerance=1/10,1/20,1/30,1/50,off"]
+    command += ["--model", "mnist_cnn", "--metrics", "gap", "--trade", "gap,gradients", "--threads", "1", "--quiet"]
+
+    def rows() -> set[tuple[object, ...]]:
+        if not out.exists():
+            return set()
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{out}?mode=ro", uri=True)) as file:
+            return set(file.execute("select * from results"))
+        return set()
+
+    sweep = subprocess.Popen(command, cwd=ROOT)
+    while sweep.poll() is None and len(rows()) < 20:
+        time.sleep(0.02)
+    sweep.kill()  # as kill -9
+    sweep.wait(30)
+    before = rows()
+    assert before, "killed before anything was done"
+    subprocess.run(command, cwd=ROOT, check=True, timeout=200)
+    after = rows()
+    assert before < after  # times included: no point was measured again
+    with closing(sqlite3.connect(out)) as file:
+        ((methods,),) = file.execute("select count(distinct configuration) from results")
+    assert methods == 35
