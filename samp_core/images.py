@@ -338,29 +338,45 @@ def sha256(image: Image.Image) -> str:
 
 @dataclass(frozen=True)
 class Sample:
-    """A photo that comes with scikit-image: how to call it, and whom to thank for it."""
+    """A photo that comes with scikit-image.
+
+    Attributes:
+        name: what code and links call it.
+        title: what people call it.
+        filename: of scikit-image.
+        credit: whom to thank for it.
+        shows: classes of ImageNet that a network is right to see in it; none if it has none.
+    """
 
     name: str
     title: str
     filename: str
     credit: str
+    shows: tuple[str, ...] = ()
 
 
 SAMPLES: Mapping[str, Sample] = MappingProxyType(
     {
         sample.name: sample
         for sample in (
-            Sample("chelsea", "Cat", "chelsea.png", "Stefan van der Walt, CC0"),
-            Sample("coffee", "Coffee", "coffee.png", "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0"),
-            Sample("rocket", "Rocket", "rocket.jpg", "SpaceX, public domain"),
+            Sample("chelsea", "Cat", "chelsea.png", "Stefan van der Walt, CC0", ("tabby", "tiger cat", "Egyptian cat")),
+            Sample(
+                "coffee",
+                "Coffee",
+                "coffee.png",
+                "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0",
+                ("espresso", "cup", "coffee mug"),
+            ),
+            Sample("rocket", "Rocket", "rocket.jpg", "SpaceX, public domain", ("missile", "projectile")),
             Sample("astronaut", "Astronaut", "astronaut.png", "NASA (Eileen Collins), public domain"),
-            Sample("camera", "Photographer", "camera.png", "Lav Varshney, CC0"),
+            Sample("camera", "Photographer", "camera.png", "Lav Varshney, CC0", ("tripod", "reflex camera")),
             Sample(
                 "motorcycle",
                 "Motorcycle",
                 "motorcycle_left.png",
                 "Middlebury 2014 stereo benchmark: N. Nesic, P. Westling, X. Wang, Y. Kitajima, "
                 "G. Krathwohl, D. Scharstein",
+                ("moped", "motor scooter"),
             ),
         )
     }

@@ -56,6 +56,7 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(
         expect(page.get_by_role("heading", name="In use: efficientnet_lite0")).to_be_visible()
         page.get_by_role("button", name="Which methods serve it?").click()
         expect(page.get_by_text(re.compile(r"\d+ of \d+ methods serve it"))).to_be_visible()
+        expect(page.get_by_text("right on 5 of the 5 sample photos")).to_be_visible()
         expect(page.get_by_text("LeGrad does not")).to_be_visible()
         choose(page, "resnet18")
         page.get_by_role("tab", name="Weights of my own").click()

@@ -116,7 +116,9 @@ def serves(classifier: Classifier, question: Question) -> None:
     trials = known.get(key)
     if trials is None:
         if st.button(
-            "Which methods serve it?", key="models-serves", help="Each is begun on the photo, and not walked."
+            "Which methods serve it?",
+            key="models-serves",
+            help="Each is begun on the photo, and not walked. Then it is asked what it sees in the sample photos.",
         ):
             known[key] = Trials(state.turns(), classifier, question.photo.image, question.target).start()
             st.rerun()
@@ -130,6 +132,7 @@ def serves(classifier: Classifier, question: Question) -> None:
         return
     served = [method.title for method in METHODS.values() if method.name not in trials.refused]
     st.markdown(f"**{len(served)} of {len(METHODS)} methods serve it:** {', '.join(served)}.")
+    st.markdown(trials.sight)
     for name, why in trials.refused.items():
         st.caption(f"**{METHODS[name].title}** does not: {plain(why)}")
 
@@ -137,8 +140,9 @@ def serves(classifier: Classifier, question: Question) -> None:
 def _trying(trials: Trials) -> None:
     if not trials.active:
         st.rerun()
-    method = list(METHODS.values())[min(trials.tried, len(METHODS) - 1)]
-    st.progress(trials.progress, text=f"Trying {method.title}: {trials.tried} of {len(METHODS)}")
+    now = [method.title for method in METHODS.values()][trials.tried : trials.tried + 1]
+    words = f"Trying {now[0]}: {trials.tried} of {len(METHODS)}" if now else "Looking at the sample photos"
+    st.progress(trials.progress, text=words)
     st.button("Cancel", key="models-serves-cancel", on_click=trials.cancel, disabled=trials.cancelling)
 
 
