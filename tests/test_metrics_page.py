@@ -21,8 +21,8 @@ from samp_core.metrics import METRICS
 from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
 from tests.toy_benchmark import toy_classifier, toy_plan
 from ui.metrics.photo import newest_first, scores, to_csv
-from ui.metrics.stores import store_path
-from ui.metrics.uploads import Uploads
+from ui.shared.stores import store_path
+from ui.shared.uploads import Uploads
 from ui.shared.words import plain
 from ui.work.bench import Bench
 from ui.work.cost import CURVES, FORWARD, Work
@@ -322,7 +322,7 @@ def store_of(page: AppTest, name: str) -> Path:
 
 @pytest.mark.parametrize("name", ["../metrics", "/tmp/metrics", "a/b", "..", ".hidden", "a\\b", "x.", "x\n"])
 def test_a_name_that_is_a_path_is_refused_and_makes_nothing(name, results, monkeypatch):
-    monkeypatch.setattr("ui.metrics.stores.st.session_state", {})
+    monkeypatch.setattr("ui.shared.stores.st.session_state", {})
     with pytest.raises(ValueError, match="no plain name"):
         store_path(name)
     assert not results.exists()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from samp_core.images import load_sample
 from samp_core.methods import METHODS
 from samp_core.sweep import read_axis, settings_of, suggestion
 from tests.test_app import ROOT, assert_fine, text
@@ -86,3 +87,46 @@ def test_what_cannot_be_swept_is_said_and_a_preset_takes_over(tune):
         assert_fine(tune)
         assert not tune.button(key="tune-run").disabled
     assert values(tune) == ["paper,trapezoid,isotonic,half,monotone"]
+
+
+def test_a_sweep_over_many_photos_has_intervals_and_goes_on(tune, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMP_RESULTS", str(tmp_path / "results"))
+    for name in ("coffee", "chelsea", "rocket"):
+        load_sample(name).resize((96, 96)).save(tmp_path / f"{name}.png")
+    tune.selectbox(key="tune-method").set_value("ig").run()
+    next(f for f in tune.text_input if f.label == "Values").set_value("2,4").run()
+    tune.button_group(key="tune-over").set_value("many").run()
+    assert_fine(tune)
+    assert "Name a folder or upload photos" in text(tune)
+    assert tune.button(key="tune-bench-run").disabled
+    tune.text_input(key="tune-folder").set_value(str(tmp_path / "none")).run()
+    tune.button(key="tune-bench-run").click().run()
+    assert "none" in text(tune)
+    assert "tune-bench" not in tune.session_state
+    tune.text_input(key="tune-folder").set_value(str(tmp_path)).run()
+    tune.multiselect(key="tune-metrics").set_value(["gap"]).run()
+    tune.button(key="tune-bench-run").click().run()
+    bench = tune.session_state["tune-bench"]
+    bench.wait(120)
+    tune.run()
+    assert_fine(tune)
+    assert bench.error is None
+    assert (bench.progress_now.done, bench.progress_now.fresh) == (6, 6)
+    assert "Means over 3 photos, each explained for its own first class" in text(tune)
+    table = tune.dataframe[0].value
+    assert list(table["steps"]) == ["2", "4"]
+    low, mean, high = (
+        table[c].to_numpy() for c in ("Completeness gap, low", "Completeness gap", "Completeness gap, high")
+    )
+    assert (low <= mean).all()
+    assert (mean <= high).all()
+    # A wider sweep measures only what is new; until it is made, the old one is said to be another.
+    next(f for f in tune.text_input if f.label == "Values").set_value("2,4,6").run()
+    assert "differs from it" in text(tune)
+    tune.button(key="tune-bench-run").click().run()
+    bench = tune.session_state["tune-bench"]
+    bench.wait(120)
+    tune.run()
+    assert_fine(tune)
+    assert (bench.progress_now.done, bench.progress_now.fresh) == (9, 3)
+    assert list(tune.dataframe[0].value["steps"]) == ["2", "4", "6"]

@@ -23,13 +23,13 @@ from samp_core.benchmark import (
 from samp_core.benchmark.report import INTERVALS, better, html, latex
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
-from ui.metrics.stores import DEFAULT as STORE
-from ui.metrics.stores import store_names, store_path
-from ui.metrics.uploads import uploads
 from ui.shared.picker import choice
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
 from ui.shared.state import turns
+from ui.shared.stores import DEFAULT as STORE
+from ui.shared.stores import store_names, store_path
+from ui.shared.uploads import uploads
 from ui.shared.words import plain, seconds_in_words
 from ui.work.bench import Bench
 

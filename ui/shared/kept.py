@@ -29,7 +29,7 @@ _NAMES = frozenset(
     {
         *("photo", "network", "device", "class", "contrast", "against", "score"),
         *("lanes", "methods", "batch", "also", "start", "scope", "metrics", "box-x", "box-y", "result"),
-        *("presenting", "units", "tune", "tune-a", "tune-b"),
+        *("presenting", "units", "tune", "tune-a", "tune-b", "tune-over"),
     }
 )
 """What may stand in a link, besides the settings of single methods, which are called ``method.setting``."""

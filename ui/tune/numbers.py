@@ -34,7 +34,7 @@ def by_knob(axes: Sequence[Axis], entries: Sequence[Entry | None]) -> None:
         persist_state="session", width=420,
     )  # fmt: skip
     values = np.array([np.nan if row.get(number) is None else row[number] for row in rows], dtype=float)
-    plot = _curve(axes[0], values) if len(axes) == 1 else _grid(axes[0], axes[1], values)
+    plot = curve(axes[0], values) if len(axes) == 1 else grid(axes[0], axes[1], values)
     plot.update_layout(height=400, margin={"l": 10, "r": 10, "t": 10, "b": 10})
     st.plotly_chart(plot, config=PLAIN, key="by-knob")
     best = int(np.nanargmax(values) if BETTER[number] == "up" else np.nanargmin(values))
@@ -44,7 +44,8 @@ def by_knob(axes: Sequence[Axis], entries: Sequence[Entry | None]) -> None:
                "differences mean little.")  # fmt: skip
 
 
-def _curve(axis: Axis, values: np.ndarray) -> go.Figure:
+def curve(axis: Axis, values: np.ndarray) -> go.Figure:
+    """Return a number by one knob."""
     plot = go.Figure(
         go.Scatter(
             x=axis.words, y=values, mode="lines+markers", line={"color": COLOURS[0]},
@@ -55,7 +56,8 @@ def _curve(axis: Axis, values: np.ndarray) -> go.Figure:
     return plot
 
 
-def _grid(first: Axis, second: Axis, values: np.ndarray) -> go.Figure:
+def grid(first: Axis, second: Axis, values: np.ndarray) -> go.Figure:
+    """Return a number by two knobs, the second one fastest."""
     plot = go.Figure(
         go.Heatmap(
             z=values.reshape(len(first.values), len(second.values)), x=second.words, y=first.words,

@@ -16,6 +16,7 @@ from ui.shared.room import room
 from ui.shared.sidebar import Question
 from ui.shared.table import Table, to_the_stage
 from ui.shared.words import plain
+from ui.tune.many import many, over_many_photos
 from ui.tune.numbers import by_knob
 from ui.work.queue import Queue
 
@@ -34,6 +35,8 @@ _PRESETS = {
 """Sweeps to begin with: the paper's ablations, and questions that people ask of it."""
 
 _NONE = ""
+_OVERS = {"photo": "This photo: maps and numbers", "many": "Many photos: numbers with intervals"}
+_OVER = kept.Choice("tune-over", "photo", list(_OVERS))
 
 
 def _swept(method: Method) -> list[str]:
@@ -118,6 +121,11 @@ def show(question: Question) -> None:
         wanted = _wanted(question, method, axes)
     except ValueError as error:
         problem = str(error)
+    over = _OVER.segments("Sweep over", key="tune-over", format_func=_OVERS.__getitem__, label_visibility="collapsed")
+    if over == "many":
+        st.caption("The other knobs are as published. Each photo's own first class is explained.")
+        many(question, axes, over_many_photos(wanted, question.score), problem)
+        return
     st.caption("The other knobs are as published. Every map explains the same score.")
     queue = state.tuning()
     polling = queue is not None and queue.active

@@ -18,8 +18,16 @@ class Bench(Worker):
         error: what went wrong, for a user.
     """
 
-    def __init__(self, classifier: Classifier, plan: Plan, path: Path, turns: Turns) -> None:
-        super().__init__(turns, "Benchmark", "Metrics")
+    def __init__(
+        self,
+        classifier: Classifier,
+        plan: Plan,
+        path: Path,
+        turns: Turns,
+        title: str = "Benchmark",
+        page: str = "Metrics",
+    ) -> None:
+        super().__init__(turns, title, page)
         self.classifier, self.plan, self.path = classifier, plan, path
         self.progress_now: Progress | None = None
         self.error: str | None = None
