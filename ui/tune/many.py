@@ -157,9 +157,11 @@ def _numbers(bench: Bench, axes: Sequence[Axis]) -> None:
     with trade:
         st.plotly_chart(_trade(sweep), config=PLAIN, key="tune-many-trade")
     spread = f"{INTERVALS}. " if sweep.photos > 1 else ""
+    best = f"{plain(words)}. " if (words := sweep.wins(name)) else ""
     st.caption(
         f"Means over {sweep.photos} photo{'s' * (sweep.photos != 1)}, each explained for its own first class. {spread}"
-        f"Protocol: {plain(sweep.protocols.get(name, 'cost of one map'))}. {plain(sweep.wins(name))}"
+        f"Protocol: {plain(sweep.protocols.get(name, 'cost of one map'))}. {best}"
+        "Squares: no other setting is as good in both numbers and better in one."
     )
     chosen = st.dataframe(
         sweep.frame.drop(columns="front"), hide_index=True, key="tune-many-table", on_select="rerun",
