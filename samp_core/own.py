@@ -90,7 +90,38 @@ def _safetensors(content: bytes) -> Mapping[str, Any]:
     return tensors
 
 
+def _refuse_programs(content: bytes) -> None:
+    """Refuse what holds a network and not its weights alone, each kind in words of its own.
+
+    Raises:
+        ClassifierError: it is one.
+    """
+    weights_alone = "Give the weights alone: torch.save(network.state_dict(), FILE), with the name of the architecture."
+    # An ONNX file begins with its version, and says soon after what wrote it.
+    if content[:1] == b"\x08" and (b"pytorch" in content[:200] or b"onnx" in content[:200] or content[2:3] == b"\x12"):
+        raise ClassifierError(
+            f"The file is an ONNX model, which has no gradients here: no converter back is well kept. {weights_alone}"
+        )
+    if not content.startswith(b"PK"):
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            names = packed.namelist()
+    except Exception:
+        return
+    if any(name.endswith(("models/model.json", "serialized_exported_program.json")) for name in names):
+        raise ClassifierError(
+            "The file is an exported program (torch.export), and reading one may execute what is in it. Put it into "
+            f"the folder that SAMP_MODELS_DIR names and choose program/NAME. Or else: {weights_alone}"
+        )
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise ClassifierError(
+            f"The file is a TorchScript program, and reading one may execute what is in it. {weights_alone}"
+        )
+
+
 def _saved(content: bytes) -> Mapping[str, Any]:
+    _refuse_programs(content)
     if not content.startswith((b"PK", b"\x80")):
         raise ClassifierError(
             "The file of weights is neither a safetensors file nor one of torch.save. Choose another."

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import random
+import warnings
 import zipfile
 
 import numpy as np
@@ -313,3 +314,22 @@ def test_code_that_raises_is_said():
 
 def _broken() -> None:
     raise ZeroDivisionError
+
+
+def test_files_that_hold_a_network_are_refused_each_in_its_own_words(birds, tmp_path):
+    small = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2)).eval()
+    images = torch.randn(1, 3, 4, 4)
+    torch.export.save(torch.export.export(small, (images,)), tmp_path / "a.pt2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(small, images).save(tmp_path / "b.pt")
+    (tmp_path / "c.onnx").write_bytes(b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x8a\x01")
+    for name, words in (
+        ("a.pt2", "exported program .* SAMP_MODELS_DIR"),
+        ("b.pt", "TorchScript program"),
+        ("c.onnx", "ONNX model, which has no gradients"),
+    ):
+        with pytest.raises(ClassifierError, match=words):
+            read_weights(tmp_path / name)
+    torch.save(birds.state_dict(), tmp_path / "fine.pth")
+    assert read_weights(tmp_path / "fine.pth").keys() == birds.state_dict().keys()

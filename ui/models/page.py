@@ -206,7 +206,7 @@ def _own(name: str) -> None:
         "which layer is its last is found out. It is for this browser alone."
     )
     weights = st.file_uploader(
-        "Weights", ["safetensors", "pt", "pth", "bin"], key="models-weights", max_upload_size=_MOST
+        "Weights", ["safetensors", "pt", "pth", "bin", "pt2", "onnx"], key="models-weights", max_upload_size=_MOST
     )
     labels = st.file_uploader(
         "Labels, if it has other classes than ImageNet", ["txt", "json", "csv"], key="models-labels",
