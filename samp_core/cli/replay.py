@@ -10,6 +10,7 @@ import torch
 from samp_core.archive import ArchiveError, open_archive, replay
 from samp_core.classifiers import OWN
 from samp_core.cli.shared import add_network, load_network, walk
+from samp_core.devices import AUTO
 from samp_core.images import load_image
 
 
@@ -45,8 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
                 "--weights FILE, with the labels and preprocessing that they had."
             )
         arguments.model = archive.network
-    classifier = load_network(arguments)
     machine = archive.words["runs"][0].get("machine", {})
+    if arguments.device == AUTO and machine.get("device") == "cpu":
+        arguments.device = "cpu"  # elsewhere it would round otherwise
+    classifier = load_network(arguments)
     if machine.get("prepared"):
         classifier = classifier.prepare()
     if isinstance(threads := machine.get("threads"), int) and 1 <= threads <= 256:

@@ -121,13 +121,14 @@ def add_network(where: Any) -> None:
         "--arch",
         default=None,
         metavar="NAME",
-        help=f"{', '.join(BUNDLED)}, {', '.join(DIGITS)} (bundled) or a torchvision network (default: {DEFAULT})",
+        help=f"{', '.join(BUNDLED)}, {', '.join(DIGITS)} (bundled), a torchvision network, timm/NAME, or program/NAME: "
+        f"NAME.pt2 in the folder that SAMP_MODELS_DIR names (default: {DEFAULT})",
     )
     where.add_argument("--download", action="store_true", help="allow the weights to be fetched")
     where.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights of your own for a torchvision network, a state dict as safetensors or by torch.save; or 'random'",
+        help="weights of your own for a torchvision or timm network, a state dict as safetensors or by torch.save; or 'random'",
     )
     where.add_argument(
         "--module",
