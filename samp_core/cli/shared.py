@@ -128,7 +128,8 @@ def add_network(where: Any) -> None:
     where.add_argument(
         "--weights",
         metavar="FILE",
-        help="weights of your own for a torchvision or timm network, a state dict as safetensors or by torch.save; or 'random'",
+        help="weights of your own for a torchvision or timm network, a state dict as safetensors or by torch.save; or "
+        "'random'",
     )
     where.add_argument(
         "--module",
