@@ -19,6 +19,7 @@ KNOBS: dict[str, tuple[str, str, list[object]]] = {
     "greedy": ("slider", "walk-digit", [0, 1, 2, 4, 5, 6, 7]),
     "digits": ("slider", "digit-momentum", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7]),
     "trust": ("slider", "trust-digit", [0, 1, 2, 4, 5, 6, 7]),
+    "code": ("slider", "code-digit", [0, 1, 2, 4, 5, 6, 7]),
 }
 
 

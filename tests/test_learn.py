@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from samp_core.baselines import GaussianBlur
 from samp_core.digits import load_digits, samples
-from samp_core.faces import SAMP, IntegratedGradients
+from samp_core.faces import AGI, SAMP, IntegratedGradients
 from samp_core.lesson import (
     RULE_TITLES,
     TOYS,
@@ -34,7 +34,7 @@ from samp_core.lesson import (
 from tests.test_app import ROOT, assert_fine
 from ui.components.board import read_points
 from ui.components.pen import read_strokes, write_strokes
-from ui.learn import digits, greedy, look, trust, two
+from ui.learn import digits, greedy, look, reading, trust, two
 from ui.learn.ask import Question
 from ui.learn.lesson import SCENES
 from ui.learn.two import CASES, CELLS, FINE, TOLERANCES
@@ -279,7 +279,7 @@ def learn() -> AppTest:
     return page
 
 
-COMPUTED = ["paths", "prefer", "greedy", "digits", "trust"]
+COMPUTED = ["paths", "prefer", "greedy", "digits", "trust", "code"]
 """The scenes that are computed as they are watched: they have knobs, and say what was seen in numbers."""
 
 
@@ -373,9 +373,14 @@ def right_answers() -> dict[str, str]:
     assert search < 0.9 * line
     agreement = {t.title: t.agreement for t in trials(classifier.network, inputs, target)}
     assert agreement[trust.FORGETFUL] < agreement[trust.NOISY] - 0.05
+    off = []
+    for restart in (False, True):
+        run = AGI(classifier.network, restart=restart, bounds=(0.0, 1.0)).start(inputs, target).finish()
+        off.append(abs(float(run.maps.sum() - run.completeness.targets.sum()) / float(run.completeness.targets.sum())))
+    assert off[0] < 0.9 * off[1]
     return {
         "paths": two.FAR, "prefer": two.BEST_OF_ALL, "greedy": greedy.BEYOND, "digits": digits.SEARCH_LESS,
-        "trust": trust.NETWORK_MORE,
+        "trust": trust.NETWORK_MORE, "code": reading.TEXT,
     }  # fmt: skip
 
 
@@ -508,6 +513,7 @@ CARRIED = {
         {"momentum": 0.8, "ic_tolerance": 1 / 20, "steps": 28, "accumulation": "isotonic"},
     ),
     "trust": ("samp++", {}, {"momentum": 0.5, "ic_tolerance": 1 / 10, "steps": 20, "accumulation": "paper"}),
+    "code": ("agi", {"code-step": "0.02"}, {"step": 0.02, "classes": 3, "restart": "last"}),
 }
 
 

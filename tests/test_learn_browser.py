@@ -255,10 +255,14 @@ def check_scene(page: Page, scene: str, size: str) -> None:
             page.get_by_role("button", name=case).click()
             reveal(page)
             check_room(page, size)
-    views = page.locator("[class*=st-key-digit-view], [class*=st-key-trust-view]").get_by_role("radio")
-    assert views.count() == {("digits", "normal"): 2, ("digits", "presented"): 4, ("trust", "presented"): 2}.get(
-        (scene, size), 0
-    )
+    views = page.locator("[class*=-view-room], [class*=st-key-digit-view]").get_by_role("radio")
+    expected = {
+        ("digits", "normal"): 2,
+        ("digits", "presented"): 4,
+        ("trust", "presented"): 2,
+        ("code", "presented"): 2,
+    }
+    assert views.count() == expected.get((scene, size), 0)
     for view in views.all():
         view.click()
         check_room(page, size)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from samp_core.methods import Value
 from ui.components.keys import arrow_keys
-from ui.learn import digits, greedy, photo, trust, two
+from ui.learn import digits, greedy, photo, reading, trust, two
 from ui.learn.look import KEPT, dress
 from ui.shared import kept
 from ui.shared.lanes import open_with
@@ -50,6 +50,7 @@ SCENES = (
     Scene("greedy", "Why greedy", greedy.why_greedy, "samp", greedy.settings, greedy.behind, greedy.NOTES),
     Scene("digits", "Digits", digits.scene, "samp++", digits.settings, digits.behind, digits.NOTES),
     Scene("trust", "Trust, but verify", trust.verify, "samp++", trust.settings, trust.behind, trust.NOTES),
+    Scene("code", "Reading code", reading.reading, "agi", reading.settings, reading.behind, reading.NOTES),
     Scene("photo", "The real search", photo.scene, "samp", photo.settings, photo.behind, photo.NOTES),
 )  # fmt: skip
 
