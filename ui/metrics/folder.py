@@ -29,7 +29,7 @@ from ui.shared.sidebar import Question
 from ui.shared.state import turns
 from ui.shared.stores import DEFAULT as STORE
 from ui.shared.stores import store_names, store_path
-from ui.shared.uploads import uploads
+from ui.shared.uploads import photo_source
 from ui.shared.words import plain, seconds_in_words
 from ui.work.bench import Bench
 
@@ -41,20 +41,8 @@ def many_photos(question: Question) -> None:
     bench: Bench | None = st.session_state.get("bench")
     polling = bench is not None and bench.active
     left, right = st.columns(2)
-    folder = ""
-    photos: tuple[Photo, ...] = ()
     with left:
-        source = st.segmented_control(
-            "Photos", ["Folder", "Uploads"], default="Folder", key="bench-source", required=True,
-            persist_state="session",
-        )  # fmt: skip
-        if source == "Folder":
-            folder = st.text_input(
-                "Folder on the machine that the app runs on", key="bench-folder", persist_state="session",
-                placeholder="/home/me/photos", help="Its subfolders are searched, too.",
-            ).strip()  # fmt: skip
-        else:
-            photos = uploads()
+        folder, photos = photo_source("bench")
     with right:
         path = _store()
         limit = st.number_input("At most so many photos", 1, 100_000, 20, key="bench-limit", persist_state="session")

@@ -105,5 +105,23 @@ def uploads() -> tuple[Photo, ...]:
     return tuple(Photo(name, data) for name, data in kept.photos.items())
 
 
+def photo_source(key: str) -> tuple[str, tuple[Photo, ...]]:
+    """Let people name a folder or upload photos; return the folder, or the photos.
+
+    Args:
+        key: what the page's widgets are called by.
+    """
+    source = st.segmented_control(
+        "Photos", ["Folder", "Uploads"], default="Folder", key=f"{key}-source", required=True, persist_state="session"
+    )
+    if source == "Uploads":
+        return "", uploads()
+    folder = st.text_input(
+        "Folder on the machine that the app runs on", key=f"{key}-folder", persist_state="session",
+        placeholder="/home/me/photos", help="Its subfolders are searched, too.",
+    )  # fmt: skip
+    return folder.strip(), ()
+
+
 def _clear(kept: Uploads) -> None:
     st.session_state["bench-kept"] = Uploads(number=kept.number + 1)

@@ -22,7 +22,7 @@ from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
 from ui.shared.state import turns
 from ui.shared.stores import store_path
-from ui.shared.uploads import uploads
+from ui.shared.uploads import photo_source
 from ui.shared.words import plain, seconds_in_words
 from ui.tune.numbers import curve, grid
 from ui.work.bench import Bench
@@ -48,7 +48,10 @@ def many(question: Question, axes: Sequence[Axis], points: Sequence[Settings], p
     """
     bench: Bench | None = st.session_state.get("tune-bench")
     polling = bench is not None and bench.active
-    folder, photos = _photos()
+    left, right = st.columns(2)
+    with left:
+        folder, photos = photo_source("tune")
+    limit = right.number_input("At most so many photos", 1, 100_000, 10, key="tune-limit", persist_state="session")
     names = st.multiselect(
         "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], default=list(_METRICS),
         format_func=lambda n: METRICS[n].title, key="tune-metrics", persist_state="session",
@@ -60,7 +63,7 @@ def many(question: Question, axes: Sequence[Axis], points: Sequence[Settings], p
         elif st.button(
             "Sweep", type="primary", key="tune-bench-run", disabled=not points or not names or not (folder or photos)
         ):
-            _start(question, folder, photos, points, names)
+            _start(question, folder, photos, int(limit), points, names)
         if problem:
             st.markdown(plain(problem))
         elif not (folder or photos) and not polling:
@@ -72,31 +75,16 @@ def many(question: Question, axes: Sequence[Axis], points: Sequence[Settings], p
         st.fragment(_live, run_every=1.0 if polling else None)(bench, axes if same else [], polling)
 
 
-def _photos() -> tuple[str, tuple[Photo, ...]]:
-    left, right = st.columns(2)
-    with left:
-        source = st.segmented_control(
-            "Photos", ["Folder", "Uploads"], default="Folder", key="tune-source", required=True,
-            persist_state="session",
-        )  # fmt: skip
-        if source == "Uploads":
-            photos, folder = uploads(), ""
-        else:
-            photos, folder = (), st.text_input(
-                "Folder on the machine that the app runs on", key="tune-folder", persist_state="session",
-                placeholder="/home/me/photos", help="Its subfolders are searched, too.",
-            ).strip()  # fmt: skip
-    with right:
-        st.number_input("At most so many photos", 1, 100_000, 10, key="tune-limit", persist_state="session")
-    return folder, photos
-
-
 def _start(
-    question: Question, folder: str, photos: tuple[Photo, ...], points: Sequence[Settings], names: Sequence[str]
+    question: Question,
+    folder: str,
+    photos: tuple[Photo, ...],
+    limit: int,
+    points: Sequence[Settings],
+    names: Sequence[str],
 ) -> None:
     try:
         found = photos or find_photos([Path(folder).expanduser()])
-        limit = int(st.session_state["tune-limit"])
         plan = Plan(found[:limit], tuple(points), tuple(names), points[0].batch_size)
     except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: nobody's home folder
         st.session_state["tune-bench-problem"] = str(error)
