@@ -23,6 +23,7 @@ from samp_core.benchmark import (
 from samp_core.benchmark.report import INTERVALS, better, html, latex
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
+from ui.shared.benches import show_progress
 from ui.shared.picker import choice
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
@@ -30,7 +31,7 @@ from ui.shared.state import turns
 from ui.shared.stores import DEFAULT as STORE
 from ui.shared.stores import store_names, store_path
 from ui.shared.uploads import photo_source
-from ui.shared.words import plain, seconds_in_words
+from ui.shared.words import plain
 from ui.work.bench import Bench
 
 DEFAULT = ("curves", "gap", "concentration")
@@ -123,7 +124,7 @@ def _start(
 
 def _live(path: Path, bench: Bench | None, polling: bool) -> None:
     if bench is not None:
-        _progress(bench)
+        show_progress(bench, "Resume")
     if not path.is_file():
         st.caption("There are no results of this name yet. They will appear here, photo by photo, with intervals.")
     else:
@@ -138,25 +139,6 @@ def _live(path: Path, bench: Bench | None, polling: bool) -> None:
             st.error(plain(error))
     if polling and bench is not None and not bench.active:
         st.rerun()
-
-
-def _progress(bench: Bench) -> None:
-    if bench.error:
-        st.error(plain(bench.error))
-    progress = bench.progress_now
-    if progress is None:
-        return
-    if bench.active:
-        left = "" if progress.left is None else f", about {seconds_in_words(progress.left)} left"
-        pace = f", {60 * progress.rate:.1f} maps a minute" if progress.fresh else ""
-        words = f"{progress.done} of {progress.total} maps{pace}{left}: {plain(progress.now)}"
-        st.progress(min(progress.done / max(progress.total, 1), 1.0), text=words)
-    elif progress.done < progress.total:
-        st.info(f"Stopped after {progress.done} of {progress.total} maps. Resume goes on from there.")
-    for name, why in progress.failures.items():
-        st.warning(f"{plain(name)} is left out: {plain(why)}")
-    for note in progress.notes:
-        st.info(plain(note))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

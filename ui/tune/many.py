@@ -17,13 +17,14 @@ from samp_core.benchmark.report import INTERVALS, better, heading
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
 from samp_core.sweep import Axis, Sweep, gathered, write
+from ui.shared.benches import show_progress
 from ui.shared.lanes import current, put_beside
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
 from ui.shared.state import turns
 from ui.shared.stores import store_path
 from ui.shared.uploads import photo_source
-from ui.shared.words import plain, seconds_in_words
+from ui.shared.words import plain
 from ui.tune.numbers import curve, grid
 from ui.work.bench import Bench
 
@@ -95,17 +96,7 @@ def _start(
 
 
 def _live(bench: Bench, axes: Sequence[Axis], polling: bool) -> None:
-    if bench.error:
-        st.error(plain(bench.error))
-    if (progress := bench.progress_now) is not None:
-        if bench.active:
-            left = "" if progress.left is None else f", about {seconds_in_words(progress.left)} left"
-            words = f"{progress.done} of {progress.total} maps{left}: {plain(progress.now)}"
-            st.progress(min(progress.done / max(progress.total, 1), 1.0), text=words)
-        elif progress.done < progress.total:
-            st.info(f"Stopped after {progress.done} of {progress.total} maps. Sweep goes on from there.")
-        for name, why in progress.failures.items():
-            st.warning(f"{plain(name)} is left out: {plain(why)}")
+    show_progress(bench, "Sweep")
     if not axes:
         st.info("Shown would be the last sweep. The choice differs from it: press Sweep.")
     elif bench.path.is_file():
