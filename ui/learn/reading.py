@@ -57,7 +57,7 @@ class Reading:
         total: sum of the map.
         change: what it should be: how much of the score was lost along its paths.
         moves: of all its paths.
-        away: how far the pixel that went furthest is from where it was, 1 from black to white.
+        away: how far off the pixel that ends furthest off is from where it began, 1 from black to white.
         end: the image at which the first path ends.
     """
 
@@ -84,9 +84,7 @@ def _read(digit: int, step: float) -> tuple[str, Reading, Reading, float]:
         method = AGI(classifier.network, CLASSES, step, MOVES, restart, bounds=(0.0, 1.0))
         with one_thread():
             run = method.start(inputs, first.index)
-            for _ in run:
-                pass
-            result = run.result()
+            result = run.finish()
         states = run.state
         maps.append(result.maps)
         found.append(
@@ -122,7 +120,7 @@ def _figure(picture: Image.Image | None, name: str, words: str, alt: str) -> str
 def _figures(digit: int, read: tuple[Reading, Reading], *, told: bool) -> str:
     figures = [_figure(samples()[digit], "The digit", "where all paths begin", f"the digit {digit}")]
     for name, reading in zip(("The text", "The code"), read, strict=True):
-        ends = f"{reading.moves} moves; no value went further than {reading.away:.2f}"
+        ends = f"{reading.moves} moves; no value ends further off than {reading.away:.2f}"
         figures.append(_figure(reading.end if told else None, f"{name}: the first end", ends, f"{name}: {ends}"))
     for name, reading in zip(("The text", "The code"), read, strict=True):
         sums = f"sums to {reading.total:.1f}; the score lost {reading.change:.1f}"
@@ -140,8 +138,8 @@ def _seen(text: Reading, code: Reading, agreement: float) -> str:
     return (
         "#### What you just saw\n"
         f"- **One line apart**, the two maps agree {agreement:.2f} (Spearman's correlation of the pixels).\n"
-        f"- **The text's is a path**: its map sums to {text.total:.1f} where the score lost {text.change:.1f}; the "
-        "steps are long.\n"
+        f"- **The text's is a path**: its map sums to {text.total:.1f} where the score lost {text.change:.1f}; "
+        "smaller steps bring these together.\n"
         f"- **The code's is none**: each of {code.moves} moves begins at the digit. It sums to {code.total:.1f} where "
         f"the score lost {code.change:.1f}.\n"
         "- **The name does not say which**: whoever shows “AGI” has to. Here it is a switch."
@@ -193,7 +191,7 @@ def behind() -> None:
     st.latex(r"\text{code: } \sum_k \nabla f(z_k)\cdot(z_{k+1}-x), \quad z_{k+1} = x + \varepsilon\,\text{sign}(g)")
     st.caption(
         "In the paper: Pan, Li and Zhu, Explaining Deep Neural Network Models with Adversarial Gradient Integration, "
-        "IJCAI 2021, explains the probability; here it is the logit, as everywhere in this lesson. The code is the "
+        "IJCAI 2021, explains the probability; here it is the logit. The code is the "
         "authors' public one, read for what it computes. One digit is an anecdote."
     )
 

@@ -33,7 +33,7 @@ class Trials(Worker):
 
     @property
     def active(self) -> bool:
-        """Whether there are methods to try."""
+        """Whether it is under way."""
         return not self.sight and not self.error
 
     @property
