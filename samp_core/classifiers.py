@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from samp_core.bundled import BUNDLED, DEFAULT, imagenet_labels
-from samp_core.devices import device_of
+from samp_core.devices import device_of, dtype_of
 from samp_core.digit_networks import LABELS, PREPROCESSING, Kind, load_digit_network
 from samp_core.heads import Called, Headed, with_head
 from samp_core.images import Preprocessing
@@ -100,8 +100,8 @@ class Classifier:
 
     def inputs(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
         """Return what the network takes of a photo, normalised, where it computes, as float32 or float64."""
-        like = next((p.dtype for p in self.network.parameters() if p.is_floating_point()), torch.float32)
-        return self.preprocessing(image).to(self.device, like if like == torch.float64 else torch.float32)
+        wide = dtype_of(self.network) == torch.float64
+        return self.preprocessing(image).to(self.device, torch.float64 if wide else torch.float32)
 
     def to(self, device: torch.device | str) -> Classifier:
         """Return a classifier that computes on this device: a copy, unless it does already.
@@ -310,7 +310,7 @@ def load_classifier(
         labels: names of the K classes; of one logit, the name of what it speaks for will do. Default: the network's
             own, or ``class 0`` and so on for a module and for weights of another number of classes.
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
-        download: allow fetching torchvision weights that are not on disk. Nothing is fetched otherwise.
+        download: allow fetching published weights that are not on disk. Nothing is fetched otherwise.
         bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
 
     Raises:
@@ -369,7 +369,7 @@ def _named(
     zoo.require(source)
     preprocessing = preprocessing or zoo.preprocessing_of(source)
     if weights is None:
-        name, network = source, with_head(zoo.load(source, download), preprocessing, source)
+        name, network = source, zoo.load(source, download)
     elif weights == "random":
         name, network = f"{source}{RANDOM}", zoo.random(source)
     else:

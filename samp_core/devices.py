@@ -26,6 +26,11 @@ def device_of(network: object) -> torch.device:
     return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Return the type of a network's parameters; float32 for what has none."""
+    return next((parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()), torch.float32)
+
+
 def find_device(name: str) -> torch.device:
     """Return a device by name, tried out by a small convolution and its gradient.
 

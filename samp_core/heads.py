@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samp_core.devices import dtype_of
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, evaluate, probe_images, tried
 
@@ -121,8 +122,7 @@ def with_head(network: nn.Module, preprocessing: Preprocessing, name: str) -> nn
         ClassifierError: as :func:`find_head` does, or the logits are not finite.
     """
     head = find_head(network, preprocessing, name)
-    like = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
-    half = like if like in (torch.float16, torch.bfloat16) else None
+    half = dtype if (dtype := dtype_of(network)) in (torch.float16, torch.bfloat16) else None
     if head.plain and half is None:
         return network
     headed = Headed(network, head, half)

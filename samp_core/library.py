@@ -496,50 +496,6 @@ class Library:
                 (PHOTOS_IN_ALL,),
             )
 
-    # -- networks ------------------------------------------------------------------------------------------------------
-
-    def _networks(self, owner: str) -> Path:
-        return self.folder / "networks" / hashlib.sha256(owner.encode()).hexdigest()[:24]
-
-    def add_network(self, owner: str, name: str, recipe: Recipe, weights: Mapping[str, Tensor]) -> None:
-        """Keep a network that somebody brought; the ones that came before the last :data:`NETWORKS` are forgotten.
-
-        Args:
-            owner: whose it is.
-            name: what links call it.
-            recipe: what else its making takes.
-            weights: its state dict.
-
-        Raises:
-            LibraryError: it cannot be written.
-        """
-        place = self._networks(owner)
-        # Safetensors wants memory of its own for each tensor.
-        state = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
-        words = json.dumps({"format": _NETWORK, **asdict(recipe)})
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_files({place / f"{name}{_WEIGHTS}": save(state, {"recipe": words})})
-            for old in sorted(place.glob(f"*{_WEIGHTS}"), key=lambda path: path.stat().st_mtime)[:-NETWORKS]:
-                old.unlink(missing_ok=True)
-        except OSError as error:
-            raise LibraryError(f"The network cannot be kept: {error}") from error
-
-    def networks(self, owner: str) -> dict[str, tuple[Recipe, Path]]:
-        """Return the networks that an owner brought, oldest first, with the files of their weights."""
-        found = {}
-        for path in sorted(self._networks(owner).glob(f"*{_WEIGHTS}"), key=lambda path: path.stat().st_mtime):
-            try:
-                with safe_open(path, framework="pt") as file:
-                    words = json.loads((file.metadata() or {}).get("recipe", "{}"))
-                if words.pop("format", "") == _NETWORK:
-                    found[path.name.removesuffix(_WEIGHTS)] = Recipe(**words), path
-            except (OSError, SafetensorError, ValueError, TypeError) as error:
-                logging.getLogger(__name__).warning("%s is left out: %s", path, error)
-        return found
-
-    # -- photos --------------------------------------------------------------------------------------------------------
-
     def photo(self, owner: str, photo_key: str) -> tuple[str, Image.Image] | None:
         """Return name and pixels of an owner's photo whose fingerprint begins like this; None if it is not there."""
         if not self.is_there:
@@ -559,6 +515,50 @@ class Library:
         if tuple(original) != image.size:
             image.info["original_size"] = tuple(original)
         return row["name"], image
+
+    # -- networks ------------------------------------------------------------------------------------------------------
+
+    def _networks(self, owner: str) -> Path:
+        return self.folder / "networks" / hashlib.sha256(owner.encode()).hexdigest()[:24]
+
+    def _by_age(self, owner: str) -> list[Path]:
+        return sorted(self._networks(owner).glob(f"*{_WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+
+    def add_network(self, owner: str, name: str, recipe: Recipe, weights: Mapping[str, Tensor]) -> None:
+        """Keep a network that somebody brought; the ones that came before the last :data:`NETWORKS` are forgotten.
+
+        Args:
+            owner: whose it is.
+            name: what links call it.
+            recipe: what else its making takes.
+            weights: its state dict.
+
+        Raises:
+            LibraryError: it cannot be written.
+        """
+        # Safetensors wants memory of its own for each tensor.
+        state = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+        words = json.dumps({"format": _NETWORK, **asdict(recipe)})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_files({self._networks(owner) / f"{name}{_WEIGHTS}": save(state, {"recipe": words})})
+            for old in self._by_age(owner)[:-NETWORKS]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            raise LibraryError(f"The network cannot be kept: {error}") from error
+
+    def networks(self, owner: str) -> dict[str, tuple[Recipe, Path]]:
+        """Return the networks that an owner brought, oldest first, with the files of their weights."""
+        found = {}
+        for path in self._by_age(owner):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    words = json.loads((file.metadata() or {}).get("recipe", "{}"))
+                if words.pop("format", "") == _NETWORK:
+                    found[path.name.removesuffix(_WEIGHTS)] = Recipe(**words), path
+            except (OSError, SafetensorError, ValueError, TypeError) as error:
+                logging.getLogger(__name__).warning("%s is left out: %s", path, error)
+        return found
 
     # -- sets ----------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from samp_core.heads import with_head
 from samp_core.images import Preprocessing
 from samp_core.networks import ClassifierError, probe_images, tried
 from samp_core.own import MOST_WORDS, read_bytes, read_intake, read_labels
@@ -86,10 +87,10 @@ def file_of(name: str) -> Path:
 
 
 def load(name: str, download: bool) -> nn.Module:
-    """Return a program as a network; one that was exported for a single image is asked one by one.
+    """Return a program as a network that gives logits; one that was exported for a single image is asked one by one.
 
     Raises:
-        ClassifierError: the file is no program, or one that answers at random.
+        ClassifierError: the file is no program, one that answers at random, or one without class scores.
     """
     try:
         network: nn.Module = torch.export.load(file_of(name)).module()
@@ -112,4 +113,4 @@ def load(name: str, download: bool) -> nn.Module:
             f"{name} answers the same images otherwise each time: it was exported in train mode, with its dropout. "
             "Export it again after network.eval()."
         )
-    return network
+    return with_head(network, preprocessing_of(name), name)
