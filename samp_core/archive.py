@@ -1,7 +1,8 @@
 """Runs that travel: settings, maps, curves and where they came from, in one file that is safe to open.
 
-A ``.samp`` file is a zip of ``run.json`` (everything in words and numbers), arrays (``0/attributions.npy`` ...) and, if
-its owner wants that, ``photo.png``. Reading one executes nothing, and takes bounded time and memory, whatever is in it.
+A ``.samp`` file is a zip of ``run.json`` (everything in words and numbers), arrays (``0/attributions.npy`` ...), what
+was seen on the way (``0/film.json`` ..., ``planes.json``) and, if its owner wants that, ``photo.png``. Reading one
+executes nothing, and takes bounded time and memory, whatever is in it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from samp_core.attribution import Belief, Explanation
 from samp_core.baselines import GaussianBlur, Zero
 from samp_core.classifiers import Classifier
 from samp_core.compare import Entry
+from samp_core.films import Reel, View, view_from_dict
 from samp_core.images import ImageError, load_image, sha256
 from samp_core.methods import Settings, default_settings, make_method
 from samp_core.metrics import Curve, Measurement
@@ -43,7 +45,8 @@ MOST_UNPACKED = 400 * 2**20
 """The most that one unpacks to, in bytes."""
 MOST_RUNS = 64
 MOST_MEMBERS = 8192
-_MOST_WORDS = 8 * 2**20  # of run.json
+_MOST_WORDS = 8 * 2**20  # of run.json, and of the planes
+_MOST_FILM = 32 * 2**20  # of one film
 _NOT_ZIPPED_AT = (1980, 1, 1, 0, 0, 0)  # so that equal runs make equal files
 
 # The arrays of a run with their dimensions: one image's part of what an explanation holds, and the curves'.
@@ -51,6 +54,7 @@ _ARRAYS = {
     **{"attributions": 3, "by_direction": 4, "order": 2, "scores": 2, "sums": 1, "targets": 1, "steps": 1},
     **{"agreement": 2, "low": 2, "high": 2, "deletion": 1, "deletion_raw": 1, "insertion": 1, "insertion_raw": 1},
 }
+_FILM, _PLANES = "film.json", "planes.json"
 _FILLS = {"deletion": Zero, "insertion": GaussianBlur}
 
 
@@ -67,12 +71,16 @@ class Archive:
         photo: the photo, if its owner put it in.
         words: everything else, as ``run.json`` has it; see :func:`samp_core.runs.record`, whose parts it holds.
         numbers: of each run, what each metric gave, by the metric's name; empty for what was not measured.
+        films: of each run, what was seen on its way; None where that was not kept.
+        planes: the planes in which the paths are seen; their tracks are called by the number of their run.
     """
 
     entries: tuple[Entry, ...]
     photo: Image.Image | None
     words: Mapping[str, Any]
     numbers: tuple[Mapping[str, tuple[Measurement, ...]], ...] = ()
+    films: tuple[Reel | None, ...] = ()
+    planes: tuple[View, ...] = ()
 
     @property
     def name(self) -> str:
@@ -118,6 +126,8 @@ def pack(
     threads: int | None = None,
     numbers: Sequence[Mapping[str, Sequence[Measurement]]] = (),
     asked: Mapping[str, Any] | None = None,
+    films: Sequence[Reel | None] = (),
+    planes: Sequence[View] = (),
 ) -> bytes:
     """Return runs on one photo as the bytes of a file.
 
@@ -130,6 +140,8 @@ def pack(
         threads: ``torch.get_num_threads()`` of the thread that walked them; None if nobody knows.
         numbers: of each run, what metrics gave for it, by the metric's name; with what each was made from.
         asked: how the numbers were asked for, in plain values: which metrics, what box, calibrated maps or not.
+        films: of each run, what was seen on its way.
+        planes: the planes in which the paths are seen; their tracks are called by the number of their run.
 
     Raises:
         ValueError: there is no run, there are too many, one is calibrated, or its curves are of another kind than
@@ -168,6 +180,11 @@ def pack(
             }
     words = {"format": FORMAT, **shared, "runs": records, **({"asked": dict(asked)} if asked else {})}
     contents = {"run.json": json.dumps(words, indent=1, allow_nan=False).encode()}
+    for number, film in enumerate(films):
+        if film is not None:
+            contents[f"{number}/{_FILM}"] = _compact(film.to_dict())
+    if planes:
+        contents[_PLANES] = _compact([asdict(view) for view in planes])
     if with_photo:
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "PNG")
@@ -182,6 +199,10 @@ def pack(
             how = zipfile.ZIP_STORED if key == "photo.png" else zipfile.ZIP_DEFLATED
             packed.writestr(zipfile.ZipInfo(key, _NOT_ZIPPED_AT), content, how, 6)
     return file.getvalue()
+
+
+def _compact(values: Any) -> bytes:
+    return json.dumps(values, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _curve_in_words(curve: Curve) -> dict[str, Any]:
@@ -295,7 +316,8 @@ def _read(packed: zipfile.ZipFile) -> Archive:
     if len({entry.explanation.attributions.shape for entry in entries}) > 1:
         raise ValueError("maps of different sizes")
     numbers = tuple(_numbers(packed, number, run.get("numbers", {})) for number, run in enumerate(words["runs"]))
-    return Archive(entries, photo, words, numbers)
+    films = tuple(_film(packed, names, number, entry.explanation) for number, entry in enumerate(entries))
+    return Archive(entries, photo, words, numbers, films, _planes(packed, names, entries))
 
 
 def _bytes(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
@@ -397,6 +419,22 @@ def _numbers(packed: zipfile.ZipFile, number: int, words: Mapping[str, Any]) -> 
         str(metric): tuple(measurement(metric, k, said) for k, said in enumerate(found))
         for metric, found in words.items()
     }
+
+
+def _film(packed: zipfile.ZipFile, names: set[str], number: int, explanation: Explanation) -> Reel | None:
+    if (name := f"{number}/{_FILM}") not in names:
+        return None
+    return Reel.from_dict(json.loads(_bytes(packed, name, _MOST_FILM)), explanation)
+
+
+def _planes(packed: zipfile.ZipFile, names: set[str], entries: Sequence[Entry]) -> tuple[View, ...]:
+    if _PLANES not in names:
+        return ()
+    runs = [entry.explanation.directions for entry in entries]
+    views = json.loads(_bytes(packed, _PLANES, _MOST_WORDS))
+    if len(views) > MOST_RUNS:
+        raise ValueError("too many planes")
+    return tuple(view_from_dict(view, runs) for view in views)
 
 
 def _curve(direction: Any, words: Mapping[str, Any], scores: Tensor, raw: Tensor) -> Curve:

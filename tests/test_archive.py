@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import json
+import math
 import pickle
 import random
 import zipfile
@@ -12,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from samp_core import archive as archives
@@ -19,6 +23,20 @@ from samp_core import cli as command_line
 from samp_core import load_classifier
 from samp_core.archive import Archive, ArchiveError, as_python, open_archive, pack, replay, unpack
 from samp_core.compare import Entry, measure
+from samp_core.films import (
+    Film,
+    Lane,
+    Recording,
+    Reel,
+    Still,
+    Walk,
+    data_uri,
+    film_of,
+    frame_message,
+    points_message,
+    surveys,
+)
+from samp_core.films.paper import FIGURES, paper_figure
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import METHODS, default_settings
 from samp_core.metrics import METRICS, Measurement, Subject
@@ -42,30 +60,54 @@ def photo():
     return load_sample("coffee").resize((60, 40))
 
 
-def explained(toy, photo, name, **changes) -> Entry:
+def filmed(toy, photo, name, **changes) -> tuple[Entry, Film | Still]:
     settings, run = begin(toy, photo, default_settings(name, target=2, **changes))
-    for _ in run:
-        pass
+    film = film_of(toy.preprocessing, run)
+    for piece in run:
+        film.add(piece)
     explanation = run.result()
-    return Entry(as_settled(settings, explanation), explanation)
+    film.close(explanation)
+    return Entry(as_settled(settings, explanation), explanation), film
+
+
+def explained(toy, photo, name, **changes) -> Entry:
+    return filmed(toy, photo, name, **changes)[0]
 
 
 @pytest.fixture(scope="module")
-def entries(toy, photo):
+def lanes(toy, photo):
     short = {"steps": 4}
     found = [
-        measure(toy, photo, explained(toy, photo, "samp", **short)),
-        explained(toy, photo, "ig", **short),
-        explained(toy, photo, "grad-cam"),
-        measure(toy, photo, explained(toy, photo, "samp-steady", copies=3)),
+        filmed(toy, photo, "samp", **short),
+        filmed(toy, photo, "ig", **short),
+        filmed(toy, photo, "grad-cam"),
+        filmed(toy, photo, "samp-steady", copies=3),
     ]
-    assert found[3].explanation.belief is not None
+    assert found[3][0].explanation.belief is not None
     return found
 
 
 @pytest.fixture(scope="module")
-def packed(toy, photo, entries):
-    return pack(toy, photo, "cup.png", entries, with_photo=True, threads=2)
+def entries(toy, photo, lanes):
+    return [measure(toy, photo, entry) if k in (0, 3) else entry for k, (entry, _) in enumerate(lanes)]
+
+
+@pytest.fixture(scope="module")
+def seen(toy, lanes):
+    """Return what was seen of the runs: films, and the finished planes of those that walked a path."""
+    films = [film for _, film in lanes]
+    walks = [
+        Walk(str(k), entry.settings, film) for k, (entry, film) in enumerate(lanes) if isinstance(film, Film) and k < 3
+    ]
+    found = surveys(walks, "the score")
+    for survey in found:
+        assert sum(survey.pieces(toy, lanes[0][0].settings)) == survey.cells
+    return {"films": [Reel.of(film) for film in films], "planes": [survey.view for survey in found]}
+
+
+@pytest.fixture(scope="module")
+def packed(toy, photo, entries, seen):
+    return pack(toy, photo, "cup.png", entries, with_photo=True, threads=2, **seen)
 
 
 def members(content: bytes) -> dict[str, bytes]:
@@ -108,9 +150,42 @@ def test_everything_comes_back_and_is_kept_again_to_the_byte(toy, photo, entries
                 assert str(one.fill) == str(other.fill)
                 assert_same(replace(one, fill=other.fill), other)
         assert (before.in_units is None) == (after.in_units is None)
-    again, first = members(pack(toy, photo, "cup.png", found.entries, with_photo=True, threads=2)), members(packed)
+    again = pack(
+        toy, photo, "cup.png", found.entries, with_photo=True, threads=2, films=found.films, planes=found.planes
+    )
+    again, first = members(again), members(packed)
     assert again.keys() == first.keys()
     assert all(again[name] == first[name] for name in first if name != "run.json")
+
+
+def test_films_come_back_as_they_are_told(lanes, seen, packed):
+    found = unpack(packed)
+    assert found.films[2] is None  # of a method without a path its map is the film
+    assert [view.ends for view in found.planes] == [view.ends for view in seen["planes"]]
+    assert found.planes == tuple(seen["planes"])
+    for (entry, film), kept in zip(lanes, found.films, strict=True):
+        reel = kept or Reel.still(entry.explanation)
+        assert reel.directions == film.directions
+        count = len(film.frames)
+        assert json.dumps([frame_message(film, k) for k in range(count)]) == json.dumps(
+            [frame_message(reel, k) for k in range(count)]
+        )
+        told = [points_message(points, entry.explanation) for points in (film.points, reel.points)]
+        assert told[0] == told[1]
+
+
+def test_a_film_from_a_file_is_kept_in_every_way(toy, photo, packed):
+    found = unpack(packed)
+    lanes = [
+        Lane(entry.settings, film or Reel.still(entry.explanation), entry.explanation)
+        for entry, film in zip(found.entries, found.films, strict=True)
+    ]
+    recording = Recording(toy, photo, "cup.png", lanes)
+    recording.take_views(found.planes, {str(k): f"run-{k}" for k in range(4)})
+    assert "cup.png" in recording.html()
+    assert recording.encoded(".webp")[:4] == b"RIFF"
+    for kind in FIGURES:
+        assert paper_figure(recording, kind, ending="png")[:4] == b"\x89PNG"
 
 
 def numbers_of(toy, photo, entry: Entry) -> dict[str, tuple[Measurement, ...]]:
@@ -238,7 +313,44 @@ def hostile(packed: bytes) -> dict[str, tuple[bytes, str]]:
         "no photo": (zipped(contents | {"photo.png": b"no"}), "photo in the file cannot be used"),
         "a bomb": (zeros.getvalue(), "unpacks to more"),
         "a missing array": (zipped({k: v for k, v in contents.items() if k != "1/sums.npy"}), "damaged"),
+        **{f"a film with {what}": (content, "damaged") for what, content in hostile_films(contents).items()},
         "infinite": (zipped(contents | {"0/attributions.npy": infinite(contents)}), "damaged"),
+    }
+
+
+def hostile_films(contents: dict[str, bytes]) -> dict[str, bytes]:
+    film, planes = (json.loads(contents[name]) for name in ("0/film.json", "planes.json"))
+
+    def with_frame(**changes) -> bytes:
+        frames = [film["frames"][0] | changes, *film["frames"][1:]]
+        return zipped(contents | {"0/film.json": json.dumps(film | {"frames": frames}).encode()})
+
+    def with_film(**changes) -> bytes:
+        return zipped(contents | {"0/film.json": json.dumps(film | changes).encode()})
+
+    def with_plane(**changes) -> bytes:
+        return zipped(contents | {"planes.json": json.dumps([planes[0] | changes]).encode()})
+
+    huge = data_uri(Image.new("L", (30_000, 30_000)), "PNG")
+    svg = "data:image/svg+xml;base64,PHN2Zy8+"
+    bomb = base64.b64encode(gzip.compress(bytes(50_000_000))).decode()
+    track = planes[0]["tracks"][0]
+    return {
+        "a picture from elsewhere": with_frame(states=["http://example.com/a.png"] * 2),
+        "a script in a picture": with_frame(states=[svg] * 2),
+        "a huge picture": with_frame(states=[huge] * 2),
+        "another picture's size": with_frame(pixel_map=data_uri(Image.new("L", (16, 16)))),
+        "one direction too few": with_frame(states=film["frames"][0]["states"][:1]),
+        "no number": with_frame(way=math.nan),
+        "no pictures": with_film(frames=[]),
+        "another end": with_film(closing=1),
+        "a bomb": with_film(when=[bomb] * 2),
+        "a list for everything": zipped(contents | {"0/film.json": b"[]"}),
+        "no ground": with_plane(values=[]),
+        "a gap in its ground": with_plane(values=[[1.0, 2.0], [1.0]]),
+        "a path of no run": with_plane(tracks=[track | {"run": "9"}]),
+        "a path of no direction": with_plane(tracks=[track | {"direction": "sideways"}]),
+        "a path without places": with_plane(tracks=[track | {"places": []}]),
     }
 
 
@@ -267,10 +379,10 @@ def test_mutated_files_get_a_sentence_or_are_whole(packed, no_type_checks):
                 mutated[rng.randrange(len(mutated))] = rng.randrange(256)
             content = bytes(mutated[: rng.randrange(len(mutated))] if rng.random() < 0.2 else mutated)
         else:  # in one of its parts, which is zipped as it should be
-            name = rng.choice(["run.json", *(n for n in contents if n.endswith(".npy"))])
+            name = rng.choice(["run.json", *(n for n in contents if n != "photo.png")])
             part = bytearray(contents[name])
             for _ in range(rng.choice((1, 2, 5))):
-                place = rng.randrange(min(len(part), 300 if name != "run.json" else len(part)))
+                place = rng.randrange(min(len(part), 300 if name.endswith(".npy") else len(part)))
                 part[place : place + rng.choice((0, 1, 1, 3))] = bytes([rng.choice(b'0123456789{}[]",:-eN\x00\xff')])
             content = zipped(contents | {name: bytes(part)})
         try:

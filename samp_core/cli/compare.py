@@ -20,6 +20,7 @@ from samp_core.cli.shared import (
 )
 from samp_core.compare import SCALES, Entry, figure, maps_npz, measure, report_html, table, to_csv
 from samp_core.files import write_files
+from samp_core.films import Reel, film_of
 from samp_core.methods import METHODS, default_settings
 from samp_core.render import format_gap
 from samp_core.runs import as_settled, begin, describe
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     image, classifier, chosen = load_question(arguments)
     say = (lambda *_: None) if arguments.quiet else print
     entries: list[Entry] = []
+    films: list[Reel | None] = []
     interrupted = False
     for name in arguments.methods:
         settings = default_settings(
@@ -53,11 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
         try:
             settings, work = begin(classifier, image, settings)
-            interrupted = not walk(work, arguments.quiet, f"{METHODS[name].title:22}")
+            film = film_of(classifier.preprocessing, work)
+            interrupted = not walk(work, arguments.quiet, f"{METHODS[name].title:22}", film.add)
             if interrupted:
                 break
             explanation = work.result()
+            film.close(explanation)
             entries.append(measure(classifier, image, Entry(as_settled(settings, explanation), explanation)))
+            films.append(Reel.of(film))
         except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
             print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
     if not entries:
@@ -72,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         **{filename: buffer.getvalue() for filename, buffer in pictures.items()},
         "maps.npz": maps_npz(classifier, image, name, entries),
         "table.csv": to_csv(classifier, entries).encode(),
-        "comparison.samp": pack_run(arguments, classifier, image, entries),
+        "comparison.samp": pack_run(arguments, classifier, image, entries, films),
         "report.html": report_html(classifier, image, name, entries, arguments.scale).encode(),
     }
     write_files({arguments.out / filename: content for filename, content in contents.items()})

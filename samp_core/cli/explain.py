@@ -21,6 +21,7 @@ from samp_core.cli.shared import (
     walk,
 )
 from samp_core.compare import Entry
+from samp_core.films import Reel, film_of
 from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.metrics import variance
 from samp_core.render import format_gap, gap_in_words
@@ -69,11 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"{title}\nexplains the {score}; about {estimate.gradients:,} gradient evaluations")
     # Reading the drawing library takes half a second, which the search need not wait for, nor be waited for.
     Thread(target=import_module, args=("samp_core.figures",), daemon=True).start()
-    interrupted = not walk(run, arguments.quiet)
+    film = film_of(classifier.preprocessing, run)
+    interrupted = not walk(run, arguments.quiet, each=film.add)
     explanation = run.result()
+    film.close(explanation)
     name = Path(arguments.image).name
     entry = Entry(as_settled(settings, explanation), explanation)
-    packed = {"run.samp": pack_run(arguments, classifier, image, [entry])}
+    packed = {"run.samp": pack_run(arguments, classifier, image, [entry], [Reel.of(film)])}
     written = save(arguments.out, classifier, image, name, settings, explanation, threads, packed)
     for note in explanation.notes:
         print(f"Note: {note}", file=sys.stderr)

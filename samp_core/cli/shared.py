@@ -27,6 +27,7 @@ from samp_core.scores import PathError
 
 if TYPE_CHECKING:
     from samp_core.compare import Entry
+    from samp_core.films import Reel
     from samp_core.films.recording import Recording
 
 __all__ = ["FAILURES", "keep_freed_memory"]
@@ -99,9 +100,13 @@ def add_photo_inside(command: argparse.ArgumentParser) -> None:
 
 
 def pack_run(
-    arguments: argparse.Namespace, classifier: Classifier, image: Image.Image, entries: Sequence[Entry]
+    arguments: argparse.Namespace,
+    classifier: Classifier,
+    image: Image.Image,
+    entries: Sequence[Entry],
+    films: Sequence[Reel | None],
 ) -> bytes:
-    """Return runs as the bytes of a file, with the photo if its owner said so."""
+    """Return runs with their films as the bytes of a file, with the photo if its owner said so."""
     from samp_core.archive import pack  # noqa: PLC0415 - other commands write none
 
     return pack(
@@ -111,6 +116,7 @@ def pack_run(
         entries,
         with_photo=arguments.with_photo,
         threads=torch.get_num_threads(),
+        films=films,
     )
 
 
@@ -384,7 +390,7 @@ def load_question(
     return image, classifier, chosen
 
 
-def walk(run: Run, quiet: bool, label: str = "", each: Callable[[Any], None] = lambda piece: None) -> bool:
+def walk(run: Run, quiet: bool, label: str = "", each: Callable[[Any], object] = lambda piece: None) -> bool:
     """Carry a run to its end with a progress bar; returns whether it got there without an interrupt.
 
     Args:

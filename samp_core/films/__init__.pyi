@@ -5,6 +5,7 @@ from .lanes import MOST
 from .levels import compand, data_uri, palettes
 from .planes import View, Walk, surveys
 from .recording import KINDS, MOMENTS, Lane, Recording, Take, film
+from .reel import Reel, view_from_dict
 from .scene import anatomy_message, frame_message, lane_message, points_message, result_message, slow_message
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PICTURES",
     "Points",
     "Recording",
+    "Reel",
     "Still",
     "Take",
     "View",
@@ -38,4 +40,5 @@ __all__ = [
     "slow_message",
     "still",
     "surveys",
+    "view_from_dict",
 ]

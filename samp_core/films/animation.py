@@ -12,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from samp_core.films.frames import Film, Frame
+from samp_core.films.frames import Frame, Still
 from samp_core.films.levels import expand
 from samp_core.films.recording import MOST_MOMENTS, Lane, Recording
 from samp_core.render import LANES, palette, quantise
@@ -151,7 +151,7 @@ def _column(
 
 
 def _score(lane: Lane, direction: int, move: int) -> str:
-    assert isinstance(lane.film, Film)
+    assert not isinstance(lane.film, Still)
     known = [s for s in lane.film.scores[direction][: move + 1] if s is not None]
     return f"{known[-1]:.1f}" if known else ""
 

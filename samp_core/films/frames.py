@@ -7,15 +7,15 @@ pixels, gradient evaluations, seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from samp_core.attribution import Belief, Explanation, PathRun, Run, SteadyRun
+from samp_core.attribution import Explanation, PathRun, Run, SteadyRun
 from samp_core.films.anatomy import Anatomy, anatomies
 from samp_core.films.levels import compand, data_uri, opacity, packed_shares, packed_times, packed_values
 from samp_core.images import Preprocessing
@@ -103,6 +103,7 @@ class Film:
         anatomies: the newest move of each picture taken apart, for each direction; None where there is none.
         befores: the images that those moves were made on, for each direction, data URIs.
         points: what each pixel was given and when it moved; None until the run has ended.
+        closing: which picture is the last; None until the run has ended.
         way: share of the way that is walked, 0 to 1.
     """
 
@@ -118,7 +119,7 @@ class Film:
         self.points: Points | None = None
         self._step: Step | None = None
         self._steering: Tensor | None = None  # of the move before the newest
-        self._closing: int | None = None  # which picture is the last
+        self.closing: int | None = None
         self._rounds = 0  # rounds of copies whose map was seen
         self.way = 0.0
         self._take(0, run.ends.start, None)
@@ -155,12 +156,12 @@ class Film:
             [None if np.isnan(s) else s for s in trace] for trace in explanation.scores[:, :, 0].double().T.tolist()
         ]
         # By its number: until it is taken, the picture before it may be asked for, and its scores end at its move.
-        self._closing = len(self.frames)
+        self.closing = len(self.frames)
         moves = explanation.steps[:, 0].clamp(min=1)
         # Several copies together touch more pixels in a move than any of them.
         share = self._run.touched() if isinstance(self._run, SteadyRun) else self._moving.mean((1, 2)) / moves
         even = tuple(each > _MANY for each in share.tolist())
-        self.points = _points(explanation.by_direction[:, 0], self._run.when(), even, explanation.belief)
+        self.points = points_of(explanation, tuple(map(packed_times, self._run.when().cpu().numpy())), even)
         return self._take(int(explanation.steps.max()), self._run.state, explanation.by_direction[:, 0], "PNG")
 
     def _take(self, move: int, state: Tensor, by_direction: Tensor | None, kind: str = "JPEG") -> Frame:
@@ -217,9 +218,7 @@ class Film:
 
     def trace(self, index: int) -> list[list[float | None]]:
         """Return each direction's scores that became known from the picture before ``index`` to that picture."""
-        begin = self.frames[index - 1].move if index else 0
-        last = index == self._closing
-        return [scores[begin : None if last else self.frames[index].move] for scores in self.scores]
+        return traced(self.frames, self.scores, index, index == self.closing)
 
     def _way(self) -> float:
         return float(1 - self._run.left().mean().clamp(0, 1))
@@ -248,7 +247,7 @@ class Still:
         """Take in the result; its map is the only picture."""
         if explanation.finished:
             self.frames.append(still(explanation))
-            self.points = _points(explanation.maps, None, (), explanation.belief)
+            self.points = points_of(explanation)
         return self.frames[-1] if self.frames else None
 
     def trace(self, index: int) -> list[list[float | None]]:
@@ -261,17 +260,28 @@ def film_of(preprocessing: Preprocessing, run: Run, pictures: int = PICTURES) ->
     return Film(preprocessing, run, pictures) if isinstance(run, PathRun | SteadyRun) and run.directions else Still(run)
 
 
-def _points(
-    credit: Tensor, when: Float[Tensor, "d h w"] | None, even: tuple[bool, ...], belief: Belief | None
-) -> Points:
-    """Return a map's numbers; ``credit`` is (D, C, H, W), or the pixels' map (1, H, W) if there is no path."""
-    maps = credit.double().cpu().numpy() if when is None else credit.double().sum(1).cpu().numpy()
-    packed = [packed_values(m) for m in maps]
-    times = [] if when is None else list(when.cpu().numpy())
+def traced(
+    frames: Sequence[Frame], scores: Sequence[Sequence[float | None]], index: int, is_last: bool
+) -> list[list[float | None]]:
+    """Return the scores of each direction that became known from the picture before ``index`` to that picture."""
+    begin = frames[index - 1].move if index else 0
+    return [list(trace[begin : None if is_last else frames[index].move]) for trace in scores]
+
+
+def points_of(explanation: Explanation, when: tuple[str, ...] = (), even: tuple[bool, ...] = ()) -> Points:
+    """Return a result's numbers.
+
+    Args:
+        explanation: the result.
+        when, even: of each direction, see :class:`Points`; nothing of a method without a path.
+    """
+    maps = explanation.by_direction[:, 0].double().sum(1) if when else explanation.maps.double()
+    packed = [packed_values(pixel_map) for pixel_map in maps.cpu().numpy()]
+    belief = explanation.belief
     return Points(
         credit=tuple(text for text, _ in packed),
         peaks=tuple(peak for _, peak in packed),
-        when=tuple(packed_times(t) for t in times),
+        when=when,
         even=even,
         size=(maps.shape[1], maps.shape[2]),
         copies=1 if belief is None else belief.copies,

@@ -14,8 +14,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from samp_core.films.animation import LANE_COLOURS, frame_at, map_picture, picture_of, states_at
-from samp_core.films.frames import Film
+from samp_core.films.frames import Film, Still
 from samp_core.films.recording import Lane, Recording
+from samp_core.films.reel import Reel
 from samp_core.render import colour_limit, overlay
 from samp_core.words import directions
 
@@ -62,8 +63,9 @@ def paper_figure(recording: Recording, kind: str = "moments", width: str = "page
     return buffer.getvalue()
 
 
-def _walked(recording: Recording) -> list[tuple[int, Lane, Film]]:
-    found = [(k, lane, lane.film) for k, lane in enumerate(recording.lanes) if isinstance(lane.film, Film)]
+def _walked(recording: Recording) -> list[tuple[int, Lane, Film | Reel]]:
+    films = [(k, lane, lane.film) for k, lane in enumerate(recording.lanes)]
+    found = [(k, lane, film) for k, lane, film in films if not isinstance(film, Still) and film.directions]
     if not found:
         raise ValueError("None of the lanes walks a path, so there is nothing to draw of it: draw the maps.")
     return found
@@ -83,7 +85,6 @@ def _show(axes: Axes, picture: Image.Image | None) -> None:
 
 def _name(lane: Lane, direction: str) -> str:
     """Return what people call one of a lane's directions."""
-    assert isinstance(lane.film, Film)
     return directions(lane.settings)[lane.film.directions.index(direction)]["title"].lower()
 
 

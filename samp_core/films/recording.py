@@ -19,6 +19,7 @@ from samp_core.films.frames import Film, Still, film_of
 from samp_core.films.lanes import MOST, read_lanes, require_lanes
 from samp_core.films.levels import data_uri, palettes
 from samp_core.films.planes import View, Walk, surveys
+from samp_core.films.reel import Reel
 from samp_core.films.scene import frame_message, lane_message, points_message, result_message, slow_message
 from samp_core.images import sha256
 from samp_core.methods import METHODS, Settings, default_settings
@@ -74,7 +75,7 @@ class Lane:
     """A recorded lane: what was asked, what was seen on the way, and what came out."""
 
     settings: Settings
-    film: Film | Still
+    film: Film | Still | Reel
     explanation: Explanation
 
     @property

@@ -11,6 +11,7 @@ from samp_core.attribution import FIRM, Explanation
 from samp_core.films.anatomy import Anatomy, Picture, is_shortened
 from samp_core.films.frames import Film, Points, Still
 from samp_core.films.levels import data_uri, opacity
+from samp_core.films.reel import Reel
 from samp_core.methods import METHODS, Settings
 from samp_core.render import map_in_words
 from samp_core.rules import RULES
@@ -48,7 +49,7 @@ def slow_message(film: Film, indices: range) -> dict[str, Any]:
     return {"first": indices.start, "moves": moves}
 
 
-def frame_message(film: Film | Still, index: int) -> dict[str, Any]:
+def frame_message(film: Film | Still | Reel, index: int) -> dict[str, Any]:
     """Return one picture of a film."""
     frame = film.frames[index]
     return {

@@ -13,7 +13,7 @@ from samp_core.classifiers import ClassifierError
 from samp_core.films import MOST as LANES
 from samp_core.library import MOST_SET, Library, LibraryError, Record
 from ui.shared import kept, shelf, state, travel
-from ui.shared.lanes import put_on_stage
+from ui.shared.lanes import at_hand, put_on_stage
 from ui.shared.link import from_text, to_text
 from ui.shared.sidebar import choose, class_words
 from ui.shared.words import plain
@@ -239,6 +239,8 @@ def _side_by_side(library: Library, owner: str, records: Sequence[Record]) -> No
     choose(photo)
     travel.ask(classifier, question, photo, class_words(classifier))
     put_on_stage(*[lane for lane in lanes if lane is not None][:LANES], start=True)
+    for archive in archives:
+        at_hand(archive, classifier, photo)
 
 
 # -- cards -------------------------------------------------------------------------------------------------------------

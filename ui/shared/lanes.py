@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
+from samp_core.archive import Archive
 from samp_core.attribution import Estimate
+from samp_core.classifiers import Classifier
 from samp_core.films import MOST
 from samp_core.methods import METHODS, Settings, default_settings, make_method
 from ui.shared import kept, shelf, state
@@ -136,6 +139,12 @@ class Stage:
             if 0 <= to < len(self.lanes):
                 self.lanes[at], self.lanes[to] = self.lanes[to], self.lanes[at]
 
+    def take(self, runs: Sequence[LaneRun]) -> None:
+        """Have finished runs at hand for the lanes that ask for the same, as if they had been walked here."""
+        for run in runs:
+            self._keep(run)
+        self.begun = True
+
     def fill(self, question: Question) -> None:
         """Start every lane that should run now: those asked for, and live ones whose result is out of date."""
         for lane in self.lanes:
@@ -179,10 +188,13 @@ class Stage:
         if run.active:
             run.cancel()
         elif run.status == "done":
-            self._kept[run.key] = run
-            self._kept.move_to_end(run.key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._keep(run)
+
+    def _keep(self, run: LaneRun) -> None:
+        self._kept[run.key] = run
+        self._kept.move_to_end(run.key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
 
 
 def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
@@ -202,6 +214,24 @@ def put_on_stage(*settings: Settings, start: bool = False) -> None:
     own = stage()
     own.open(*settings, start=start)
     keep_link(own)
+
+
+def put_back(archive: Archive, classifier: Classifier, photo: Photo) -> None:
+    """Open the runs of a file as lanes that show what was seen of them, without walking; the first that have room.
+
+    Args:
+        archive: the file.
+        classifier, photo: those of its runs, which the session has by now.
+    """
+    put_on_stage(*(entry.settings for entry in archive.entries))
+    at_hand(archive, classifier, photo)
+
+
+def at_hand(archive: Archive, classifier: Classifier, photo: Photo) -> None:
+    """Let lanes that ask for the same as the runs of a file show those; see :meth:`Stage.take`."""
+    name = state.name_of(classifier)
+    keys = [state.run_key(name, photo, entry.settings) for entry in archive.entries]
+    stage().take(LaneRun.back(state.turns(), classifier, photo, archive, keys))
 
 
 def watch_sample(name: str) -> None:

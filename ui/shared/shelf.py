@@ -19,6 +19,7 @@ from torch import Tensor
 from samp_core.archive import Archive, ArchiveError, pack, unpack
 from samp_core.classifiers import Classifier, ClassifierError
 from samp_core.compare import Entry
+from samp_core.films import Reel, View
 from samp_core.images import sha256
 from samp_core.library import Library, LibraryError, Recipe, Record
 from samp_core.metrics import Measurement
@@ -26,7 +27,7 @@ from samp_core.runs import as_settled
 from ui.shared import kept, state
 from ui.shared.server import owner
 from ui.shared.state import Photo
-from ui.work.lane_run import LaneRun
+from ui.work.lane_run import LaneRun, planes_of
 from ui.work.queue import Measuring, Queue, Sweeping
 
 FOLDER = "SAMP_LIBRARY"
@@ -109,6 +110,8 @@ class _Finished:
     threads: int | None
     numbers: Sequence[Mapping[str, tuple[Measurement, ...]]] = ()
     asked: Mapping[str, Any] = field(default_factory=dict)
+    films: Sequence[Reel | None] = ()
+    planes: Sequence[View] = ()
 
     @classmethod
     def of(cls, page: str, queue: Queue) -> Self:
@@ -133,6 +136,7 @@ class _Finished:
             content = pack(
                 self.classifier, self.photo.image, self.photo.name, [entry for _, entry in self.results],
                 with_photo=True, threads=self.threads, numbers=self.numbers, asked=self.asked,
+                films=self.films, planes=self.planes,
             )  # fmt: skip
             memo = {"link": dict(link), "keys": self.keys}
             shelf.add(content, who, identity=self.identity, page=self.page, memo=memo)
@@ -155,16 +159,28 @@ def measured(run: Measuring) -> dict[str, Any]:
 def keep_finished() -> None:
     """Remember what has ended since the last look, without being waited for."""
     known: set[str] = st.session_state.setdefault("shelved", set())
-    new = [each for each in _finished() if each.identity not in known]
-    known.update(each.identity for each in new)
+    # Planes come later than the runs that are seen in them: with them the result takes its own place.
+    new = {f"{each.identity} {sum(len(view.tracks) for view in each.planes)}": each for each in _finished()}
+    new = {mark: each for mark, each in new.items() if not {mark, each.identity} & known}
+    known.update(new)
     if not new or (where := remembering()) is None:
         return
     link = {name: words for name, words in kept.link().items() if name != "result"}
-    for each in new:
+    for each in new.values():
         if each.page == "explain":
             _remember_runs(where[1])
         name = _THREAD + where[1]
-        threading.Thread(target=each.keep, args=(*where, link), name=name, daemon=True).start()
+        before = [thread for thread in threading.enumerate() if thread.name == name]
+        threading.Thread(target=_keep, args=(each, before, *where, link), name=name, daemon=True).start()
+
+
+def _keep(
+    each: _Finished, before: Sequence[threading.Thread], shelf: Library, who: str, link: Mapping[str, str]
+) -> None:
+    """Remember a result after those that ended before it, because one may take another's place."""
+    for thread in before:
+        thread.join()
+    each.keep(shelf, who, link)
 
 
 def _identity(page: str, keys: Sequence[str], asked: Mapping[str, Any]) -> str:
@@ -182,7 +198,11 @@ def _finished() -> list[_Finished]:
         photo = runs[0].photo
         done = [run for run in runs if run.status == "done" and run.photo.fingerprint == photo.fingerprint]
         results = [(run.key, Entry(as_settled(run.settings, e), e)) for run in done if (e := run.explanation)]
-        found.append(_Finished("explain", photo, runs[0].classifier, results, runs[0].threads))
+        films = [Reel.of(run.film) for run in done]
+        shown = planes_of(done)
+        found.append(
+            _Finished("explain", photo, runs[0].classifier, results, runs[0].threads, films=films, planes=shown)
+        )
     return [each for each in found if each.results]
 
 
@@ -266,7 +286,9 @@ def show(page: str, archive: Archive, record: Record, classifier: Classifier, ph
     if page == "explain":
         from ui.shared.lanes import stage  # noqa: PLC0415 - lanes ask here for their runs
 
-        stage().begun = True
+        # What this server still remembers has its moves, too, which a file has not.
+        back = LaneRun.back(state.turns(), classifier, photo, archive, keys)
+        stage().take([run for run in back if walked(run.key) is None])
         return
     name, kind = _QUEUES[page]
     more: dict[str, Any] = {}

@@ -221,19 +221,25 @@ def _open_runs(content: bytes) -> None:
     photo, classifier = travel.subject_of(archive)
     choose(photo)
     words = travel.take_in(archive, classifier, photo, class_words(classifier))
-    st.session_state["runs_opened"] = photo.fingerprint, words
+    st.session_state["runs_opened"] = photo.fingerprint, words, travel.is_filmed(archive)
 
 
 def _say_opened(photo: Photo) -> None:
     """Say that runs on this photo were opened, and lead to them."""
-    fingerprint, words = st.session_state.get("runs_opened", ("", ""))
+    fingerprint, words, filmed = st.session_state.get("runs_opened", ("", "", False))
     if fingerprint != photo.fingerprint:
         return
     st.success(plain(words))
+    if filmed and st.button("Watch them on the stage", key="runs-watched", width="stretch"):
+        _go_to_opened("pages/1_Explain.py")
     if st.button("See them on Compare", key="runs-opened", width="stretch"):
-        del st.session_state["runs_opened"]
-        # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
-        st.switch_page("pages/2_Compare.py", query_params=kept.link())
+        _go_to_opened("pages/2_Compare.py")
+
+
+def _go_to_opened(page: str) -> None:
+    del st.session_state["runs_opened"]
+    # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+    st.switch_page(page, query_params=kept.link())
 
 
 def class_words(classifier: Classifier) -> Callable[[int], str]:

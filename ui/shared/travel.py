@@ -53,6 +53,11 @@ def download_all(queue: Queue, what: str, key: str, **more: Any) -> None:
     download(queue.classifier, photo, given, queue.threads, f"{queue.name.rsplit('.', 1)[0]}-{what}", key, **more)
 
 
+def is_filmed(archive: Archive) -> bool:
+    """Say whether a file's runs can be watched on the stage without walking them again."""
+    return any(film is not None for film in archive.films)
+
+
 def photo_of(archive: Archive) -> Photo:
     """Return the photo of a file's runs: from the file, or one that the session knows.
 
@@ -119,6 +124,8 @@ def ask(classifier: Classifier, question: Settings, photo: Photo, word: Callable
 def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callable[[int], str]) -> str:
     """Make what a file holds the session's comparison, with everything that was chosen for it; return it in words.
 
+    Runs that were filmed are on the stage, too, as far as it has room.
+
     Args:
         archive: the file.
         classifier, photo: those of its runs; the photo is the session's by now.
@@ -140,5 +147,9 @@ def take_in(archive: Archive, classifier: Classifier, photo: Photo, word: Callab
     kept.put("also", ";".join(dict.fromkeys(map(to_text, twins))) or None)
     found = [(state.run_key(state.name_of(classifier), photo, entry.settings), entry) for entry in archive.entries]
     state.show_queue(Queue, "queue", classifier, photo, found)
+    if is_filmed(archive):
+        from ui.shared.lanes import put_back  # noqa: PLC0415 - lanes ask the sidebar, which opens files
+
+        put_back(archive, classifier, photo)
     titles = ", ".join(dict.fromkeys(METHODS[each.method].title for each in settings))
     return f"{len(found)} run{'s' * (len(found) != 1)} on {photo.name} opened: {titles}."

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
-from samp_core.films import Film, View, Walk, surveys
+from samp_core.films import Film, Reel, View, Walk, surveys
 from samp_core.scores import PathError
-from ui.work.lane_run import LaneRun
+from ui.work.lane_run import LaneRun, called
 from ui.work.turns import BACKGROUND, Turns
 from ui.work.worker import Worker
+
+NO_PLANE = "These runs came back from a file that holds no planes. Run a lane once more to see its path in one."
 
 
 class Ground(Worker):
     """Works out the planes of finished runs, then the score on a grid of each, coarse cells first.
+
+    Runs that came back from a file have no states any more: they are seen in the planes that the file holds.
 
     Attributes:
         identity: changes with the runs.
@@ -24,10 +29,12 @@ class Ground(Worker):
         super().__init__(turns, "Path plane", "Explain", urgency=BACKGROUND)
         self.identity = ground_key(runs)
         self.runs, self.score = list(runs), score
-        self.views: list[View] = []
+        self._fresh = [(run, run.film) for run in self.runs if isinstance(run.film, Film)]
+        self._back = _views([run for run in self.runs if isinstance(run.film, Reel)])
+        self.views: list[View] = list(self._back)
         self.version = 0
-        self.error = ""
-        self._active = True
+        self.error = "" if self._fresh or self._back else NO_PLANE
+        self._active = bool(self._fresh)
         self._done = 0
         self._cells = 1
 
@@ -44,6 +51,10 @@ class Ground(Worker):
     def _fail(self, why: str) -> None:
         self.error, self._active = why, False
 
+    def begin(self) -> Self:
+        """Start the thread, if there is something to work out."""
+        return self.start() if self._active else self
+
     def _work(self) -> None:
         try:
             self._survey()
@@ -55,8 +66,8 @@ class Ground(Worker):
     def _survey(self) -> None:
         first = self.runs[0]
         with self.turn():
-            found = surveys([Walk(run.identity, run.settings, _film(run)) for run in self.runs], self.score)
-        self.views = [survey.view for survey in found]
+            found = surveys([Walk(run.identity, run.settings, film) for run, film in self._fresh], self.score)
+        self.views = [*(survey.view for survey in found), *self._back]
         self._cells = max(1, sum(survey.cells for survey in found))
         self.version += 1
         for survey in found:
@@ -72,6 +83,8 @@ class Ground(Worker):
                 # The browser is sent the ground in a few pieces, not with every batch.
                 if number % 16 == 7:
                     self.version += 1
+        for run, _ in self._fresh:
+            run.views = self.views
 
 
 def ground_key(runs: Sequence[LaneRun]) -> str:
@@ -79,6 +92,7 @@ def ground_key(runs: Sequence[LaneRun]) -> str:
     return " ".join(run.identity for run in runs)
 
 
-def _film(run: LaneRun) -> Film:
-    assert isinstance(run.film, Film)
-    return run.film
+def _views(runs: Sequence[LaneRun]) -> list[View]:
+    """Return the planes that these runs brought with them, with no other runs in them."""
+    views = {id(view): view for run in runs for view in run.views}
+    return called(list(views.values()), {run.identity: run.identity for run in runs})

@@ -6,7 +6,6 @@ from typing import Any
 
 import streamlit as st
 
-from samp_core.films import Film
 from samp_core.runs import describe
 from ui.components.feed import feed
 from ui.components.ledger import Ledger
@@ -101,18 +100,14 @@ def _ground(own: Stage) -> Ground | None:
         return None
     if key not in grounds:
         score = describe(runs[0].classifier, runs[0].settings)[1]
-        grounds[key] = Ground(state.turns(), runs, score).start()
+        grounds[key] = Ground(state.turns(), runs, score).begin()
         while len(grounds) > KEPT_GROUNDS:
             grounds.pop(next(iter(grounds)))
     return grounds[key]
 
 
 def _walked(own: Stage) -> list[LaneRun]:
-    return [
-        lane.run
-        for lane in own.lanes
-        if lane.run is not None and isinstance(lane.run.film, Film) and lane.run.status == "done"
-    ]
+    return [lane.run for lane in own.lanes if lane.run is not None and lane.run.walked]
 
 
 def _results(own: Stage) -> None:

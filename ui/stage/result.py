@@ -12,6 +12,7 @@ import streamlit as st
 from samp_core.archive import as_python
 from samp_core.attribution import FIRM
 from samp_core.compare import Entry
+from samp_core.films import Reel
 from samp_core.images import SAMPLES
 from samp_core.metrics import cancellation, variance
 from samp_core.render import Mode, format_cancellation, format_gap, gap_in_words
@@ -19,7 +20,7 @@ from samp_core.runs import as_settled, describe, figure_png, maps_npz, record
 from ui.shared import travel
 from ui.shared.state import Photo
 from ui.shared.words import plain
-from ui.work.lane_run import LaneRun
+from ui.work.lane_run import LaneRun, planes_of
 
 
 def _grade(relative: float) -> str:
@@ -128,4 +129,7 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
             shown = name if is_sample else job.photo.name
             st.code(as_python(job.classifier.name, shown, settled, is_sample), language="python")
     entry = Entry(as_settled(job.settings, explanation), explanation)
-    travel.download(job.classifier, job.photo, [entry], job.threads, stem, f"samp-{job.identity}")
+    travel.download(
+        job.classifier, job.photo, [entry], job.threads, stem, f"samp-{job.identity}",
+        films=[Reel.of(job.film)], planes=planes_of([job]),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from PIL import Image
 from samp_core.films import (
     MOST,
     Film,
+    Reel,
     data_uri,
     film_of,
     frame_message,
@@ -102,6 +103,7 @@ def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: 
             shown["points"] = points_message(points, run.explanation)
         if (measured := steady.of(run)) is not None:
             shown["steady"] = measured.message()
+        shown["back"] = isinstance(film, Reel)
         if slow and isinstance(film, Film):
             unfolded = ledger.fresh(f"{run.identity} slow", len(frames))
             if unfolded:

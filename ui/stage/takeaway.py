@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from samp_core.films import Film, Lane, Recording
+from samp_core.films import Lane, Recording
 from samp_core.films.paper import FIGURES, WIDTHS, paper_figure
 from ui.stage.ground import Ground
 from ui.work.lane_run import LaneRun
@@ -46,7 +46,7 @@ def takeaway(runs: list[LaneRun], ground: Ground | None) -> None:
         )
     with figure:
         st.markdown("**Figure for a paper.** Vector text; lanes differ by line and mark as well as by colour.")
-        walked = any(isinstance(run.film, Film) for run in runs)
+        walked = any(run.film is not None and run.film.directions for run in runs)
         kinds = [kind for kind in FIGURES if kind == "maps" or (walked and (kind != "plane" or recording.views))]
         with st.container(horizontal=True, vertical_alignment="bottom"):
             kind = st.selectbox("What", kinds, index=0, format_func=_titled, key="figure-kind")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import torch
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
-from samp_core.films import Film, Frame, Still, compand, film_of
+from samp_core.films import Film, Frame, Reel, Still, View, compand, film_of
 from samp_core.methods import METHODS, Settings
 from samp_core.runs import begin
 from samp_core.scores import PathError
@@ -19,6 +21,7 @@ from ui.work.turns import Turns
 from ui.work.worker import Worker
 
 if TYPE_CHECKING:
+    from samp_core.archive import Archive
     from ui.shared.state import Photo
 
 Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
@@ -41,6 +44,7 @@ class LaneRun(Worker):
         sketch: map of a quick search, as levels of :func:`~samp_core.films.compand`, the strongest magnitude, and how
             many moves are in it.
         explanation: the result, once final and not failed.
+        views: the finished planes in which its path was seen last; their tracks are called by their runs' identities.
         threads: torch's threads in the turn that made it.
         error: what went wrong, for a user.
     """
@@ -54,14 +58,42 @@ class LaneRun(Worker):
         self.identity = f"run-{next(self._numbers)}"
         self.classifier, self.photo, self.settings, self.key = classifier, photo, settings, key
         self.status: Status = "waiting"
-        self.film: Film | Still | None = None
+        self.film: Film | Still | Reel | None = None
         self.sketch: tuple[NDArray[np.uint8], float, int] | None = None
         self.explanation: Explanation | None = None
+        self.views: list[View] = []
         self.threads: int | None = None
         self.error = ""
         self.expected = seconds
         self._wants_sketch = bool(METHODS[settings.method].sketch) and seconds > SKETCH
         self._progress = 0.0
+
+    @classmethod
+    def back(
+        cls, turns: Turns, classifier: Classifier, photo: Photo, archive: Archive, keys: Sequence[str]
+    ) -> list[Self]:
+        """Return the finished runs of a file that need not be walked again to be seen: those with a film, or no path.
+
+        Args:
+            turns, classifier, photo: as for any run; network and photo are those of the file.
+            archive: the file.
+            keys: what the result of each of its runs belongs to.
+        """
+        found: dict[str, Self] = {}
+        for k, (key, entry, film) in enumerate(zip(keys, archive.entries, archive.films, strict=True)):
+            explanation = entry.explanation
+            if film is None and (explanation.directions or METHODS[entry.settings.method].has_path):
+                continue
+            if not explanation.finished or entry.is_calibrated:
+                continue
+            found[str(k)] = run = cls(turns, classifier, photo, entry.settings, key, 0.0)
+            run.film = Reel.still(explanation) if film is None else film
+            run.explanation, run.status = explanation, "done"
+            run.threads = archive.words["runs"][k].get("machine", {}).get("threads")
+        views = called(archive.planes, {k: run.identity for k, run in found.items()})
+        for run in found.values():
+            run.views = views
+        return list(found.values())
 
     @property
     def active(self) -> bool:
@@ -69,9 +101,14 @@ class LaneRun(Worker):
         return self.status in ("waiting", "running")
 
     @property
-    def frames(self) -> list[Frame]:
+    def frames(self) -> Sequence[Frame]:
         """Its pictures so far."""
         return [] if self.film is None else self.film.frames
+
+    @property
+    def walked(self) -> bool:
+        """Whether it has walked a path to its end."""
+        return self.status == "done" and self.film is not None and bool(self.film.directions)
 
     @property
     def progress(self) -> float:
@@ -121,3 +158,17 @@ class LaneRun(Worker):
                 return
             if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None:
                 self.sketch = (*compand(attributions[0].sum(0).double().cpu().numpy()), move)
+
+
+def called(views: Sequence[View], names: Mapping[str, str]) -> list[View]:
+    """Return planes with their tracks' runs called by other names; without the tracks that have none."""
+    renamed = [
+        replace(view, tracks=[replace(t, run=names[t.run]) for t in view.tracks if t.run in names]) for view in views
+    ]
+    return [view for view in renamed if view.tracks]
+
+
+def planes_of(runs: Sequence[LaneRun]) -> list[View]:
+    """Return the finished planes of these runs, for a file: their tracks are called by the number of their run."""
+    views = {id(view): view for run in runs for view in run.views}
+    return called(list(views.values()), {run.identity: str(k) for k, run in enumerate(runs)})

@@ -420,9 +420,10 @@ class View {
     if (!live) {
       const lines = lane.error ? [element("p", { class: "error", role: "alert" }, lane.error)] : (lane.words || []).map((words) => element("p", {}, words));
       if (lane.stale) lines.push(element("p", { class: "row quiet" }, "Its settings have changed since.", element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run")));
+      else if (lane.back) lines.push(element("p", { class: "row quiet" }, "It came back from a file.", element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run it again")));
       else if (lane.status === "idle") lines.push(element("p", { class: "quiet" }, lane.directions.length ? "Its map grows while the path is walked." : "It has no path; its map comes in one piece."));
       if (lane.status === "idle" && this.data.begun) lines.push(element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run"));
-      const told = JSON.stringify([lane.error, lane.words, lane.stale, lane.status, this.data.begun]);
+      const told = JSON.stringify([lane.error, lane.words, lane.stale, lane.back, lane.status, this.data.begun]);
       if (panel.told !== told) panel.words.replaceChildren(...lines);
       panel.told = told;
       panel.meter = null;
