@@ -12,7 +12,7 @@ from ui.shared.present import heading
 from ui.shared.sidebar import result_or_regret, sidebar
 from ui.stage.page import show
 
-question = sidebar()
+question = sidebar("Explain")
 if lost:
     result_or_regret("Explain", question)
 heading("Explain", "Space plays, arrow keys step, f fills the screen.")

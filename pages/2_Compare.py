@@ -12,7 +12,7 @@ from ui.compare.page import show
 from ui.shared.present import heading
 from ui.shared.sidebar import result_or_regret, sidebar
 
-question = sidebar()
+question = sidebar("Compare")
 if lost:
     result_or_regret("Compare", question)
 heading("Compare", "Arrow keys go from map to map, Escape returns to all.")

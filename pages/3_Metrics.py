@@ -14,7 +14,7 @@ from ui.metrics.folder import many_photos
 from ui.metrics.photo import one_photo
 from ui.shared.sidebar import result_or_regret, sidebar
 
-question = sidebar()
+question = sidebar("Metrics")
 if lost:
     result_or_regret("Metrics", question)
 st.title("Metrics", anchor=False)

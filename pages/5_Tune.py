@@ -12,7 +12,7 @@ from ui.shared.present import heading
 from ui.shared.sidebar import result_or_regret, sidebar
 from ui.tune.page import show
 
-question = sidebar()
+question = sidebar("Tune")
 if lost:
     result_or_regret("Tune", question)
 heading("Tune", "Arrow keys go from map to map, Escape returns to all.")

@@ -13,6 +13,6 @@ loading.wait()
 from ui.models.page import show
 from ui.shared.sidebar import sidebar
 
-question = sidebar()
+question = sidebar("Models")
 st.title("Models", anchor=False)
 show(question)

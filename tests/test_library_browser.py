@@ -203,6 +203,56 @@ def test_a_restarted_server_finds_what_was_finished(browser: Browser, server: st
             expect(page.get_by_text("is gone")).to_have_count(0)
 
 
+def test_a_stage_comes_back_with_its_films_and_planes(browser: Browser, server: str, place, tmp_path) -> None:
+    """After a restart, and for somebody else who is given the file: everything is seen, nothing is walked."""
+    frames = "(lanes) => lanes.map((lane) => [...lane.querySelectorAll('img.state')].map((i) => i.src.length))"
+    file = tmp_path / "coffee.samp"
+    with visit(
+        browser, f"{server}/Explain?lanes=samp,steps%3D5;ig,steps%3D4;gradient&photo=coffee&network=mnist_cnn"
+    ) as page:
+        settle(page, "Explain")
+        page.get_by_role("button", name=re.compile("^Run")).first.click()
+        expect(page.locator(".lane[data-status=done]")).to_have_count(3)
+        expect(page.locator(".plane")).to_contain_text("Ground: ")
+        expect(page.locator(".plane").get_by_role("button", name="Stop")).to_have_count(0)
+        settle(page, "Explain")
+        shown = page.locator(".lane").evaluate_all(frames)
+        plane = page.locator(".plane .under").inner_text()
+        asked = query(page)
+        page.get_by_role("tab", name="SAMP: figures and files").click()
+        page.get_by_role("switch", name="Photo inside").first.press("Space")
+        settle(page, "Explain")
+        with page.expect_download() as caught:
+            page.get_by_role("button", name="Runs (.samp)").first.click()
+        caught.value.save_as(file)
+        library(page, server, 1)
+        with serve(ROOT / "app.py", place / "third-log") as again:
+            page.goto(f"{again}/Explain?{asked}")
+            settle(page, "Explain")
+            expect(page.locator(".lane[data-status=done]")).to_have_count(3)
+            expect(page.get_by_text("It came back from a file.")).to_have_count(3)
+            assert page.locator(".lane").evaluate_all(frames) == shown
+            assert page.locator(".plane .under").inner_text() == plane
+            page.get_by_role("button", name="Slow motion").click()
+            expect(page.get_by_text("came back from a file, which does not hold its moves")).to_be_visible()
+            page.get_by_role("button", name="Run it again").first.click()
+            expect(page.get_by_text("It came back from a file.")).to_have_count(2)
+            expect(page.locator(".unfold > *").first).to_be_visible()  # walked here, it has its moves
+    with visit(browser, f"{server}/Explain") as other:
+        settle(other, "Explain")
+        other.get_by_role("radio", name="Upload").click()
+        other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+        expect(other.get_by_text("1 run on coffee.png opened")).to_be_visible()
+        expect(other.locator(".lane[data-status=done][data-method=samp]")).to_have_count(1)
+        expect(other.get_by_text("It came back from a file.")).to_be_visible()
+        assert other.locator(".lane").evaluate_all(frames) == shown[:1]
+        follow(other, "Compare")
+        settle(other, "Compare")
+        other.get_by_role("button", name="Watch them on the stage").click()
+        settle(other, "Explain")
+        expect(other.locator(".lane[data-status=done][data-method=samp]")).to_have_count(1)
+
+
 def test_nothing_is_written_down_for_whoever_wants_that(browser: Browser, server: str, place) -> None:
     with visit(browser, f"{server}/Library") as page:
         settle(page, "Library")

@@ -7,7 +7,10 @@ import webbrowser
 
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunData
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 
+from ui.shared.leaving import keep_to
 from ui.shared.server import may_connect, opened_in_browser, policy
 
 
@@ -65,3 +68,23 @@ def test_the_browser_opens_at_the_start(headless, monkeypatch):
 
     asyncio.run(start())
     assert opened == ([] if headless else ["http://localhost:8502/"])
+
+
+def test_what_another_page_asks_for_is_passed_over():
+    requests = ScriptRequests()
+    here = ["new"]
+    keep_to(requests, lambda: here[0])
+
+    def asked(page: str, fragment: str | None) -> None:
+        requests.request_rerun(RerunData(page_script_hash=page, fragment_id=fragment))
+
+    asked("old", "a fragment")
+    assert requests.on_scriptrunner_ready().type == ScriptRequestType.STOP
+    for page, fragment in (("new", "a fragment"), ("old", None)):  # its own; or somebody goes back
+        requests = ScriptRequests()
+        keep_to(requests, lambda: here[0])
+        asked(page, fragment)
+        request = requests.on_scriptrunner_ready()
+        assert request.type == ScriptRequestType.RERUN
+        assert request.rerun_data.page_script_hash == page
+        assert requests.on_scriptrunner_ready().type == ScriptRequestType.STOP

@@ -217,6 +217,39 @@ def test_back_and_forward_take_back_and_redo_what_was_set(browser, server):
         assert query(page) == "photo=coffee"
 
 
+# A reader leaves by the navigation, and in the same moment the page's view tells what has arrived.
+_LEAVE = """([name, view]) => {
+    const links = [...document.querySelectorAll('[data-testid=stSidebar] a')];
+    links.find((link) => link.innerText.trim() === name).click();
+    window[view].view.report("have", { mount: "a view", number: 1e6, counts: {}, missing: false });
+}"""
+
+
+def test_what_a_page_says_while_it_is_left_does_not_empty_the_next_one(browser, server):
+    with visit(browser, f"{server}/Explain") as page:
+        broken: list[Any] = []
+
+        def note(error: Any) -> None:  # playwright cannot call a list's own append
+            broken.append(error)
+
+        page.on("pageerror", note)
+        here = "Explain"
+        for name, view in (("Compare", "sampStage"), ("Metrics", "sampGrid"), ("Explain", None), ("Home", "sampStage")):
+            settle(page, here)
+            if view is None:
+                follow(page, name)
+            else:
+                page.wait_for_function(f"() => window.{view} && window.{view}.view && window.{view}.view.report")
+                page.evaluate(_LEAVE, [name, view])
+            settle(page, name)
+            page.wait_for_timeout(300)
+            settle(page, name)
+            expect(page.get_by_test_id("stSidebar").get_by_role("link", name="Learn", exact=True)).to_be_visible()
+            expect(page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
+            here = name
+        assert not broken
+
+
 @pytest.fixture(scope="module")
 def my_cup(tmp_path_factory):
     photo = tmp_path_factory.mktemp("photos") / "my cup.png"

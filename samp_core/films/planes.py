@@ -57,6 +57,7 @@ class View:
         low, high: corners of the ground.
         values: score of each cell of the ground, row by row from below; None where it is not known yet.
         score: what the values are, in words.
+        note: what tells it from another plane between the same ends.
     """
 
     ends: tuple[str, str]
@@ -66,6 +67,12 @@ class View:
     high: tuple[float, float]
     values: list[list[float | None]]
     score: str = ""
+    note: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return " → ".join(self.ends) + (f", {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.shared import kept
+from ui.shared.leaving import keep_to_this_page
 from ui.shared.words import seconds_in_words
 from ui.work.worker import under_way
 
@@ -74,6 +75,7 @@ def frame(title: str) -> bool:
         initial_sidebar_state="auto",
     )
     st.html(_STYLE)
+    keep_to_this_page()
     kept.restore()
     lost = _keep_trace(title)
     kept.publish()

@@ -41,10 +41,15 @@ class Question:
     score: str
 
 
-def sidebar() -> Question:
-    """Show the choices and return them. Every error is shown where it arose, and the last good choice stays."""
+def sidebar(page: str) -> Question:
+    """Show the choices and return them. Every error is shown where it arose, and the last good choice stays.
+
+    Args:
+        page: name in the navigation of the page that asks.
+    """
     with st.sidebar:
         photo = _photo()
+        _say_opened(photo, page)
         name = _network()
         try:
             classifier = state.network(name)
@@ -114,7 +119,6 @@ def _photo() -> Photo:
     if source != "Samples":
         st.image(photo.thumbnail, width=132, alt=f"the chosen photo, {photo.name}")
     st.caption(f"{plain(photo.name)}, {photo.size}")
-    _say_opened(photo)
     return photo
 
 
@@ -224,22 +228,20 @@ def _open_runs(content: bytes) -> None:
     st.session_state["runs_opened"] = photo.fingerprint, words, travel.is_filmed(archive)
 
 
-def _say_opened(photo: Photo) -> None:
-    """Say that runs on this photo were opened, and lead to them."""
+def _say_opened(photo: Photo, page: str) -> None:
+    """Say that runs on this photo were opened, and lead from this page to where they are shown."""
     fingerprint, words, filmed = st.session_state.get("runs_opened", ("", "", False))
     if fingerprint != photo.fingerprint:
         return
     st.success(plain(words))
-    if filmed and st.button("Watch them on the stage", key="runs-watched", width="stretch"):
-        _go_to_opened("pages/1_Explain.py")
-    if st.button("See them on Compare", key="runs-opened", width="stretch"):
-        _go_to_opened("pages/2_Compare.py")
-
-
-def _go_to_opened(page: str) -> None:
-    del st.session_state["runs_opened"]
-    # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
-    st.switch_page(page, query_params=kept.link())
+    places = {"Explain": "Watch them on the stage", "Compare": "See them on Compare"}
+    for number, (place, label) in enumerate(places.items(), 1):
+        if place == page or (place == "Explain" and not filmed):
+            continue
+        if st.button(label, key=f"runs-on-{place}", width="stretch"):
+            del st.session_state["runs_opened"]
+            # Named, though it may be empty: Streamlit refuses to drop bound parameters by itself.
+            st.switch_page(f"pages/{number}_{place}.py", query_params=kept.link())
 
 
 def class_words(classifier: Classifier) -> Callable[[int], str]:

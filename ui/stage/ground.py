@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from samp_core.films import Film, Reel, View, Walk, surveys
@@ -31,8 +32,10 @@ class Ground(Worker):
         self.runs, self.score = list(runs), score
         self._fresh = [(run, run.film) for run in self.runs if isinstance(run.film, Film)]
         self._back = _views([run for run in self.runs if isinstance(run.film, Reel)])
+        if self._fresh:
+            self._back = [replace(view, note="from a file") for view in self._back]
         self.views: list[View] = list(self._back)
-        self.version = 0
+        self.version = int(bool(self._back))
         self.error = "" if self._fresh or self._back else NO_PLANE
         self._active = bool(self._fresh)
         self._done = 0

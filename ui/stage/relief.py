@@ -23,7 +23,7 @@ def relief(ground: Ground | None, lanes: Mapping[str, Lane]) -> None:
         return
     view = ground.views[0]
     if len(ground.views) > 1:
-        names = {" → ".join(v.ends): v for v in ground.views}
+        names = {v.title: v for v in ground.views}
         view = names[st.segmented_control("Plane", list(names), default=next(iter(names)), required=True, key="relief")]
     if any(value is None for row in view.values for value in row):
         st.caption("The ground is still being computed." if ground.active else "The ground was stopped before its end.")

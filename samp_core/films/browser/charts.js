@@ -107,7 +107,7 @@ Object.assign(View.prototype, {
     }
     const view = views[Math.min(this.plane, views.length - 1)];
     const tabs = element("div", { class: "tabs", role: "group", "aria-label": "Planes" });
-    views.forEach((other, k) => tabs.append(element("button", { type: "button", "aria-pressed": String(other === view), onclick: () => { this.plane = k; this.drawPlane(); } }, `${other.ends.join(" → ")} (${other.tracks.length})`)));
+    views.forEach((other, k) => tabs.append(element("button", { type: "button", "aria-pressed": String(other === view), onclick: () => { this.plane = k; this.drawPlane(); } }, `${other.ends.join(" → ")}${other.note ? `, ${other.note}` : ""} (${other.tracks.length})`)));
     const field = element("div", { class: "field" });
     const under = element("p", { class: "under" });
     section.replaceChildren(element("div", { class: "row" }, head, tabs), field, under);
@@ -115,7 +115,7 @@ Object.assign(View.prototype, {
     const [x0, y0] = view.low, [x1, y1] = view.high;
     const x = (v) => ((v - x0) / (x1 - x0)) * width;
     const y = (v) => (1 - (v - y0) / (y1 - y0)) * height;
-    const key = JSON.stringify([ground.version, ground.key, view.ends, this.box.classList.contains("dark"), width, height]);
+    const key = JSON.stringify([ground.version, ground.key, views.indexOf(view), this.box.classList.contains("dark"), width, height]);
     if (this.floorKey !== key) { this.floor = floor(view, width, height, this.box.classList.contains("dark")); this.floorKey = key; }
     field.append(this.floor.canvas);
     const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `paths from ${view.ends.join(" to ")} seen in one plane` });
