@@ -249,8 +249,17 @@ def test_a_point_of_the_trade_off_shows_its_map_and_leads_to_the_stage(page, add
     page.goto(f"{address}/Compare?photo=coffee&methods=gradient+samp&samp.steps=3")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("tab", name="Trade-off").click()
-    expect(page.get_by_text("Click a point to see its map here")).to_be_visible()
+    expect(page.get_by_text("Point at a map's number to see the map here.")).to_be_visible()
     at_rest(page)
+    first = page.locator(".st-key-trade-off .scatterlayer .point").first
+    first.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # the picture's place looks now and then which plot is there
+    box = first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    expect(page.get_by_role("img", name=re.compile("^Gradient: "))).to_be_visible()
+    page.mouse.move(5, 5)
+    expect(page.get_by_role("img", name=re.compile("^Gradient: "))).to_have_count(0)
     point = page.locator(".st-key-trade-off .scatterlayer .point").last
     point.scroll_into_view_if_needed()
     box = point.bounding_box()

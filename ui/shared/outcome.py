@@ -22,10 +22,12 @@ from samp_core.compare import (
     table,
     to_csv,
 )
+from samp_core.films import data_uri
 from samp_core.methods import Settings
 from samp_core.render import format_gap, overlay
 from samp_core.runs import describe
 from samp_core.words import settings_in_words
+from ui.components.glance import Picture, glance
 from ui.shared.link import from_text, to_text
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
@@ -120,10 +122,14 @@ def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
     with right:
         # The first line drawn is that of the front, and no point.
         points = [point["curve_number"] - 1 for point in event["selection"]["points"] if point["curve_number"]]
-        if points:
-            _chosen(queue, entries[there[points[0]]], rows[points[0]]["method"], page)
+        point = points[0] if points else None
+        shown = [entries[k] for k in there]
+        pictures = _pictures(queue, shown, [str(row["method"]) for row in rows])
+        glance("trade-glance", "trade-off", pictures, point, "Point at a map's number to see the map here.", skip=1)
+        if point is None:
+            st.caption("A click keeps it here, and takes its method and settings to the stage.")
         else:
-            st.caption("Click a point to see its map here, and to take its method and settings to the stage.")
+            _chosen(shown[point], page)
     names = ", ".join(plain(rows[k]["method"]) for k in order)
     missing = len(entries) - len(rows)
     st.caption(
@@ -132,10 +138,17 @@ def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
     )
 
 
-def _chosen(queue: Queue, entry: Entry, name: str, page: str) -> None:
-    """Show the map of a point that was clicked, and the way to the stage."""
+def _pictures(queue: Queue, entries: Sequence[Entry], names: Sequence[str]) -> list[Picture]:
+    """Return each map over the photo, small; they are drawn once."""
     photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
-    st.image(overlay(photo, entry.map, 0.8), alt=f"{name}: {entry.in_words}", caption=plain(name))
+    known: dict[int, tuple[Entry, str]] = st.session_state.get("glances", {})
+    drawn = {id(e): known.get(id(e)) or (e, data_uri(overlay(photo, e.map, 0.8), quality=72)) for e in entries}
+    st.session_state["glances"] = drawn  # with the entries, so that nothing else can have their identities
+    return [Picture(drawn[id(e)][1], name, e.in_words) for e, name in zip(entries, names, strict=True)]
+
+
+def _chosen(entry: Entry, page: str) -> None:
+    """Say how the map of a point that was clicked was made, and lead to the stage."""
     st.caption(plain(settings_in_words(entry.settings)))
     if st.button("Onto the stage", key=f"{page}-trade-stage"):
         st.session_state[f"{page}-lane"] = from_text(to_text(entry.settings))
