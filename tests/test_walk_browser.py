@@ -217,6 +217,58 @@ def test_back_and_forward_take_back_and_redo_what_was_set(browser, server):
         assert query(page) == "photo=coffee"
 
 
+# How much of the page moved, and how far: the browser's own measure, https://web.dev/articles/cls.
+_SHIFTS = """window.shifts = [];
+new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((entry) => entry.value)))
+    .observe({ type: "layout-shift", buffered: true });"""
+
+
+def shifted(page: Page) -> float:
+    """Return the layout shift since the last question, whatever brought it about."""
+    page.wait_for_timeout(300)
+    found: float = page.evaluate("() => window.shifts.splice(0).reduce((sum, value) => sum + value, 0)")
+    return found
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_jumps_when_a_run_begins_ends_or_goes_stale(browser, server, width):
+    shifts: dict[str, float] = {}
+    with visit(browser, width=width) as page:
+        page.add_init_script(_SHIFTS)
+        page.goto(f"{server}/Explain?photo=coffee&lanes=samp,steps%3D5;ig,steps%3D4")
+        settle(page, "Explain")
+        assert shifted(page) > 0  # of the first drawing, so that the measure is known to work
+        page.get_by_role("button", name=re.compile("^Run")).first.click()
+        shifts["a stage begins"] = shifted(page)
+        expect(page.locator(".lane[data-status=done]")).to_have_count(2)
+        settle(page, "Explain")
+        shifts["a stage ends"] = shifted(page)
+        assert all(value < 0.1 for value in shifts.values()), shifts
+        if width < 1000:
+            return
+        page.goto(f"{server}/Compare?photo=coffee&methods=gradient+ig&ig.steps=4")
+        settle(page, "Compare")
+        shifted(page)
+        page.get_by_role("button", name="Run", exact=True).click()
+        shifts["a comparison begins"] = shifted(page)
+        expect(result(page)).to_be_visible()
+        settle(page, "Compare")
+        shifts["a comparison ends"] = shifted(page)
+        page.get_by_test_id("stSidebar").get_by_text(re.compile("^cup")).first.click()
+        expect(page.get_by_text("The choice differs")).to_be_visible()
+        settle(page, "Compare")
+        shifts["a comparison goes stale"] = shifted(page)
+        page.goto(f"{server}/Metrics?photo=coffee&methods=gradient+edges&metrics=concentration")
+        settle(page, "Metrics")
+        shifted(page)
+        page.get_by_role("button", name="Measure", exact=True).click()
+        shifts["a measuring begins"] = shifted(page)
+        expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()
+        settle(page, "Metrics")
+        shifts["a measuring ends"] = shifted(page)
+    assert all(value < 0.1 for value in shifts.values()), shifts
+
+
 # A reader leaves by the navigation, and in the same moment the page's view tells what has arrived.
 _LEAVE = """([name, view]) => {
     const links = [...document.querySelectorAll('[data-testid=stSidebar] a')];
