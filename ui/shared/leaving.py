@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequest, ScriptRequests, ScriptRequestType
 
 _MARK = "keeps_to_its_page"
 
@@ -18,22 +18,25 @@ def keep_to_this_page() -> None:
     for it, finds nothing to show, and breaks on the next message.
     """
     ctx = get_script_run_ctx()
-    requests = None if ctx is None else ctx.script_requests
-    if ctx is not None and requests is not None and not hasattr(requests, _MARK):
+    requests = getattr(ctx, "script_requests", None)
+    if ctx is not None and hasattr(requests, "on_scriptrunner_ready") and not hasattr(requests, _MARK):
         keep_to(requests, lambda: ctx.page_script_hash)
 
 
-def keep_to(requests: ScriptRequests, page: Callable[[], str]) -> None:
-    """Let a script's requests skip those for fragments of other pages than ``page()``."""
+def keep_to(requests: Any, page: Callable[[], str]) -> None:
+    """Let a script's requests, Streamlit's ``ScriptRequests``, skip those for fragments of other pages than ``page()``.
+
+    They are no public part of Streamlit, so nothing of them is imported.
+    """
     ready = requests.on_scriptrunner_ready
 
-    def next_request() -> ScriptRequest:
+    def next_request() -> Any:
         request = ready()
-        while request.type == ScriptRequestType.RERUN and request.rerun_data.fragment_id_queue:
+        while request.type.name == "RERUN" and request.rerun_data.fragment_id_queue:
             if request.rerun_data.page_script_hash == page():
                 break
             request = ready()
         return request
 
-    requests.on_scriptrunner_ready = next_request  # type: ignore[method-assign]
+    requests.on_scriptrunner_ready = next_request
     setattr(requests, _MARK, True)
