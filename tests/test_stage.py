@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -10,6 +11,7 @@ import torch
 
 from samp_core.attribution import Explanation
 from samp_core.classifiers import load_classifier
+from samp_core.films import MOST
 from samp_core.methods import METHODS, default_settings
 from samp_core.rules import Completeness
 from samp_core.scores import Cost
@@ -85,6 +87,15 @@ def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
     assert touched == sorted(touched)
     assert run.sketch is not None
     assert run.sketch[2] == lane_run.SKETCH_MOVES
+
+
+def test_of_many_runs_from_a_file_those_that_stand_on_the_stage_are_at_hand():
+    own = lanes.Stage()
+    runs = [SimpleNamespace(key=f"run {k}") for k in range(lanes.KEPT + 3)]
+    own.take(runs)
+    assert own.begun
+    assert set(own._kept) == {run.key for run in runs[: lanes.KEPT]}
+    assert MOST <= lanes.KEPT
 
 
 def test_live_keeps_its_mind_near_the_limit(monkeypatch):

@@ -239,8 +239,7 @@ def _side_by_side(library: Library, owner: str, records: Sequence[Record]) -> No
     choose(photo)
     travel.ask(classifier, question, photo, class_words(classifier))
     put_on_stage(*[lane for lane in lanes if lane is not None][:LANES], start=True)
-    for archive in archives:
-        at_hand(archive, classifier, photo)
+    at_hand(archives, classifier, photo)
 
 
 # -- cards -------------------------------------------------------------------------------------------------------------

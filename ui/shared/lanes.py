@@ -140,8 +140,11 @@ class Stage:
                 self.lanes[at], self.lanes[to] = self.lanes[to], self.lanes[at]
 
     def take(self, runs: Sequence[LaneRun]) -> None:
-        """Have finished runs at hand for the lanes that ask for the same, as if they had been walked here."""
-        for run in runs:
+        """Have finished runs at hand for the lanes that ask for the same, as if they had been walked here.
+
+        Of more than :data:`KEPT` the first ones.
+        """
+        for run in reversed(runs[:KEPT]):
             self._keep(run)
         self.begun = True
 
@@ -224,14 +227,18 @@ def put_back(archive: Archive, classifier: Classifier, photo: Photo) -> None:
         classifier, photo: those of its runs, which the session has by now.
     """
     put_on_stage(*(entry.settings for entry in archive.entries))
-    at_hand(archive, classifier, photo)
+    at_hand([archive], classifier, photo)
 
 
-def at_hand(archive: Archive, classifier: Classifier, photo: Photo) -> None:
-    """Let lanes that ask for the same as the runs of a file show those; see :meth:`Stage.take`."""
+def at_hand(archives: Sequence[Archive], classifier: Classifier, photo: Photo) -> None:
+    """Let lanes that ask for the same as the runs of files on one photo show those; see :meth:`Stage.take`."""
     name = state.name_of(classifier)
-    keys = [state.run_key(name, photo, entry.settings) for entry in archive.entries]
-    stage().take(LaneRun.back(state.turns(), classifier, photo, archive, keys))
+    found = []
+    for archive in archives:
+        keys = [state.run_key(name, photo, entry.settings) for entry in archive.entries]
+        found.append(LaneRun.back(state.turns(), classifier, photo, archive, keys))
+    # In turns, as several files come onto the stage: the first of each, then the second of each.
+    stage().take([run for each in itertools.zip_longest(*found) for run in each if run is not None])
 
 
 def watch_sample(name: str) -> None:

@@ -84,7 +84,7 @@ class LaneRun(Worker):
             explanation = entry.explanation
             if film is None and (explanation.directions or METHODS[entry.settings.method].has_path):
                 continue
-            if not explanation.finished or entry.is_calibrated:
+            if not explanation.finished:
                 continue
             found[str(k)] = run = cls(turns, classifier, photo, entry.settings, key, 0.0)
             run.film = Reel.still(explanation) if film is None else film
