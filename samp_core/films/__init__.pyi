@@ -3,7 +3,7 @@ from .browser import kit, player_parts
 from .frames import PICTURES, Film, Frame, Points, Still, film_of, still
 from .lanes import MOST
 from .levels import compand, data_uri, palettes
-from .planes import View, Walk, surveys
+from .planes import View, Walk, called, surveys
 from .recording import KINDS, MOMENTS, Lane, Recording, Take, film
 from .reel import Reel, view_from_dict
 from .scene import anatomy_message, frame_message, lane_message, points_message, result_message, slow_message
@@ -26,6 +26,7 @@ __all__ = [
     "Walk",
     "anatomies",
     "anatomy_message",
+    "called",
     "compand",
     "data_uri",
     "film",

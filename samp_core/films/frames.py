@@ -214,7 +214,7 @@ class Film:
         return last.states if last.move == step.index else self._pictures(step.state)
 
     def _pictures(self, state: Tensor) -> tuple[str, ...]:
-        return tuple(data_uri(picture, quality=55) for picture in self._preprocessing.to_image(state))
+        return tuple(data_uri(picture, quality=62) for picture in self._preprocessing.to_image(state))
 
     def trace(self, index: int) -> list[list[float | None]]:
         """Return each direction's scores that became known from the picture before ``index`` to that picture."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -169,6 +169,14 @@ def _survey(group: _Group, score: str) -> Survey:
         score=score,
     )
     return Survey(view, plane, cells)
+
+
+def called(views: Sequence[View], names: Mapping[str, str]) -> list[View]:
+    """Return planes with their tracks' runs called by other names; without the tracks that have none."""
+    renamed = [
+        replace(view, tracks=[replace(t, run=names[t.run]) for t in view.tracks if t.run in names]) for view in views
+    ]
+    return [view for view in renamed if view.tracks]
 
 
 def _rounded(places: Tensor) -> list[list[float]]:

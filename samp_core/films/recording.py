@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from samp_core.films.browser import film_page
 from samp_core.films.frames import Film, Still, film_of
 from samp_core.films.lanes import MOST, read_lanes, require_lanes
 from samp_core.films.levels import data_uri, palettes
-from samp_core.films.planes import View, Walk, surveys
+from samp_core.films.planes import View, Walk, called, surveys
 from samp_core.films.reel import Reel
 from samp_core.films.scene import frame_message, lane_message, points_message, result_message, slow_message
 from samp_core.images import sha256
@@ -129,9 +129,7 @@ class Recording:
 
     def take_views(self, views: Sequence[View], runs: Mapping[str, str]) -> None:
         """Take planes that are known already; ``runs`` says which lane (``run-0``, ...) each of their runs is."""
-        self.views = [
-            replace(view, tracks=[replace(track, run=runs[track.run]) for track in view.tracks]) for view in views
-        ]
+        self.views = called(views, runs)
 
     def message(self) -> dict[str, Any]:
         """Return everything for the player, as values that JSON can hold."""

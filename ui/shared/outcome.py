@@ -140,9 +140,11 @@ def trade_off(queue: Queue, entries: Sequence[Entry], page: str) -> None:
 
 def _pictures(queue: Queue, entries: Sequence[Entry], names: Sequence[str]) -> list[Picture]:
     """Return each map over the photo, small; they are drawn once."""
-    photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
     known: dict[int, tuple[Entry, str]] = st.session_state.get("glances", {})
-    drawn = {id(e): known.get(id(e)) or (e, data_uri(overlay(photo, e.map, 0.8), quality=72)) for e in entries}
+    drawn = {id(e): known[id(e)] for e in entries if id(e) in known}
+    if new := [e for e in entries if id(e) not in drawn]:
+        photo = queue.classifier.preprocessing.crop_image(queue.image).convert("RGB")
+        drawn |= {id(e): (e, data_uri(overlay(photo, e.map, 0.8), quality=72)) for e in new}
     st.session_state["glances"] = drawn  # with the entries, so that nothing else can have their identities
     return [Picture(drawn[id(e)][1], name, e.in_words) for e, name in zip(entries, names, strict=True)]
 

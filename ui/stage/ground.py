@@ -8,7 +8,7 @@ from typing import Self
 
 from samp_core.films import Film, Reel, View, Walk, surveys
 from samp_core.scores import PathError
-from ui.work.lane_run import LaneRun, called
+from ui.work.lane_run import LaneRun, views_of
 from ui.work.turns import BACKGROUND, Turns
 from ui.work.worker import Worker
 
@@ -31,7 +31,8 @@ class Ground(Worker):
         self.identity = ground_key(runs)
         self.runs, self.score = list(runs), score
         self._fresh = [(run, run.film) for run in self.runs if isinstance(run.film, Film)]
-        self._back = _views([run for run in self.runs if isinstance(run.film, Reel)])
+        back = [run for run in self.runs if isinstance(run.film, Reel)]
+        self._back = views_of(back, [run.identity for run in back])
         if self._fresh:
             self._back = [replace(view, note="from a file") for view in self._back]
         self.views: list[View] = list(self._back)
@@ -93,9 +94,3 @@ class Ground(Worker):
 def ground_key(runs: Sequence[LaneRun]) -> str:
     """Return what identifies the planes of these runs."""
     return " ".join(run.identity for run in runs)
-
-
-def _views(runs: Sequence[LaneRun]) -> list[View]:
-    """Return the planes that these runs brought with them, with no other runs in them."""
-    views = {id(view): view for run in runs for view in run.views}
-    return called(list(views.values()), {run.identity: run.identity for run in runs})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
-from samp_core.films import Film, Frame, Reel, Still, View, compand, film_of
+from samp_core.films import Film, Frame, Reel, Still, View, called, compand, film_of
 from samp_core.methods import METHODS, Settings
 from samp_core.runs import begin
 from samp_core.scores import PathError
@@ -160,15 +159,12 @@ class LaneRun(Worker):
                 self.sketch = (*compand(attributions[0].sum(0).double().cpu().numpy()), move)
 
 
-def called(views: Sequence[View], names: Mapping[str, str]) -> list[View]:
-    """Return planes with their tracks' runs called by other names; without the tracks that have none."""
-    renamed = [
-        replace(view, tracks=[replace(t, run=names[t.run]) for t in view.tracks if t.run in names]) for view in views
-    ]
-    return [view for view in renamed if view.tracks]
+def views_of(runs: Sequence[LaneRun], names: Sequence[str]) -> list[View]:
+    """Return the finished planes of these runs, which are called by these names in them; with no other runs."""
+    views = {id(view): view for run in runs for view in run.views}
+    return called(list(views.values()), {run.identity: name for run, name in zip(runs, names, strict=True)})
 
 
 def planes_of(runs: Sequence[LaneRun]) -> list[View]:
     """Return the finished planes of these runs, for a file: their tracks are called by the number of their run."""
-    views = {id(view): view for run in runs for view in run.views}
-    return called(list(views.values()), {run.identity: str(k) for k, run in enumerate(runs)})
+    return views_of(runs, list(map(str, range(len(runs)))))
