@@ -103,6 +103,12 @@ class Archive:
         Raises:
             ArchiveError: they are others.
         """
+        if classifier.multi_label != (self.words["network"].get("multi_label", False) is True):
+            raise ArchiveError(
+                f"The runs explain {self.network} as a network whose classes "
+                f"{'exclude' if classifier.multi_label else 'do not exclude'} each other. Load it "
+                f"{'without' if classifier.multi_label else 'with'} multi_label."
+            )
         if classifier.fingerprint != self.words["network"]["sha256"]:
             raise ArchiveError(
                 f"The runs explain {self.network} with other weights than this {classifier.name}: fingerprint "

@@ -58,7 +58,7 @@ class Prediction:
     Attributes:
         index: number of the class, from 0.
         label: its name.
-        probability: softmax probability, 0 to 1.
+        probability: softmax probability, 0 to 1; of a multi-label network, the sigmoid of the logit.
         logit: the network's raw output, any real number.
     """
 
@@ -78,8 +78,9 @@ class Classifier:
         labels: names of the K classes.
         preprocessing: PIL image to network input.
         fingerprint: SHA-256 (hexadecimal) of the weights as loaded: names, types, shapes and bytes of the
-            state dict. A prepared copy keeps it.
+            state dict, and that it is multi-label, if it is. A prepared copy keeps it.
         prepared: whether this is the copy that :meth:`prepare` makes; its gradients round otherwise.
+        multi_label: whether classes do not exclude each other, so that each has a probability by itself (sigmoid).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Classifier:
     preprocessing: Preprocessing
     fingerprint: str
     prepared: bool = False
+    multi_label: bool = False
 
     def __call__(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Return the logits of normalised images, evaluated in eval mode; the images are left as they are."""
@@ -133,7 +135,7 @@ class Classifier:
             )
         with torch.no_grad():
             logits = self(x)[0]
-        probabilities = logits.softmax(0)
+        probabilities = logits.sigmoid() if self.multi_label else logits.softmax(0)
         best = logits.topk(min(k, len(logits))).indices.tolist()
         return [Prediction(i, self.labels[i], probabilities[i].item(), logits[i].item()) for i in best]
 
@@ -290,6 +292,7 @@ def load_classifier(
     preprocessing: Preprocessing | None = None,
     download: bool = False,
     bgr: bool = False,
+    multi_label: bool = False,
 ) -> Classifier:
     """Load a pretrained network by name, fill one with weights of your own, or wrap a network of your own.
 
@@ -312,6 +315,9 @@ def load_classifier(
         preprocessing: PIL image to network input. Default: the network's own; a module needs one.
         download: allow fetching published weights that are not on disk. Nothing is fetched otherwise.
         bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
+        multi_label: whether its classes do not exclude each other (it was trained with a sigmoid for each): then their
+            probabilities are the sigmoids of their logits, and measures ask whether a class is seen (above 50 %)
+            instead of whether it comes first.
 
     Raises:
         ClassifierError: the name is unknown, weights are absent, damaged, of another network or cannot be fetched, a
@@ -341,7 +347,8 @@ def load_classifier(
     names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
-    return Classifier(name, network, names, preprocessing, _fingerprint(network))
+    fingerprint = _fingerprint(network, multi_label)
+    return Classifier(name, network, names, preprocessing, fingerprint, multi_label=multi_label)
 
 
 _WEIGHTS_ALONE = "Weights of your own go with the name of a torchvision or timm network. Leave them out, or name one."
@@ -389,8 +396,8 @@ def _classes(network: nn.Module, preprocessing: Preprocessing, name: str) -> int
     return evaluate(network, probe_images(network, preprocessing), name).shape[1]
 
 
-def _fingerprint(network: nn.Module) -> str:
-    digest = hashlib.sha256()
+def _fingerprint(network: nn.Module, multi_label: bool) -> str:
+    digest = hashlib.sha256(b"multi-label\n" if multi_label else b"")
     for name, value in sorted(network.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())

@@ -136,12 +136,14 @@ class Recipe:
         labels: names of its classes.
         preprocessing: arguments of :class:`~samp_core.images.Preprocessing`; None for the published one.
         bgr: whether it takes its channels in the order blue, green, red.
+        multi_label: whether its classes do not exclude each other.
     """
 
     architecture: str
     labels: Sequence[str] | None = None
     preprocessing: Mapping[str, Any] | None = None
     bgr: bool = False
+    multi_label: bool = False
 
     def make(self, weights: Path | Mapping[str, Tensor]) -> Classifier:
         """Return the network.
@@ -160,6 +162,7 @@ class Recipe:
                 how["resize"], tuple(how["crop"]), tuple(how["mean"]), tuple(how["std"]), how["interpolation"]
             ),
             bgr=self.bgr,
+            multi_label=self.multi_label,
         )
 
 

@@ -137,6 +137,7 @@ def subject(classifier: Classifier, image: Image.Image, name: str) -> dict[str, 
             "name": classifier.name,
             "sha256": classifier.fingerprint,
             "preprocessing": asdict(classifier.preprocessing),
+            "multi_label": classifier.multi_label,
         },
         "predictions": [asdict(p) for p in classifier.predict(classifier.inputs(image))],
     }

@@ -1,8 +1,9 @@
 """What of a network's output is explained: one number for each image, and its gradient.
 
 A path method explains a *score*, a function from an image to one number. By default that is the logit of the
-explained class; probability, log-probability and the contrast between two classes are the other choices. A table
-or a picture that mixes scores compares nothing, so the score travels with every result.
+explained class; probability, log-probability and the contrast between two classes are the other choices, and the
+sigmoid where classes do not exclude each other. A table or a picture that mixes scores compares nothing, so the score
+travels with every result.
 """
 
 from __future__ import annotations
@@ -92,6 +93,22 @@ class LogProbability:
 
 
 @dataclass(frozen=True)
+class Sigmoid:
+    """The sigmoid of the target's logit, 0 to 1: its probability where classes do not exclude each other.
+
+    It saturates as the softmax does: gradients vanish near 0 and 1.
+    """
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """Return the target's probability, whatever the other classes'."""
+        return _pick(logits, target).sigmoid()
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        """Return e.g. ``probability of tabby (sigmoid)``."""
+        return f"probability of {label(target)} (sigmoid)"
+
+
+@dataclass(frozen=True)
 class Contrast:
     """Logit of class ``a`` minus logit of class ``b``: why ``a`` rather than ``b``. The target is not used.
 
@@ -129,22 +146,52 @@ class ScoreDeclaration:
         title: what people call it.
         summary: its range, and what is to be known of it, in a few words.
         make: builds it.
+        multi_label: whether it is of networks whose classes do not exclude each other (True), of those whose classes do
+            (False), or of both (None).
     """
 
     name: str
     title: str
     summary: str
     make: Callable[[], Score]
+    multi_label: bool | None = None
 
 
 DECLARED = (
     ScoreDeclaration("logit", "Logit", "the network's raw output, any real number", Logit),
-    ScoreDeclaration("probability", "Probability", "softmax, 0 to 1; its gradient vanishes near both", Probability),
-    ScoreDeclaration("log-probability", "Log-probability", "logarithm of the softmax, at most 0", LogProbability),
+    ScoreDeclaration(
+        "probability", "Probability", "softmax, 0 to 1; its gradient vanishes near both", Probability, False
+    ),
+    ScoreDeclaration(
+        "log-probability", "Log-probability", "logarithm of the softmax, at most 0", LogProbability, False
+    ),
+    ScoreDeclaration(
+        "sigmoid", "Probability (sigmoid)", "of the class by itself, 0 to 1, for multi-label networks", Sigmoid, True
+    ),
 )
 
 SCORES: catalogue.Catalogue[ScoreDeclaration] = catalogue.SCORES
 """All scores of one class by name."""
+
+
+def scores_for(multi_label: bool) -> list[str]:
+    """Return the names of the scores that mean something for a network, multi-label or not, the usual one first."""
+    return [name for name, score in SCORES.items() if score.multi_label in (None, multi_label)]
+
+
+def require_score(name: str, multi_label: bool) -> None:
+    """Refuse a score that means nothing for a network.
+
+    Raises:
+        ValueError: it is of the other kind of network, multi-label or not.
+    """
+    if name not in (fitting := scores_for(multi_label)):
+        why = (
+            "the network is multi-label: its classes do not exclude each other, and have no softmax"
+            if multi_label
+            else "the network's classes exclude each other; if they do not, load it as multi-label"
+        )
+        raise ValueError(f"The score {name!r} means nothing here: {why}. Choose one of: {', '.join(fitting)}.")
 
 
 @dataclass

@@ -293,6 +293,7 @@ def _apply(
         explain,
         batch_size=unit.batch_size,
         seed=unit.seed,
+        multi_label=classifier.multi_label,
     )
     try:
         with whole_parts():

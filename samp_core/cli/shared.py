@@ -151,7 +151,12 @@ def add_network(where: Any) -> None:
         type=Path,
         help='how the network wants its pictures, as json: {"resize": 256, "crop": 224, "mean": [...], "std": [...]}',
     )
-
+    where.add_argument(
+        "--multi-label",
+        action="store_true",
+        help="the network's classes do not exclude each other: their probabilities are sigmoids, and --score sigmoid "
+        "explains one",
+    )
     where.add_argument(
         "--device",
         default=AUTO,
@@ -180,6 +185,8 @@ def _network(arguments: argparse.Namespace) -> Classifier:
     if arguments.preprocess is not None:
         intake = read_intake(read_bytes(arguments.preprocess, MOST_WORDS, "preprocessing"))
         more |= {"preprocessing": intake.preprocessing, "bgr": intake.bgr}
+    if arguments.multi_label:
+        more["multi_label"] = True
     if arguments.module is None:
         return load_classifier(
             arguments.model or DEFAULT, weights=arguments.weights, download=arguments.download, **more
@@ -188,6 +195,11 @@ def _network(arguments: argparse.Namespace) -> Classifier:
         raise ValueError("--module brings its own network and weights: leave --model and --weights out.")
     made = from_code(arguments.module)
     if isinstance(made, Classifier):
+        if more:
+            raise ValueError(
+                f"{arguments.module} returns a whole classifier: leave --labels, --preprocess and --multi-label out, "
+                "and say them there, to load_classifier."
+            )
         return made
     if not callable(made):
         raise ClassifierError(

@@ -111,8 +111,8 @@ def require_linear_score(task: Task, method: str) -> None:
     """
     if not isinstance(task.score.score, Logit | Contrast):
         raise UnsupportedError(
-            f"{method} can explain logits and differences of logits only: it has no rule for the softmax behind a "
-            "probability. Choose the logit or a contrast."
+            f"{method} can explain logits and differences of logits only: it has no rule for what makes a "
+            "probability of them. Choose the logit or a contrast."
         )
 
 

@@ -31,6 +31,7 @@ METHOD = path_method(
         for k, number in enumerate(_NUMBERS)
     ),
     rule="paper",
+    exclusive=True,
     options=(
         Option(
             "classes", "Other classes", "Towards how many other classes it walks, evenly spaced over all of them.", 3,

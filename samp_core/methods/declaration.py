@@ -14,6 +14,7 @@ from samp_core.methods.options import DIRECTIONS, SHARED, Option, Value, baselin
 from samp_core.methods.options import copies as copy_options
 from samp_core.methods.options import rule as rule_options
 from samp_core.methods.settings import Settings
+from samp_core.scores import require_score
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -107,6 +108,7 @@ class Method:
         directions: the ways it walks; empty if it walks no path.
         make: builds it for a network; the settings given to it are settled.
         sketch: values of some options with which it gives a quick first look at itself; empty if it has none.
+        exclusive: whether it asks which class comes first, and so is for networks whose classes exclude each other.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Method:
     directions: tuple[Direction, ...]
     make: Builder
     sketch: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         names = [option.name for option in (*self.options, *SHARED)]
@@ -212,6 +215,7 @@ def path_method(
     family: str = PATHS,
     sketch: Mapping[str, Value] | None = None,
     copies: int = 1,
+    exclusive: bool = False,
 ) -> Method:
     """Declare a method that walks a path.
 
@@ -231,6 +235,7 @@ def path_method(
         family: group it is shown in.
         sketch: options with which it gives a quick first look.
         copies: how many copies of a photo it explains as published.
+        exclusive: whether it is for networks alone whose classes exclude each other.
     """
     own = {option.name for option in options}
     published = baselines or {}
@@ -271,7 +276,7 @@ def path_method(
             batch_size=settings.batch_size,
         )
 
-    method = Method(name, title, family, summary, citation, limits, everything, ends, make, sketch or {})
+    method = Method(name, title, family, summary, citation, limits, everything, ends, make, sketch or {}, exclusive)
     return method
 
 
@@ -336,10 +341,17 @@ def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod
     """Build the method that ``settings`` describe, for this classifier.
 
     Raises:
-        ValueError: a name is unknown, an option missing, or a value out of its range.
+        ValueError: a name is unknown, an option missing, a value out of its range, or the score means nothing for this
+            classifier; as an ``UnsupportedError``, if the method is for networks of the other kind, multi-label or not.
     """
     settled = settings.settled()
     method: Method = METHODS[settled.method]
+    require_score(settled.score, classifier.multi_label)
+    if method.exclusive and classifier.multi_label:
+        raise attribution.UnsupportedError(
+            f"{method.title} walks until another class comes first, and the classes of a multi-label network do not "
+            "exclude each other. Choose another path method."
+        )
     try:
         return steadied(method.make(classifier.network, classifier.preprocessing, settled), settled)
     except (ValueError, RuntimeError):

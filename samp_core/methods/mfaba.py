@@ -23,6 +23,7 @@ METHOD = path_method(
     ),
     ends=(leaving_image("boundary", "Toward the class's boundary", "boundary of its class"),),
     rule="paper",
+    exclusive=True,
     options=(
         steps(50, "The most moves that are made; each takes two gradients."),
         Option(

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from samp_core.scores import Logit, Score, ScoreFunction
+from samp_core.scores import Logit, Probability, Score, ScoreFunction, Sigmoid
 
 Explain = Callable[[nn.Module, Tensor], Tensor]
 """``explain(network, images)`` gives the attributions (M, C, H, W) of M images by the method and settings measured.
@@ -86,6 +86,7 @@ class Subject:
         box: what a person marked, (left, top, right, bottom) as fractions of width and height.
         batch_size: most images sent through the network at once.
         seed: seed of everything random.
+        multi_label: whether the network's classes do not exclude each other.
     """
 
     network: nn.Module
@@ -98,6 +99,12 @@ class Subject:
     box: tuple[float, float, float, float] | None = None
     batch_size: int = 16
     seed: int = 0
+    multi_label: bool = False
+
+    @property
+    def probability(self) -> Score:
+        """The score that is the class's probability."""
+        return Sigmoid() if self.multi_label else Probability()
 
     @property
     def maps(self) -> Float[Tensor, "n h w"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from samp_core.baselines import Baseline, GaussianBlur, Zero
 from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, pixel_maps, score_words
-from samp_core.scores import Logit, Probability, Score, ScoreFunction, as_target
+from samp_core.scores import Logit, Probability, Score, ScoreFunction, Sigmoid, as_target
 
 CurveProtocol = Literal["paper", "rise"]
 Target = int | Sequence[int] | Tensor | None
@@ -64,7 +64,8 @@ def deletion(
     """Replace pixels by the baseline, the largest attribution first. Lower AUCs are better.
 
     Petsiuk, Das and Saenko, "RISE", BMVC 2018; the SAMP paper's protocol explains the logit and divides each curve
-    by its first point, RISE's takes softmax probabilities as they are.
+    by its first point, RISE's takes probabilities as they are: softmax, or where classes do not exclude each other
+    ``Sigmoid()``.
 
     Args:
         forward_func: images (N, C, H, W) to logits (N, K).
@@ -155,8 +156,11 @@ def _curve(
         raise ValueError("pixels_per_step and batch_size must be at least 1.")
     if protocol not in ("paper", "rise"):
         raise ValueError(f"There is no protocol {protocol!r}. Choose 'paper' or 'rise'.")
-    if protocol == "rise" and score is not None and score != Probability():
-        raise ValueError("RISE's protocol measures the softmax probability; leave score out or choose 'paper'.")
+    if protocol == "rise" and score not in (None, Probability(), Sigmoid()):
+        raise ValueError(
+            "RISE's protocol measures a probability: leave score out for the softmax, give Sigmoid() for a multi-label "
+            "network, or choose 'paper'."
+        )
     score = score or (Logit() if protocol == "paper" else Probability())
     inputs = inputs.detach()
     count, pixels = len(inputs), inputs[0, 0].numel()
@@ -190,7 +194,7 @@ def _curve(
 
 
 def _curves(subject: Subject, protocol: CurveProtocol) -> tuple[Measurement, ...]:
-    score = subject.score if protocol == "paper" else None
+    score = subject.score if protocol == "paper" else subject.probability
     down, up = (
         measure(
             subject.network,
@@ -238,7 +242,7 @@ PAPER_CURVES = Metric(
 RISE_CURVES = Metric(
     "rise-curves",
     "Deletion and insertion, RISE",
-    "The same with softmax probabilities as they are.",
+    "The same with probabilities as they are.",
     "Petsiuk et al. (RISE), BMVC 2018",
     (
         Column("rise-deletion", "Deletion (RISE)", "down"),

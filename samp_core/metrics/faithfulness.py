@@ -41,6 +41,30 @@ class _First:
         return f"whether {label(target)} comes first"
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """1 where the target's logit is above 0, 0 where it is not; NaN if it is no number."""
+
+    def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+        logit = Logit()(logits, target)
+        return torch.where(logit.isnan(), torch.nan, (logit > 0).to(logits.dtype))
+
+    def describe(self, label: Callable[[int], str], target: int) -> str:
+        return f"whether {label(target)} is seen"
+
+
+def hit_of(multi_label: bool) -> tuple[Score, str]:
+    """Return the score that is 1 where a network still finds a class and 0 where not, and what it asks, in words."""
+    if multi_label:
+        return _Seen(), "explained class is seen, its logit above 0"
+    return _First(), "explained class comes first"
+
+
+def hits_of(subject: Subject) -> str:
+    """Return what hits are called."""
+    return "hits" if subject.multi_label else "top-1 hits"
+
+
 def diffid(
     forward_func: Callable[..., Tensor],
     inputs: Float[Tensor, "n c h w"],
@@ -51,6 +75,7 @@ def diffid(
     baseline: Baseline | None = None,
     signed: bool = True,
     batch_size: int = 16,
+    multi_label: bool = False,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 2 k"]]:
     """Return how much more often the class stays first with the best pixels kept than with them removed.
 
@@ -71,6 +96,7 @@ def diffid(
         baseline: what replaces the others; zeros by default.
         signed: whether pixels are ranked by attribution or by its magnitude.
         batch_size: most images sent through the network at once.
+        multi_label: whether the network's classes do not exclude each other; a hit is then a logit above 0.
 
     Returns:
         DiffID (N,), and the hits with pixels kept and removed, 0 or 1, (N, 2, len(fractions)).
@@ -82,7 +108,7 @@ def diffid(
         raise ValueError("DiffID asks whether a class comes first, so it needs that class: pass target=.")
     place, blank = ranks(inputs, maps if signed else pixel_maps(maps, inputs).abs()), fill(inputs)
     count, everyone = inputs[0, 0].numel(), torch.arange(len(inputs), device=inputs.device)
-    first = score_of(forward_func, wanted, _First(), len(inputs), batch_size)
+    first = score_of(forward_func, wanted, hit_of(multi_label)[0], len(inputs), batch_size)
     hits = [
         torch.stack([first(mix(*ends, place, round(fraction * count)), everyone) for fraction in fractions], 1)
         for ends in ((blank, inputs), (inputs, blank))
@@ -264,11 +290,14 @@ def infidelity(
 
 def _diffid(subject: Subject, signed: bool) -> tuple[Measurement, ...]:
     ranked = subject.maps if signed else subject.maps.abs()
-    values, hits = diffid(subject.network, subject.inputs, ranked, subject.target, batch_size=subject.batch_size)
+    values, hits = diffid(
+        subject.network, subject.inputs, ranked, subject.target, batch_size=subject.batch_size,
+        multi_label=subject.multi_label,
+    )  # fmt: skip
     protocol = Protocol(
-        "top-1 hits with the best 10 to 90 % of pixels kept, minus those with them removed (Yang 2023"
+        f"{hits_of(subject)} with the best 10 to 90 % of pixels kept, minus those with them removed (Yang 2023"
         + (")" if signed else "; by magnitude: Kim 2026, whose code ranks single channels and fills with a mean)"),
-        score="explained class comes first",
+        score=hit_of(subject.multi_label)[1],
         sign="signed" if signed else "magnitude",
         fill=str(Zero()),
         step="10 % of the pixels",

@@ -13,8 +13,8 @@ from torch import Tensor
 from samp_core.checkpoints import checkpoint
 from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, score_words
 from samp_core.metrics.curves import Target, ranks
-from samp_core.metrics.faithfulness import KEPT
-from samp_core.scores import Probability, ScoreFunction, as_target
+from samp_core.metrics.faithfulness import KEPT, hit_of, hits_of
+from samp_core.scores import Probability, Score, ScoreFunction, Sigmoid, as_target
 
 NOISE = 0.01
 SHOWN = (0, 4, 8)
@@ -98,6 +98,7 @@ def road(
     noise: float = NOISE,
     batch_size: int = 16,
     seed: int = 0,
+    multi_label: bool = False,
 ) -> tuple[Float[Tensor, "n 2 k"], Float[Tensor, "n 2 k"]]:
     """Return the class's probability, and whether it comes first, with the best and with the worst pixels imputed.
 
@@ -113,9 +114,11 @@ def road(
         fractions: shares of the pixels that are removed, above 0 and below 1; at least one pixel stays.
         noise, seed: see :func:`impute`.
         batch_size: most images sent through the network at once.
+        multi_label: whether the network's classes do not exclude each other; a probability is a sigmoid then, and a hit
+            a class with a logit above 0.
 
     Returns:
-        Softmax probabilities, 0 to 1, and hits, 0 or 1: MoRF and LeRF, (N, 2, len(fractions)).
+        Probabilities, 0 to 1, and hits, 0 or 1: MoRF and LeRF, (N, 2, len(fractions)).
 
     Raises:
         ValueError: there is no target, or a setting is out of its range.
@@ -124,7 +127,7 @@ def road(
     if wanted is None:
         raise ValueError("ROAD asks for the probability of a class, so it needs that class: pass target=.")
     logits, _ = _walk(forward_func, inputs, maps, wanted, fractions, noise, batch_size, seed)
-    return _judged(logits, wanted)
+    return _judged(logits, wanted, multi_label)
 
 
 def _walk(
@@ -166,11 +169,13 @@ def _walk(
     )
 
 
-def _judged(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the target's probability and whether it comes first, (N, ...), for logits (N, ..., K)."""
-    index = target.view(-1, *[1] * (logits.ndim - 1)).expand(*logits.shape[:-1], 1)
-    hits = logits.argmax(-1, keepdim=True) == index
-    return logits.softmax(-1).gather(-1, index).squeeze(-1), hits.squeeze(-1).to(logits.dtype)
+def _judged(logits: Tensor, target: Tensor, multi_label: bool) -> tuple[Tensor, Tensor]:
+    """Return the target's probability and whether it is a hit, (N, ...), for logits (N, ..., K)."""
+    flat = logits.flatten(0, -2)
+    wanted = target.repeat_interleave(len(flat) // len(target))
+    probability: Score = Sigmoid() if multi_label else Probability()
+    values, hits = (score(flat, wanted).view(logits.shape[:-1]) for score in (probability, hit_of(multi_label)[0]))
+    return values, hits
 
 
 def _road(subject: Subject) -> tuple[Measurement, ...]:
@@ -178,7 +183,7 @@ def _road(subject: Subject) -> tuple[Measurement, ...]:
         subject.network, subject.inputs, subject.attributions, subject.target, KEPT, NOISE, subject.batch_size,
         subject.seed, SHOWN,
     )  # fmt: skip
-    probabilities, hits = _judged(logits, subject.target)
+    probabilities, hits = _judged(logits, subject.target, subject.multi_label)
     evidence = {"scores": probabilities, "images": images}
     morf, lerf = probabilities.mean(2).unbind(1)
     first, last = hits.mean(2).unbind(1)
@@ -191,13 +196,16 @@ def _road(subject: Subject) -> tuple[Measurement, ...]:
         ),
         "road-morf": (morf, f"mean probability {words}, largest attribution first (ROAD, Rong 2022)"),
         "road-lerf": (lerf, f"mean probability {words}, smallest attribution first (ROAD, Rong 2022)"),
-        "road-hits": (last - first, f"top-1 hits {words}, smallest minus largest attribution first (ROAD, Rong 2022)"),
+        "road-hits": (
+            last - first,
+            f"{hits_of(subject)} {words}, smallest minus largest attribution first (ROAD, Rong 2022)",
+        ),
     }
 
     def protocol(name: str, definition: str) -> Protocol:
         return Protocol(
             definition,
-            score="explained class comes first" if name == "road-hits" else score_words(Probability()),
+            score=hit_of(subject.multi_label)[1] if name == "road-hits" else score_words(subject.probability),
             sign="signed",
             fill=f"weighted mean of the neighbours plus Gaussian noise of {NOISE:g} normalised units",
             step="10 % of the pixels",

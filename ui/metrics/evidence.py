@@ -138,10 +138,11 @@ def _kept(run: Measuring, item: Item, measurement: Measurement) -> None:
     inputs = run.classifier.inputs(run.image)
     place, blank = ranks(inputs, measurement.evidence["ranked"][:1]), Zero()(inputs)
     count = inputs[0, 0].numel()
+    stays = "still seen" if run.classifier.multi_label else "still first"
     for row, (title, ends) in enumerate((("kept", (blank, inputs)), ("removed", (inputs, blank)))):
         for column, k in zip(st.columns(5), (0, 2, 4, 6, 8), strict=True):
             shown = run.classifier.preprocessing.to_image(mix(*ends, place, round(KEPT[k] * count)))[0]
-            words = f"best {100 * KEPT[k]:.0f} % {title}: {'still first' if hits[row, k] else 'lost'}"
+            words = f"best {100 * KEPT[k]:.0f} % {title}: {stays if hits[row, k] else 'lost'}"
             column.image(shown, caption=words, alt=words)
     st.caption(f"Hits at 10, 20 ... 90 %: {int(hits[0].sum())} of 9 kept, {int(hits[1].sum())} of 9 removed.")
 

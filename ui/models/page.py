@@ -32,6 +32,7 @@ from ui.shared.words import plain
 
 _MOST = 600  # MB of a file of weights
 _FLAT = 3.0  # times as likely as chance: what a first choice is at least, unless the network sees nothing
+_SEVERAL = 10  # classes that a photo may well show at once
 _FAR = 8.0  # deviations from the mean: where a network's input is no picture that it was trained on
 
 
@@ -67,7 +68,8 @@ def card(classifier: Classifier, question: Question) -> None:
     pace = state.seconds_per_gradient(question.network)
     facts = {
         "Parameters": f"{parameters:,} ({f'{size / 2**20:.0f} MiB' if size > 2**20 else f'{size / 2**10:.0f} KiB'})",
-        "Classes": f"{len(classifier.labels):,}",
+        "Classes": f"{len(classifier.labels):,}"
+        + (", which do not exclude each other (multi-label)" if classifier.multi_label else ""),
         "Input": f"{how.channels} x {how.crop[0]} x {how.crop[1]}, "
         + (f"shorter side scaled to {how.resize}, middle cropped" if how.resize else "scaled to it"),
         "Mean, deviation": f"{_short(how.mean)}, {_short(how.std)}",
@@ -93,6 +95,17 @@ def doubts(classifier: Classifier, question: Question) -> list[str]:
         found.append(
             "Its weights are random: it knows nothing, and maps of it say so. Good for sanity checks in class."
         )
+    elif classifier.multi_label:
+        photo = question.photo
+        every = state.predictions(question.network, photo.fingerprint, photo.image, len(classifier.labels))
+        seen = sum(prediction.probability > 0.5 for prediction in every)
+        if not seen:
+            found.append("It sees none of its classes in this photo: no probability is above 50 %.")
+        elif seen > max(_SEVERAL, len(every) / 4):
+            found.append(
+                f"It sees {seen:,} of its {len(every):,} classes in this photo at once. Was it trained with a sigmoid "
+                "for each class? If with a softmax, bring it once more without multi-label."
+            )
     elif len(classifier.labels) > 1 and top[0].probability < min(_FLAT * chance, (1 + chance) / 2):
         found.append(
             "Its first choice is hardly likelier than chance. Are mean, deviation, range and order of the channels "
@@ -213,6 +226,11 @@ def _own(name: str) -> None:
         max_upload_size=8,
         help="A label a line, a list or a mapping from number to label (json), or a table with a column 'label' (csv).",
     )  # fmt: skip
+    several = st.toggle(
+        "Multi-label: its classes do not exclude each other", key="models-several",
+        help="It was trained with a sigmoid for each class. Probabilities are then each class's own, the score to "
+        "explain is the logit or the sigmoid, and measures ask whether a class is seen and not whether it comes first.",
+    )  # fmt: skip
     how = _preprocessing(name)
     if st.button("Use these weights", key="models-own", type="primary", disabled=weights is None or how is None):
         assert weights is not None
@@ -221,7 +239,7 @@ def _own(name: str) -> None:
             with st.spinner("Reading the weights ..."):
                 state_dict = read_weights(weights.getvalue())
                 names = None if labels is None else read_labels(labels.getvalue(), f".{labels.name.rpartition('.')[2]}")
-                recipe = Recipe(name, names, None if how[0] is None else asdict(how[0]), how[1])
+                recipe = Recipe(name, names, None if how[0] is None else asdict(how[0]), how[1], several)
                 classifier = recipe.make(state_dict)
                 link = state.bring(classifier)
                 stays = shelf.keep_network(link, recipe, state_dict)

@@ -17,7 +17,7 @@ from samp_core.classifiers import AVAILABLE, Classifier, ClassifierError, is_on_
 from samp_core.devices import device_in_words
 from samp_core.films import data_uri
 from samp_core.images import SAMPLES, ImageError
-from samp_core.scores import SCORES
+from samp_core.scores import SCORES, scores_for
 from samp_core.zoo_timm import PREFIX
 from ui.shared import kept, shelf, state, travel
 from ui.shared.state import Photo
@@ -335,8 +335,10 @@ def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
             "Rather than", key=f"rival-{scope}-{chosen}", format_func=classifier.label
         )
     else:
-        score = kept.Choice("score", "logit", list(SCORES)).selectbox(
-            "Explained score", key="score", format_func=lambda name: SCORES[name].title,
+        fitting = scores_for(classifier.multi_label)
+        score = kept.Choice("score", "logit", fitting).selectbox(
+            "Explained score", key="score-alone" if classifier.multi_label else "score",
+            format_func=lambda name: SCORES[name].title,
             help="The paper explains the logit. Probabilities saturate: near 100 % their gradient vanishes.",
         )  # fmt: skip
     return Question(photo, name, classifier, chosen, contrast, score)

@@ -316,6 +316,7 @@ class Measuring(Queue):
             self.box,
             min(item.settings.batch_size, 8),
             item.settings.seed,
+            self.classifier.multi_label,
         )
         for k, name in enumerate(wanted):
             if item.final:
