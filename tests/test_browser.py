@@ -310,12 +310,46 @@ def test_runs_travel_as_a_file(page, address, browser, tmp_path):
     context.close()
 
 
+def test_methods_are_chosen_by_cards(page, address):
+    page.goto(f"{address}/Compare")
+    tray, cards = page.locator(".chosen"), page.locator(".card[data-method]")
+    expect(tray).to_have_count(6)  # of the preset
+    expect(tray.first.locator("svg")).to_be_visible()
+    page.get_by_role("button", name="Choose methods").click()
+    expect(page.locator(".card[aria-pressed=true]")).to_have_count(6)
+    # Faster than the server answers: nothing is lost, and the focus stays where it was.
+    page.locator(".card[data-method=occlusion]").click()
+    page.locator(".card[data-method=samp]").click()
+    page.locator(".card[data-method=edges]").focus()
+    page.keyboard.press("Enter")
+    expect(tray).to_have_count(7)
+    expect(tray.last).to_contain_text("Edges")
+    at_rest(page)
+    expect(page.locator(".card[data-method=edges]")).to_be_focused()
+    expect(page.locator(".card[aria-pressed=true]")).to_have_count(7)
+    expect(cards.and_(page.locator("[data-method=samp]"))).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_role("radio", name="My choice")).to_be_checked()
+    expect(page.get_by_text("for 7 methods")).to_be_visible()
+    assert barriers(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Remove Occlusion").click()
+    expect(tray).to_have_count(6)
+    at_rest(page)
+    assert "methods=samp%2B%2B+samp-steady+ig+blur-ig+guided-ig+edges" in page.url
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.get_by_text("Choose at least one method.")).to_be_visible()
+    expect(page.get_by_text("Nothing is chosen.")).to_be_visible()
+
+
 def test_the_column_just_asked_for_is_in_sight(page, address):
     page.goto(f"{address}/Metrics")
-    page.get_by_role("radio", name="My choice").or_(page.get_by_role("button", name="My choice")).first.click()
-    page.locator(".st-key-compare-mine").get_by_role("button", name=re.compile("clear", re.I)).click()
+    page.get_by_role("button", name="Clear all").click()
     expect(page.get_by_text("Choose at least one method.")).to_be_visible()
-    choose_from(page, "compare-mine", "Edges")
+    page.get_by_role("button", name="Choose methods").click()
+    page.locator(".card[data-method=edges]").click()
+    expect(page.locator(".chosen")).to_have_count(1)
+    page.keyboard.press("Escape")
+    at_rest(page)
     measure, numbers = page.get_by_role("button", name="Measure", exact=True), "Numbers with protocols (csv)"
     measure.click()
     expect(page.get_by_role("button", name=numbers)).to_be_visible()

@@ -10,6 +10,7 @@ import streamlit as st
 from samp_core.baselines import BASELINES
 from samp_core.methods import METHODS, Method, Settings
 from samp_core.words import start_of
+from ui.components import shelf
 from ui.shared import kept, state
 from ui.shared.knob import KeptOption, changes
 from ui.shared.lanes import current
@@ -99,6 +100,10 @@ def _names(preset: str) -> list[str]:
     return presets()[preset] if preset != MINE else kept.Several("methods", [], list(METHODS)).value()
 
 
+def _choose(names: Sequence[str]) -> None:
+    kept.put("methods", " ".join(names))
+
+
 def removable(question: Question) -> dict[str, Settings]:
     """Return the further cards, as they are kept, by the key of their results; a method's own card is none."""
     own = {to_text(_asked(question, _settings(METHODS[name]))) for name in _names(_PRESET.value())}
@@ -134,14 +139,11 @@ def choice(question: Question, twins: bool = False) -> list[Settings]:
     preset = _PRESET.segments("Methods", key="compare-preset", wrap=True, label_visibility="collapsed")
     if preset == MINE:
         kept.put("mine", kept.text("methods"))  # to come back to after a look at a preset
-        # No list is the default, so that an empty one is kept, too, and is still a choice of one's own.
-        names = kept.Several("methods", None, list(METHODS)).multiselect(  # type: ignore[arg-type]
-            "Which methods", key="compare-mine", format_func=lambda n: METHODS[n].title, label_visibility="collapsed",
-            placeholder="Choose at least one method",
-        )  # fmt: skip
-    else:
-        names = _names(preset)
+    names = _names(preset)
+    shelf.choice("compare-tray", names, _choose, tray=True)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        with st.popover("Choose methods", width="content", help="All there are, with what each does."):
+            shelf.choice("compare-shelf", names, _choose)
         _all_settings(names, twins)
         _START.selectbox(
             "All paths start at", key="compare-start", label_visibility="collapsed", width=260,

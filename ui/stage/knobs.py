@@ -113,12 +113,11 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     if len(stage.lanes) < MOST:
         key = _key(lane, f"shelf-{len(stage.lanes)}")
         with st.popover("Add beside it", width="content", help="Put another method on the stage.", key=f"{key}-door"):
-            shelf(key, lambda: _add(stage, key))
+            shelf(key, lambda name: _add(stage, name))
 
 
-def _add(stage: Stage, key: str) -> None:
-    name = str((st.session_state.get(key) or {}).get("choose"))
-    if name in METHODS and len(stage.lanes) < MOST:
+def _add(stage: Stage, name: str) -> None:
+    if len(stage.lanes) < MOST:
         stage.add(METHODS[name].defaults)
 
 

@@ -1,4 +1,6 @@
-// Cards of methods; pressing one puts it on the stage.
+// Cards of methods, with a small picture of where the path of each ran. On the stage, pressing one puts it there; where
+// several are chosen, it joins them or leaves them. A tray shows what is chosen. The server is told the whole choice, so
+// that presses which follow each other fast cannot get lost.
 
 const HIGH = 46, WIDE = 170, EDGE = 6;
 const HIGHEST = 0.6; // of the straight way, the furthest that a path leaves it here
@@ -11,12 +13,75 @@ function preview(places) {
     shape("path", { d: places.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("") }));
 }
 
+class Shelf {
+  constructor(root) {
+    this.root = root;
+    this.turn = -1;
+    this.chosen = null;
+  }
+
+  show(data, tell) {
+    this.tell = tell;
+    if (!this.data && !data.tray) this.build(data);
+    // What the server says may be older than what was pressed here meanwhile.
+    if (data.turn >= this.turn) {
+      this.turn = data.turn;
+      this.chosen = data.chosen;
+    }
+    this.data = data;
+    this.mark();
+  }
+
+  press(name) {
+    if (!this.chosen) { this.tell(name); return; }
+    this.choose(this.chosen.includes(name) ? this.chosen.filter((each) => each !== name) : [...this.chosen, name]);
+  }
+
+  choose(names) {
+    this.turn += 1;
+    this.chosen = names;
+    this.tell({ names, turn: this.turn });
+    this.mark();
+  }
+
+  build(data) {
+    const card = (method) => element("button", { class: "card", type: "button", "data-method": method.name, onclick: () => this.press(method.name) },
+      method.path ? preview(method.path) : null, element("b", {}, method.title), element("small", {}, method.summary));
+    const group = (title, kind) => element("section", {}, element("h4", {}, title), element("div", { class: "cards" }, ...data.cards.filter((method) => method.kind === kind).map(card)));
+    this.root.replaceChildren(
+      element("p", { class: "note" }, "The lines are recorded: where each path ran to one photo (the cat), seen in its own plane; dashed, the straight way."),
+      group("They walk a path", "path"), group("They have no path", "map"));
+  }
+
+  mark() {
+    if (this.data.tray) { this.lay(); return; }
+    if (!this.chosen) return;
+    for (const card of this.root.querySelectorAll(".card")) card.setAttribute("aria-pressed", String(this.chosen.includes(card.dataset.method)));
+  }
+
+  // The tray: what is chosen, in the order of choice; only what changed is made anew, so that the focus stays.
+  lay() {
+    const known = new Map([...this.root.querySelectorAll(".chosen")].map((each) => [each.dataset.method, each]));
+    const methods = new Map(this.data.cards.map((method) => [method.name, method]));
+    const made = (method) => element("span", { class: "chosen", "data-method": method.name },
+      method.path ? preview(method.path) : null, element("b", {}, method.title),
+      element("button", { type: "button", class: "out", "aria-label": `Remove ${method.title}`, title: `Remove ${method.title}`, onclick: () => this.press(method.name) }, "×"));
+    const wanted = this.chosen.filter((name) => methods.has(name)).map((name) => known.get(name) ?? made(methods.get(name)));
+    const clear = this.root.querySelector(".clear") ?? element("button", { type: "button", class: "clear", onclick: () => this.choose([]) }, "Clear all");
+    clear.hidden = wanted.length < 2;
+    const empty = wanted.length ? [] : [element("span", { class: "note" }, "Nothing is chosen.")];
+    const all = [...wanted, ...empty, clear];
+    if (all.length !== this.root.children.length || all.some((each, k) => each !== this.root.children[k])) {
+      const focused = this.root.getRootNode().activeElement;
+      this.root.replaceChildren(...all);
+      if (focused && focused.isConnected) focused.focus();
+    }
+  }
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
-  const shelf = parentElement.querySelector(".shelf");
-  const card = (method) => element("button", { class: "card", type: "button", "data-method": method.name, onclick: () => setTriggerValue("choose", method.name) },
-    method.path ? preview(method.path) : null, element("b", {}, method.title), element("small", {}, method.summary));
-  const group = (title, kind) => element("section", {}, element("h4", {}, title), element("div", { class: "cards" }, ...data.cards.filter((method) => method.kind === kind).map(card)));
-  shelf.replaceChildren(
-    element("p", { class: "note" }, "The lines are recorded: where each path ran to one photo (the cat), seen in its own plane; dashed, the straight way."),
-    group("They walk a path", "path"), group("They have no path", "map"));
+  const root = parentElement.querySelector(".shelf");
+  root.classList.toggle("tray", Boolean(data.tray));
+  root.shelf ??= new Shelf(root);
+  root.shelf.show(data, (value) => setTriggerValue("choose", value));
 }
