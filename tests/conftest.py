@@ -11,13 +11,12 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 import torch
-from jaxtyping import install_import_hook
 from playwright.sync_api import expect
 from torch import nn
 
-import tests.typecheck  # noqa: F401
+from tests.typecheck import install
 
-install_import_hook("samp_core", "tests.typecheck.check")  # before the first import of what it checks
+install("samp_core")  # before the first import of what it checks
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample

@@ -425,6 +425,16 @@ def compare(app: AppTest) -> AppTest:
     return page
 
 
+@pytest.fixture
+def small() -> AppTest:
+    """Compare with a small network, where it does not matter which."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["network"] = "mnist_cnn"
+    page = app.run().switch_page("pages/2_Compare.py").run()
+    assert_fine(page)
+    return page
+
+
 def choose(page: AppTest, *names: str) -> AppTest:
     page.query_params["methods"] = " ".join(names)  # the cards to choose from are the browser's
     page.session_state["kept"] = {**page.session_state["kept"], "methods": " ".join(names)}
@@ -448,38 +458,38 @@ def test_compare_shows_what_it_will_cost_and_each_preset_has_methods(compare):
         assert re.search(r"about \*\*.+\*\* for \d+ methods", text(compare))
 
 
-def test_compare_runs_what_is_chosen_and_remembers_it(compare):
-    choose(compare, "gradient", "edges", "ig")
-    first = compare_to_the_end(compare)
+def test_compare_runs_what_is_chosen_and_remembers_it(small):
+    choose(small, "gradient", "edges", "ig")
+    first = compare_to_the_end(small)
     assert [item.status for item in first.items] == ["done"] * 3
-    assert "All explain the **logit of" in text(compare)
-    assert {t.label for t in compare.tabs} == {"Deletion and insertion", "Agreement", "Trade-off", "Figures", "Export"}
+    assert "All explain the **logit of" in text(small)
+    assert {t.label for t in small.tabs} == {"Deletion and insertion", "Agreement", "Trade-off", "Figures", "Export"}
     rows = table([item.entry for item in first.items])
     best = front(np.array([[row["difference"], row["gradients"]] for row in rows]), ["up", "down"])
     names = [row["method"] for row, is_best in zip(rows, best, strict=True) if is_best]
-    said = next(c.value for c in compare.caption if c.value.startswith("Diamonds"))
+    said = next(c.value for c in small.caption if c.value.startswith("Diamonds"))
     assert set(said[said.index("(") + 1 : said.index(")")].split(", ")) == set(names)
-    compare.selectbox(key="trade-up").set_value("gradients").run()
-    assert_fine(compare)
-    assert "Choose two different numbers" in text(compare)
-    compare.selectbox(key="trade-up").set_value("deletion").run()
-    assert_fine(compare)
-    choose(compare, "gradient", "ig", "random")
-    assert "differs from it" in text(compare)
-    second = compare_to_the_end(compare)
+    small.selectbox(key="trade-up").set_value("gradients").run()
+    assert_fine(small)
+    assert "Choose two different numbers" in text(small)
+    small.selectbox(key="trade-up").set_value("deletion").run()
+    assert_fine(small)
+    choose(small, "gradient", "ig", "random")
+    assert "differs from it" in text(small)
+    second = compare_to_the_end(small)
     assert [item.status for item in second.items] == ["cached", "cached", "done"]
     assert second.items[0].entry is first.items[0].entry
 
 
-def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(compare):
-    choose(compare, "ig", "gradient")
-    compare.slider(key="compare-ig-steps").set_value(6).run()
-    first = compare_to_the_end(compare)
+def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(small):
+    choose(small, "ig", "gradient")
+    small.slider(key="compare-ig-steps").set_value(6).run()
+    first = compare_to_the_end(small)
     assert first.items[0].settings.options["steps"] == 6
-    compare.slider(key="compare-ig-steps").set_value(8).run()
-    assert [i.status for i in compare_to_the_end(compare).items] == ["done", "cached"]
-    compare.button(key="compare-ig-reset").click().run()
-    assert compare.slider(key="compare-ig-steps").value == 50
+    small.slider(key="compare-ig-steps").set_value(8).run()
+    assert [i.status for i in compare_to_the_end(small).items] == ["done", "cached"]
+    small.button(key="compare-ig-reset").click().run()
+    assert small.slider(key="compare-ig-steps").value == 50
 
 
 def sent_maps(items: list[Item]) -> list[str]:
@@ -524,14 +534,14 @@ def test_a_failing_method_does_not_hold_up_the_queue(bundled):
     assert dict(card(items[1])["lines"])["insertion - deletion"] == "-"
 
 
-def test_maps_without_curves_are_shown_beside_those_with(compare):
-    choose(compare, "gradient", "edges")
-    queue = compare_to_the_end(compare)
+def test_maps_without_curves_are_shown_beside_those_with(small):
+    choose(small, "gradient", "edges")
+    queue = compare_to_the_end(small)
     for k in (0, 1):
         queue.items[k].entry = replace(queue.items[k].entry, deletion=None, insertion=None)
-        compare.run()
-        assert_fine(compare)
-    assert "No curve was measured" in text(compare)
+        small.run()
+        assert_fine(small)
+    assert "No curve was measured" in text(small)
 
 
 def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(compare):
@@ -545,18 +555,18 @@ def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(compare):
     assert card(queue.items[0])["place"] == f"layer {layer}"
 
 
-def test_a_method_without_a_path_shows_the_gap_of_its_sum(compare):
-    choose(compare, "ig", "gradient")
-    compare.slider(key="compare-ig-steps").set_value(4).run()
-    queue = compare_to_the_end(compare)
+def test_a_method_without_a_path_shows_the_gap_of_its_sum(small):
+    choose(small, "ig", "gradient")
+    small.slider(key="compare-ig-steps").set_value(4).run()
+    queue = compare_to_the_end(small)
     ig, gradient = (i.entry.explanation for i in queue.items)
     promise = replace(gradient, completeness=ig.completeness)
     queue.items[1].entry = replace(queue.items[1].entry, explanation=promise)
-    compare.run()
-    assert_fine(compare)
+    small.run()
+    assert_fine(small)
     shown = [dict(card(i)["lines"])["completeness gap"] for i in queue.items]
     assert shown[0] == shown[1] != "has none"
-    assert compare.dataframe[0].value.iloc[1]["largest relative completeness gap"] == shown[0]
+    assert small.dataframe[0].value.iloc[1]["largest relative completeness gap"] == shown[0]
 
 
 def test_the_estimate_covers_all_that_is_chosen_and_not_what_is_remembered(compare, monkeypatch):
@@ -631,13 +641,13 @@ def test_one_or_all_can_be_cancelled(compare):
     assert [i.status for i in again.items] == ["cancelled", "cancelled", "cached"]
 
 
-def test_images_at_once_are_part_of_what_a_map_is(compare):
-    choose(compare, "smoothgrad", "edges")
-    first = compare_to_the_end(compare)
-    compare.select_slider(key="compare-batch").set_value(4).run()
-    assert "differs from it" in text(compare)
-    assert "images at once 4, not 16" in text(compare)
-    fresh = compare_to_the_end(compare)
+def test_images_at_once_are_part_of_what_a_map_is(small):
+    choose(small, "smoothgrad", "edges")
+    first = compare_to_the_end(small)
+    small.select_slider(key="compare-batch").set_value(4).run()
+    assert "differs from it" in text(small)
+    assert "images at once 4, not 16" in text(small)
+    fresh = compare_to_the_end(small)
     assert fresh.items[0].settings.batch_size == 4
     costs = [q.items[0].entry.explanation.cost for q in (first, fresh)]
     assert costs[0].gradients == costs[1].gradients
@@ -657,7 +667,11 @@ def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
 
 
 def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
-    page = linked(lanes="ig,steps=4,start=white;edges;ig,steps=5").switch_page("pages/2_Compare.py").run()
+    page = (
+        linked(network="mnist_cnn", lanes="ig,steps=4,start=white;edges;ig,steps=5")
+        .switch_page("pages/2_Compare.py")
+        .run()
+    )
     choose(page, "ig", "edges")
     page.slider(key="compare-ig-steps").set_value(4).run()
     page.button(key="compare-lanes").click().run()
@@ -728,9 +742,9 @@ def test_a_map_grows_while_its_path_is_walked_and_its_result_is_exact(bundled, m
     assert queue._turns.pace, "the estimate learns from it"
 
 
-def test_a_card_is_sent_when_it_changes_and_a_map_once(compare):
-    choose(compare, "gradient", "edges")
-    queue = compare_to_the_end(compare)
+def test_a_card_is_sent_when_it_changes_and_a_map_once(small):
+    choose(small, "gradient", "edges")
+    queue = compare_to_the_end(small)
     board = Board()
 
     def message(**of_first: str) -> dict[str, Any]:
