@@ -312,21 +312,21 @@ def test_runs_travel_as_a_file(page, address, browser, tmp_path):
 
 def test_methods_are_chosen_by_cards(page, address):
     page.goto(f"{address}/Compare")
-    tray, cards = page.locator(".chosen"), page.locator(".card[data-method]")
+    tray, cards = page.locator(".chosen"), page.locator("button.card[data-method]")
     expect(tray).to_have_count(6)  # of the preset
     expect(tray.first.locator("svg")).to_be_visible()
     page.get_by_role("button", name="Choose methods").click()
-    expect(page.locator(".card[aria-pressed=true]")).to_have_count(6)
+    expect(page.locator("button.card[aria-pressed=true]")).to_have_count(6)
     # Faster than the server answers: nothing is lost, and the focus stays where it was.
-    page.locator(".card[data-method=occlusion]").click()
-    page.locator(".card[data-method=samp]").click()
-    page.locator(".card[data-method=edges]").focus()
+    page.locator("button.card[data-method=occlusion]").click()
+    page.locator("button.card[data-method=samp]").click()
+    page.locator("button.card[data-method=edges]").focus()
     page.keyboard.press("Enter")
     expect(tray).to_have_count(7)
     expect(tray.last).to_contain_text("Edges")
     at_rest(page)
-    expect(page.locator(".card[data-method=edges]")).to_be_focused()
-    expect(page.locator(".card[aria-pressed=true]")).to_have_count(7)
+    expect(page.locator("button.card[data-method=edges]")).to_be_focused()
+    expect(page.locator("button.card[aria-pressed=true]")).to_have_count(7)
     expect(cards.and_(page.locator("[data-method=samp]"))).to_have_attribute("aria-pressed", "false")
     expect(page.get_by_role("radio", name="My choice")).to_be_checked()
     expect(page.get_by_text("for 7 methods")).to_be_visible()
@@ -336,17 +336,17 @@ def test_methods_are_chosen_by_cards(page, address):
     expect(tray).to_have_count(6)
     at_rest(page)
     assert "methods=samp%2B%2B+samp-steady+ig+blur-ig+guided-ig+edges" in page.url
-    page.get_by_role("button", name="Clear all").click()
+    page.locator(".clear").click()
     expect(page.get_by_text("Choose at least one method.")).to_be_visible()
     expect(page.get_by_text("Nothing is chosen.")).to_be_visible()
 
 
 def test_the_column_just_asked_for_is_in_sight(page, address):
     page.goto(f"{address}/Metrics")
-    page.get_by_role("button", name="Clear all").click()
+    page.locator(".clear").click()
     expect(page.get_by_text("Choose at least one method.")).to_be_visible()
     page.get_by_role("button", name="Choose methods").click()
-    page.locator(".card[data-method=edges]").click()
+    page.locator("button.card[data-method=edges]").click()
     expect(page.locator(".chosen")).to_have_count(1)
     page.keyboard.press("Escape")
     at_rest(page)

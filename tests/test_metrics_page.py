@@ -37,8 +37,20 @@ def app() -> AppTest:
 
 @pytest.fixture
 def metrics() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page = app.switch_page("pages/3_Metrics.py").run()
+    """Metrics with a small network: it does not matter which, and small ones are fast."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["network"] = "mnist_cnn"
+    return at_metrics(app)
+
+
+@pytest.fixture
+def usual() -> AppTest:
+    """Metrics as everybody finds it."""
+    return at_metrics(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+
+
+def at_metrics(app: AppTest) -> AppTest:
+    page = app.run().switch_page("pages/3_Metrics.py").run()
     assert_fine(page)
     return page
 
@@ -133,8 +145,8 @@ def cheap(page: AppTest) -> AppTest:
     return page.slider(key="compare-ig-steps").set_value(4).run()
 
 
-def test_a_map_is_made_once_for_metrics_and_compare(metrics, app):
-    measured = measure(cheap(metrics), "concentration")
+def test_a_map_is_made_once_for_metrics_and_compare(usual, app):
+    measured = measure(cheap(usual), "concentration")
     maps = [i.entry.explanation for i in measured.items]
     app.session_state["measuring"] = measured
     compare = cheap(app.switch_page("pages/2_Compare.py").run())
@@ -149,10 +161,10 @@ def test_a_map_is_made_once_for_metrics_and_compare(metrics, app):
     assert [i.status for i in compare_to_the_end(compare).items] == ["cached", "cached"]
 
 
-def test_metrics_take_the_maps_of_compare(metrics, app):
+def test_metrics_take_the_maps_of_compare(usual, app):
     queue = compare_to_the_end(cheap(app.switch_page("pages/2_Compare.py").run()))
-    metrics.session_state["queue"] = queue
-    measured = measure(cheap(metrics), "concentration")
+    usual.session_state["queue"] = queue
+    measured = measure(cheap(usual), "concentration")
     assert all(a.entry is b.entry for a, b in zip(queue.items, measured.items, strict=True))
 
 
@@ -209,15 +221,15 @@ def test_the_pointing_game_wants_a_box(metrics):
     assert again.items[0].measured["localisation"] is not run.items[0].measured["localisation"]
 
 
-def test_measuring_can_be_cancelled(metrics):
-    choose(metrics, "occlusion", "edges")
-    metrics.multiselect(key="metrics-names").set_value(["stability", "sanity"]).run()
-    metrics.button(key="measure").click().run()
-    metrics.button(key="cancel-measuring").click().run()
-    run = metrics.session_state["measuring"]
+def test_measuring_can_be_cancelled(usual):
+    choose(usual, "occlusion", "edges")
+    usual.multiselect(key="metrics-names").set_value(["stability", "sanity"]).run()
+    usual.button(key="measure").click().run()
+    usual.button(key="cancel-measuring").click().run()
+    run = usual.session_state["measuring"]
     run.wait(60)
-    metrics.run()
-    assert_fine(metrics)
+    usual.run()
+    assert_fine(usual)
     assert [i.status for i in run.items] == ["cancelled", "cancelled"]
     assert not run.items[0].measured
 

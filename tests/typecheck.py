@@ -1,8 +1,8 @@
 """The run-time checker of tensor shapes that conftest.py puts under samp_core while tests run.
 
-Every function, method and dataclass of samp_core whose annotations hold a shape (``Float[Tensor, "n c h w"]``) is checked
-at every call: all of its arguments and its result. What has none, and functions inside of functions, are left alone:
-mypy looks at those, and checking them here, too, took more than half of the suite's time.
+Every function, method and dataclass of samp_core whose annotations hold a shape (``Float[Tensor, "n c h w"]``) is
+checked at every call: all of its arguments and its result. What has none, and functions inside of functions, are left
+alone: mypy looks at those, and checking them here, too, took more than half of the time of the engine's tests.
 """
 
 from __future__ import annotations
