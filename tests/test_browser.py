@@ -208,8 +208,10 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("How a number was made")).to_be_visible()
     expect(page.get_by_text("a ring around the largest attribution")).to_be_visible()
-    table = page.get_by_test_id("stDataFrame").locator("canvas").first.bounding_box()
     assert not barriers(page)
+    numbers = page.get_by_test_id("stDataFrame").locator("canvas").first
+    numbers.scroll_into_view_if_needed()
+    table = numbers.bounding_box()
     page.mouse.click(table["x"] + table["width"] - 40, table["y"] + 55)  # the last number of the first method
     expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible()
 

@@ -315,6 +315,7 @@ def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
     reveal(page)
     expect(page.locator(".board-root polyline.wide:not(.halo)")).to_have_attribute("stroke", "#a5a2fa")
     bars = page.get_by_test_id("stPlotlyChart").locator(".barlayer .point path")
+    expect(bars.first).to_be_attached()
     fills = bars.evaluate_all("paths => paths.map((path) => getComputedStyle(path).fill)")
     assert "rgb(165, 162, 250)" in fills
     assert "rgb(45, 212, 191)" in fills

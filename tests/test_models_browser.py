@@ -46,6 +46,7 @@ def say_multi_label(page: Page) -> None:
     """Bring the network in hand once more, as one whose classes do not exclude each other, and explain a sigmoid."""
     single = query(page)
     assert re.search(r"network=resnet18~[0-9a-f]{8}", single)
+    page.get_by_role("tab", name="Weights of my own").click()
     page.get_by_text("Multi-label: its classes do not exclude each other").click()
     settle(page, "Models")
     page.get_by_role("button", name="Use these weights").click()

@@ -14,7 +14,6 @@ from samp_core.methods.options import DIRECTIONS, SHARED, Option, Value, baselin
 from samp_core.methods.options import copies as copy_options
 from samp_core.methods.options import rule as rule_options
 from samp_core.methods.settings import Settings
-from samp_core.scores import require_score
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -344,6 +343,8 @@ def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod
         ValueError: a name is unknown, an option missing, a value out of its range, or the score means nothing for this
             classifier; as an ``UnsupportedError``, if the method is for networks of the other kind, multi-label or not.
     """
+    from samp_core.scores import require_score  # noqa: PLC0415 - methods are listed without torch
+
     settled = settings.settled()
     method: Method = METHODS[settled.method]
     require_score(settled.score, classifier.multi_label)

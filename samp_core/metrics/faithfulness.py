@@ -42,7 +42,7 @@ class _First:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Present:
     """1 where the target's logit is above 0, 0 where it is not; NaN if it is no number."""
 
     def __call__(self, logits: Float[Tensor, "n k"], target: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -56,7 +56,7 @@ class _Seen:
 def hit_of(multi_label: bool) -> tuple[Score, str]:
     """Return the score that is 1 where a network still finds a class and 0 where not, and what it asks, in words."""
     if multi_label:
-        return _Seen(), "explained class is seen, its logit above 0"
+        return _Present(), "explained class is seen, its logit above 0"
     return _First(), "explained class comes first"
 
 

@@ -38,8 +38,9 @@ _FAR = 8.0  # deviations from the mean: where a network's input is no picture th
 
 def show(question: Question) -> None:
     """Show the network in use, and what can be used instead."""
+    place = st.empty()  # always there, or what stands below begins anew when the words come and go: its tabs, too
     if (news := st.session_state.pop("models-news", None)) is not None:
-        st.success(plain(news))
+        place.success(plain(news))
     left, right = st.columns([3, 2], gap="large")
     with left:
         card(question.classifier, question)
