@@ -219,29 +219,34 @@ def models(browser: Browser, address: str) -> None:
         keep(page, "models_light")
 
 
+def numbers(browser: Browser, address: str) -> None:
+    """Compare the path methods, and measure a few others."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page.set_default_timeout(LONG)
+    page.goto(f"{address}/Compare")
+    run = page.get_by_role("button", name="Run", exact=True)
+    run.click()
+    expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
+    page.wait_for_timeout(1200)
+    keep(page, "compare_dark")
+    page.goto(f"{address}/Metrics")
+    page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
+    expect(page.get_by_text("for 4 methods")).to_be_visible()
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    measure.click()
+    expect(page.get_by_text("How a number was made")).to_be_visible()
+    expect(measure).to_be_visible()  # all is measured: what follows should not compete with it
+    page.set_viewport_size({"width": 1440, "height": 1850})
+    page.wait_for_timeout(2500)
+    keep(page, "metrics_dark")
+
+
 def main(address: str) -> None:
     """Take the stage as a film and still, then Compare, Metrics, Tune, the Library, Models and Learn."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         stage(browser, address)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-        page.set_default_timeout(LONG)
-        page.goto(f"{address}/Compare")
-        run = page.get_by_role("button", name="Run", exact=True)
-        run.click()
-        expect(page.get_by_role("tab", name="Agreement")).to_be_visible()
-        page.wait_for_timeout(1200)
-        keep(page, "compare_dark")
-        page.goto(f"{address}/Metrics")
-        page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
-        expect(page.get_by_text("for 4 methods")).to_be_visible()
-        measure = page.get_by_role("button", name="Measure", exact=True)
-        measure.click()
-        expect(page.get_by_text("How a number was made")).to_be_visible()
-        expect(measure).to_be_visible()  # all is measured: what follows should not compete with it
-        page.set_viewport_size({"width": 1440, "height": 1850})
-        page.wait_for_timeout(2500)
-        keep(page, "metrics_dark")
+        numbers(browser, address)
         tune(browser, address)
         library(browser, address)
         models(browser, address)
