@@ -316,6 +316,7 @@ def test_methods_are_chosen_by_cards(page, address):
     page.goto(f"{address}/Compare")
     tray, cards = page.locator(".chosen"), page.locator("button.card[data-method]")
     expect(tray).to_have_count(6)  # of the preset
+    at_rest(page)
     expect(tray.first.locator("svg")).to_be_visible()
     page.get_by_role("button", name="Choose methods").click()
     expect(page.locator("button.card[aria-pressed=true]")).to_have_count(6)
