@@ -87,11 +87,13 @@ def begin() -> None:
 
 def wait() -> None:
     """Wait until everything is loaded, and say what is waited for."""
+    # Its place is there when nothing is waited for, too: were it gone with the page's next run, everything below would
+    # move up and begin anew, and what somebody has just opened would close.
+    place = st.empty()
     loader = _loader()
     if loader.done.is_set():
         return
     loader.hurry.set()
-    place = st.empty()
     while not loader.done.wait(0.2):
         place.progress(loader.progress, text=f"The server has just started: loading {loader.stage}.")
     place.empty()
