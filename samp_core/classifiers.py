@@ -316,8 +316,8 @@ def load_classifier(
         download: allow fetching published weights that are not on disk. Nothing is fetched otherwise.
         bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
         multi_label: whether its classes do not exclude each other (it was trained with a sigmoid for each): then their
-            probabilities are the sigmoids of their logits, and measures ask whether a class is seen (above 50 %)
-            instead of whether it comes first.
+            probabilities are the sigmoids of their logits, and a hit is a class that is seen (above 50 %) instead of
+            one that comes first.
 
     Raises:
         ClassifierError: the name is unknown, weights are absent, damaged, of another network or cannot be fetched, a

@@ -179,6 +179,11 @@ def scores_for(multi_label: bool) -> list[str]:
     return [name for name, score in SCORES.items() if score.multi_label in (None, multi_label)]
 
 
+def probability_of(multi_label: bool) -> Score:
+    """Return the score that is a class's probability in a network, multi-label or not."""
+    return Sigmoid() if multi_label else Probability()
+
+
 def require_score(name: str, multi_label: bool) -> None:
     """Refuse a score that means nothing for a network.
 

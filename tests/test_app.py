@@ -436,7 +436,7 @@ def small() -> AppTest:
 
 
 def choose(page: AppTest, *names: str) -> AppTest:
-    page.query_params["methods"] = " ".join(names)  # the cards to choose from are the browser's
+    # The cards to choose from are the browser's.
     page.session_state["kept"] = {**page.session_state["kept"], "methods": " ".join(names)}
     return page.run()
 

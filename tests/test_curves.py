@@ -55,7 +55,7 @@ def test_rise_protocol_takes_probabilities_undivided():
     torch.testing.assert_close(curve.scores, expected)
     assert curve.protocol.score == "Probability"
     assert curve.protocol.normalisation == "none"
-    with pytest.raises(ValueError, match="measures a probability"):
+    with pytest.raises(ValueError, match="softmax probability"):
         deletion(Summing(), IMAGE, IMAGE, 0, protocol="rise", score=Logit())
 
 

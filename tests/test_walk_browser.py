@@ -133,6 +133,18 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, col
     assert cold[start]
 
 
+def test_what_is_opened_on_a_server_that_has_just_started_stays_open(browser, tmp_path):
+    with serve(ROOT / "app.py", tmp_path / "log") as cold, visit(browser, f"{cold}/Compare") as page:
+        settle(page, "Compare")
+        page.get_by_role("button", name="Choose methods").click()
+        page.locator("button.card[data-method=occlusion]").click()
+        expect(page.locator(".chosen")).to_have_count(7)
+        settle(page, "Compare")
+        expect(page.get_by_role("button", name="Choose methods")).to_have_attribute("aria-expanded", "true")
+        page.locator("button.card[data-method=samp]").click()
+        expect(page.locator(".chosen")).to_have_count(6)
+
+
 def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, server):
     link = "photo=coffee&class=cup&score=probability&methods=samp+ig&samp.momentum=0.3&samp.ic=1%2F20"
     link += "&metrics=gap+concentration"

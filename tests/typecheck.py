@@ -2,7 +2,7 @@
 
 Every function, method and dataclass of samp_core whose annotations hold a shape (``Float[Tensor, "n c h w"]``) is
 checked at every call: all of its arguments and its result. What has none, and functions inside of functions, are left
-alone: mypy looks at those, and checking them here, too, took more than half of the time of the engine's tests.
+alone: mypy looks at those, and checking them here, too, took two fifths of the time of tests/test_paths.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from beartype import BeartypeConf, beartype
 from jaxtyping import jaxtyped
 
-SHAPES = {"Float", "Int", "Bool", "Shaped", "UInt8"}
+SHAPES = {"Float", "Int", "Bool", "UInt8"}
 _DECORATOR = "__import__('tests.typecheck', fromlist=['shaped']).shaped"
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # as type checkers do, take an int where a float is asked
@@ -41,8 +41,8 @@ def places(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]
                 yield each
             yield from places(each.body)
         elif isinstance(each, ast.FunctionDef):
-            arguments = (*each.args.posonlyargs, *each.args.args, *each.args.kwonlyargs)
-            if has_shape(each.returns) or any(has_shape(argument.annotation) for argument in arguments):
+            annotated = [part.annotation for part in ast.walk(each.args) if isinstance(part, ast.arg)]
+            if any(map(has_shape, [each.returns, *annotated])):
                 yield each
 
 

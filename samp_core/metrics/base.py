@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from samp_core.scores import Logit, Probability, Score, ScoreFunction, Sigmoid
+from samp_core.scores import Logit, Score, ScoreFunction, probability_of
 
 Explain = Callable[[nn.Module, Tensor], Tensor]
 """``explain(network, images)`` gives the attributions (M, C, H, W) of M images by the method and settings measured.
@@ -104,7 +104,7 @@ class Subject:
     @property
     def probability(self) -> Score:
         """The score that is the class's probability."""
-        return Sigmoid() if self.multi_label else Probability()
+        return probability_of(self.multi_label)
 
     @property
     def maps(self) -> Float[Tensor, "n h w"]:

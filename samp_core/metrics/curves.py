@@ -158,7 +158,7 @@ def _curve(
         raise ValueError(f"There is no protocol {protocol!r}. Choose 'paper' or 'rise'.")
     if protocol == "rise" and score not in (None, Probability(), Sigmoid()):
         raise ValueError(
-            "RISE's protocol measures a probability: leave score out for the softmax, give Sigmoid() for a multi-label "
+            "RISE's protocol measures the softmax probability: leave score out, give Sigmoid() for a multi-label "
             "network, or choose 'paper'."
         )
     score = score or (Logit() if protocol == "paper" else Probability())

@@ -376,7 +376,8 @@ def _infidelity(subject: Subject) -> tuple[Measurement, ...]:
 DIFFID = Metric(
     "diffid",
     "DiffID",
-    "How much longer the class stays the network's first choice when the best pixels are kept than when they go.",
+    "How much longer the class stays the network's first choice (in a multi-label network: is seen) when the best "
+    "pixels are kept than when they go.",
     "Yang, Akhtar, Wen, Shah and Mian, ICLR 2023",
     (Column("diffid", "DiffID", "up"),),
     partial(_diffid, signed=True),

@@ -14,7 +14,7 @@ from samp_core.checkpoints import checkpoint
 from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, score_words
 from samp_core.metrics.curves import Target, ranks
 from samp_core.metrics.faithfulness import KEPT, hit_of, hits_of
-from samp_core.scores import Probability, Score, ScoreFunction, Sigmoid, as_target
+from samp_core.scores import Probability, ScoreFunction, as_target, probability_of
 
 NOISE = 0.01
 SHOWN = (0, 4, 8)
@@ -173,8 +173,8 @@ def _judged(logits: Tensor, target: Tensor, multi_label: bool) -> tuple[Tensor, 
     """Return the target's probability and whether it is a hit, (N, ...), for logits (N, ..., K)."""
     flat = logits.flatten(0, -2)
     wanted = target.repeat_interleave(len(flat) // len(target))
-    probability: Score = Sigmoid() if multi_label else Probability()
-    values, hits = (score(flat, wanted).view(logits.shape[:-1]) for score in (probability, hit_of(multi_label)[0]))
+    asked = (probability_of(multi_label), hit_of(multi_label)[0])
+    values, hits = (score(flat, wanted).view(logits.shape[:-1]) for score in asked)
     return values, hits
 
 

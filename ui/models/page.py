@@ -230,7 +230,8 @@ def _own(name: str) -> None:
     several = st.toggle(
         "Multi-label: its classes do not exclude each other", key="models-several",
         help="It was trained with a sigmoid for each class. Probabilities are then each class's own, the score to "
-        "explain is the logit or the sigmoid, and measures ask whether a class is seen and not whether it comes first.",
+        "explain is the logit or the sigmoid, and measures that count hits ask whether a class is seen, not whether it "
+        "comes first.",
     )  # fmt: skip
     how = _preprocessing(name)
     if st.button("Use these weights", key="models-own", type="primary", disabled=weights is None or how is None):

@@ -101,7 +101,7 @@ def _names(preset: str) -> list[str]:
 
 
 def _choose(names: Sequence[str]) -> None:
-    kept.put("methods", " ".join(names))
+    kept.put("methods", " ".join(names))  # an empty list, too: it is still a choice of one's own
 
 
 def removable(question: Question) -> dict[str, Settings]:
