@@ -23,7 +23,8 @@ from ui.shared.server import policy
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="needs chromium (Debian: apt-get install chromium)"
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
     ),
     # Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
     # What fails is tried once more from the start, and the summary says so.
@@ -33,7 +34,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "CI has to install chromium: browser tests are not skipped there"
+    assert CHROMIUM, "CI has to install Chromium: browser tests are not skipped there"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser

@@ -24,14 +24,15 @@ Update = Callable[[dict[str, Any]], None]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="needs chromium (Debian: apt-get install chromium)"
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
     ),
 ]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "CI has to install chromium: browser tests are not skipped there"
+    assert CHROMIUM, "CI has to install Chromium: browser tests are not skipped there"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
