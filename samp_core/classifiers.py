@@ -309,10 +309,12 @@ def load_classifier(
             eval mode, to learn K. The modes of modules that a function calls are its own affair.
         weights: of a torchvision or timm network: a file of its state dict (safetensors or torch.save, see
             :func:`samp_core.own.read_weights`), the state dict itself, or ``"random"`` for random ones, always the
-            same. The number of classes is read off them. Default: the published ones.
+            same. The number of classes is read off them, and whether they see grey (one channel). Default: the
+            published ones.
         labels: names of the K classes; of one logit, the name of what it speaks for will do. Default: the network's
             own, or ``class 0`` and so on for a module and for weights of another number of classes.
-        preprocessing: PIL image to network input. Default: the network's own; a module needs one.
+        preprocessing: PIL image to network input. Default: the network's own (for weights that see grey with the means
+            of its mean and deviation); a module needs one.
         download: allow fetching published weights that are not on disk. Nothing is fetched otherwise.
         bgr: whether the network takes its channels in the order blue, green, red; ``preprocessing`` stays in RGB.
         multi_label: whether its classes do not exclude each other (it was trained with a sigmoid for each): then their
@@ -374,7 +376,7 @@ def _named(
         return source, load_digit_network(DIGITS[source]), labels or LABELS, preprocessing or PREPROCESSING
     zoo = _zoo()
     zoo.require(source)
-    preprocessing = preprocessing or zoo.preprocessing_of(source)
+    how = preprocessing or zoo.preprocessing_of(source)
     if weights is None:
         name, network = source, zoo.load(source, download)
     elif weights == "random":
@@ -382,9 +384,11 @@ def _named(
     else:
         state = weights if isinstance(weights, Mapping) else read_weights(Path(weights))
         name, network = f"{source}{OWN}", zoo.filled(source, state)
-    if labels is None and (weights is None or _classes(network, preprocessing, name) == 1000):
+        if preprocessing is None and zoo.is_grey(network):
+            how = how.grey()
+    if labels is None and (weights is None or _classes(network, how, name) == 1000):
         labels = zoo.labels_of(source)
-    return name, network, labels, preprocessing
+    return name, network, labels, how
 
 
 def _name(network: nn.Module) -> str:

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -273,6 +273,11 @@ class Preprocessing:
     def channels(self) -> int:
         """Return 1 for greyscale, 3 for RGB."""
         return len(self.mean)
+
+    def grey(self) -> Preprocessing:
+        """Return the same for one channel of grey: with the means of mean and deviation."""
+        mean, std = (sum(values) / self.channels for values in (self.mean, self.std))
+        return replace(self, mean=(mean,), std=(std,))
 
     def __call__(self, image: Image.Image) -> Float[Tensor, "1 c h w"]:
         """Return a picture of any size as float32 input (1, channels, *crop) in the normalised space."""

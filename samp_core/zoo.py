@@ -108,7 +108,7 @@ def random(name: str) -> nn.Module:
 
 
 def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
-    """Return a network with somebody's weights, in eval mode; how many classes it has is read off them.
+    """Return a network with somebody's weights, in eval mode; classes and colours or grey are read off them.
 
     Args:
         name: of the architecture.
@@ -137,6 +137,7 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
         last = network.get_submodule(place)
         layers: list[nn.Module] = [nn.Identity() for _ in range(int(inner))]
         network.set_submodule(place, nn.Sequential(*layers, last))
+    _fit_channels(network, name, state)
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -157,6 +158,41 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
             "trained for."
         )
     return network.eval()
+
+
+def is_grey(network: nn.Module) -> bool:
+    """Return whether a network's first convolution takes one channel."""
+    found = _first_convolution(network)
+    return found is not None and found[1].in_channels == 1
+
+
+def _first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d] | None:
+    return next(((place, each) for place, each in network.named_modules() if isinstance(each, nn.Conv2d)), None)
+
+
+def _fit_channels(network: nn.Module, name: str, state: Mapping[str, Tensor]) -> None:
+    """Let the first convolution take as many channels as the weights have, colours or grey.
+
+    Raises:
+        ClassifierError: they have neither.
+    """
+    if (found := _first_convolution(network)) is None:
+        return
+    place, first = found
+    weight = state.get(f"{place}.weight")
+    if weight is None or weight.ndim != 4 or len(weight) != first.out_channels or first.groups != 1:
+        return
+    channels = weight.shape[1]
+    if channels == first.in_channels:
+        return
+    if channels != 1:
+        raise ClassifierError(
+            f"The first layer of these weights of {name} ({place}) takes images of {channels} channels; a photo has 3, "
+            "or 1 in grey. Build the network in Python in a module that makes its input from a photo, and give that to "
+            "load_classifier() or by --module. Tensors of any number of channels are explained in Python: "
+            "SAMP(network).attribute(images, target=...)."
+        )
+    first.in_channels, first.weight = 1, nn.Parameter(torch.empty_like(first.weight[:, :1]))
 
 
 def _require_architecture(name: str) -> None:

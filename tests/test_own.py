@@ -20,8 +20,9 @@ from torch import nn
 from samp_core import cli as command_line
 from samp_core import load_classifier
 from samp_core.archive import open_archive
-from samp_core.classifiers import ClassifierError
+from samp_core.classifiers import ClassifierError, published_preprocessing
 from samp_core.images import Preprocessing, load_sample
+from samp_core.methods import default_settings, make_method
 from samp_core.own import from_code, read_intake, read_labels, read_weights
 
 SMALL = {"resize": 40, "crop": 32, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
@@ -35,7 +36,8 @@ def saved(value: object, **how: bool) -> bytes:
 
 def network(name: str = "resnet18", classes: int = 37) -> nn.Module:
     torch.manual_seed(3)
-    return torchvision.models.get_model(name, weights=None, num_classes=classes).eval()
+    more = {"init_weights": False, "aux_logits": False} if name == "googlenet" else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=classes, **more).eval()
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,31 @@ def test_weights_of_something_else_are_refused(birds):
         load_classifier("efficientnet_lite0", weights=state)
     with pytest.raises(ClassifierError, match="NaN or infinity"):
         load_classifier("resnet18", weights={k: v * float("nan") for k, v in state.items()})
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_b_32", "googlenet"])
+def test_weights_that_see_grey_are_understood(name):
+    theirs = network(name, 5)
+    first = next(layer for layer in theirs.modules() if isinstance(layer, nn.Conv2d))
+    first.in_channels, first.weight = 1, nn.Parameter(first.weight.sum(1, keepdim=True))
+    found = load_classifier(name, weights=theirs.state_dict())
+    how = found.preprocessing
+    assert how.channels == 1
+    assert how.mean[0] == pytest.approx(sum(published_preprocessing(name).mean) / 3)
+    photo = load_sample("chelsea")
+    assert len(found.labels) == 5
+    torch.testing.assert_close(found.network(how(photo)), theirs(how(photo)))
+    maps = make_method(found, default_settings("gradient", target=3)).explain(how(photo), 3).maps
+    assert maps.shape == (1, *how.crop)
+
+
+def test_weights_that_see_more_than_colours_are_refused_with_a_way_out(birds):
+    four = {
+        name: value.repeat(1, 2, 1, 1)[:, :4] if name == "conv1.weight" else value
+        for name, value in birds.state_dict().items()
+    }
+    with pytest.raises(ClassifierError, match=r"4 channels; a photo has 3, or 1 in grey\. Build .* --module"):
+        load_classifier("resnet18", weights=four)
 
 
 def test_random_weights_are_the_same_every_time_and_say_so():

@@ -216,8 +216,8 @@ def _use(name: str, news: str) -> None:
 
 def _own(name: str) -> None:
     st.caption(
-        "A state dict (safetensors, or torch.save). It is read without executing anything; how many classes it has and "
-        "which layer is its last is found out. It is for this browser alone."
+        "A state dict (safetensors, or torch.save). It is read without executing anything; how many classes it has, "
+        "which layer is its last and whether it sees colours or grey is found out. It is for this browser alone."
     )
     weights = st.file_uploader(
         "Weights", ["safetensors", "pt", "pth", "bin", "pt2", "onnx"], key="models-weights", max_upload_size=_MOST
