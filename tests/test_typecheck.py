@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from jaxtyping import Float, TypeCheckError
+from torch import Tensor
 
 from samp_core.metrics import Measurement, Protocol
 from samp_core.scores import Logit
-from tests.typecheck import SHAPES, places
+from tests.typecheck import SHAPES, places, shaped
 
 CORE = sorted((Path(__file__).parents[1] / "samp_core").rglob("*.py"))
 
@@ -25,6 +27,24 @@ def test_a_wrong_shape_is_refused_in_functions_and_dataclasses():
         Logit()(torch.zeros(2, 3), target)
     with pytest.raises(TypeCheckError):
         Measurement("gap", torch.zeros(2, 2), Protocol("a number"))
+
+
+def test_a_result_of_another_form_is_checked_however_often_the_arguments_were_there():
+    @shaped
+    def half(x: Float[Tensor, " n"], wrong: Callable[[], bool]) -> Float[Tensor, " m"]:
+        return x[None] if wrong() else x[: len(x) // 2]
+
+    answers = iter([False, False, True, False, True])
+    x = torch.ones(4)
+    for _ in range(2):
+        assert half(x, lambda: next(answers)).shape == (2,)
+    with pytest.raises(TypeCheckError):
+        half(x, lambda: next(answers))
+    assert half(x, lambda: next(answers)).shape == (2,)
+    with pytest.raises(TypeCheckError):
+        half(x, lambda: next(answers))
+    with pytest.raises(TypeCheckError):
+        half(x.int(), lambda: False)
 
 
 def test_every_kind_of_shape_is_known():
