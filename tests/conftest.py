@@ -7,12 +7,14 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
 from collections.abc import Iterator
+from typing import Any
 
 import jaxtyping
 import pytest
 import torch
 from playwright.sync_api import expect
 from torch import nn
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.typecheck import install
 
@@ -24,6 +26,22 @@ from tests.serving import LONG, ROOT, serve
 
 keep_freed_memory()  # as they do, too
 expect.set_options(timeout=LONG)  # what a browser is asked to show may take long on a machine that does other things
+
+
+class Schedule(LoadScopeScheduling):
+    """Gives a file's tests to one of several processes, and all that drive a browser to the same one.
+
+    They share what is dear (a server, a browser), and two browsers at once would be no faster than one.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        return "browser" if file.endswith("browser.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    """Say which process gets which tests, see ``pytest -n``."""
+    return Schedule(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -41,10 +41,25 @@ def app() -> AppTest:
 
 
 @pytest.fixture
-def explain(app: AppTest) -> AppTest:
-    page = app.switch_page("pages/1_Explain.py").run()
-    assert_fine(page)
-    return page
+def explain() -> AppTest:
+    """Explain with a small network, where it does not matter which."""
+    return opened("pages/1_Explain.py", network="mnist_cnn")
+
+
+@pytest.fixture
+def explain_photos() -> AppTest:
+    """Explain with the network that people meet first."""
+    return opened("pages/1_Explain.py")
+
+
+def opened(page: str, **words: str) -> AppTest:
+    """Open a page by a link."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, word in words.items():
+        app.query_params[name.replace("_", "-")] = word
+    shown = app.run().switch_page(page).run()
+    assert_fine(shown)
+    return shown
 
 
 def assert_fine(page: AppTest) -> None:
@@ -199,34 +214,34 @@ def test_a_lane_that_is_not_live_waits_for_run_and_says_that_its_result_is_old(e
     stage.in_hand.run.wait(60)
 
 
-def test_cancel_leaves_a_partial_result_that_says_so(explain):
-    stage = explain.session_state["stage"]
+def test_cancel_leaves_a_partial_result_that_says_so(explain_photos):
+    stage = explain_photos.session_state["stage"]
     stage.open(default_settings("samp++", ic_tolerance=1 / 200), start=True)
-    explain.run()
+    explain_photos.run()
     run = stage.in_hand.run
     while len(run.frames) < 2:
         time.sleep(0.05)
     stage.act(stage.hand, "cancel")
     run.wait(30)
-    explain.run()
-    assert_fine(explain)
+    explain_photos.run()
+    assert_fine(explain_photos)
     assert run.status == "stopped"
     assert not run.explanation.finished
-    assert "Stopped early" in explain.warning[0].value
+    assert "Stopped early" in explain_photos.warning[0].value
 
 
-def test_runs_go_on_while_other_pages_are_shown_and_every_page_says_so(explain):
-    stage = explain.session_state["stage"]
+def test_runs_go_on_while_other_pages_are_shown_and_every_page_says_so(explain_photos):
+    stage = explain_photos.session_state["stage"]
     stage.open(METHODS["samp++"].defaults, start=True)
-    explain.run()
+    explain_photos.run()
     run = stage.in_hand.run
-    explain.switch_page("app.py").run()
-    assert_fine(explain)
+    explain_photos.switch_page("app.py").run()
+    assert_fine(explain_photos)
     assert run.active
-    assert any("Explain: SAMP++" in p.proto.text for p in explain.sidebar.get("progress"))
-    explain.switch_page("pages/1_Explain.py").run()
-    assert_fine(explain)
-    assert explain.session_state["stage"].in_hand.run is run
+    assert any("Explain: SAMP++" in p.proto.text for p in explain_photos.sidebar.get("progress"))
+    explain_photos.switch_page("pages/1_Explain.py").run()
+    assert_fine(explain_photos)
+    assert explain_photos.session_state["stage"].in_hand.run is run
     run.cancel()
     run.wait(30)
 
@@ -277,13 +292,13 @@ def test_contrast_and_scores(explain):
     assert_fine(explain)
 
 
-def test_another_class_can_be_explained(explain):
-    next(r for r in explain.radio if r.label == "Class").set_value(-1).run()
-    other = next(s for s in explain.selectbox if s.label == "Which class")
+def test_another_class_can_be_explained(explain_photos):
+    next(r for r in explain_photos.radio if r.label == "Class").set_value(-1).run()
+    other = next(s for s in explain_photos.selectbox if s.label == "Which class")
     other.set_value(967).run()
-    quick(explain)
-    assert run_to_the_end(explain).settings.target == 967
-    assert_fine(explain)
+    quick(explain_photos)
+    assert run_to_the_end(explain_photos).settings.target == 967
+    assert_fine(explain_photos)
 
 
 def upload(page: AppTest, name: str, content: bytes) -> AppTest:
@@ -339,13 +354,13 @@ def test_a_camera_picture_is_used(explain):
     assert "camera.jpg, 320 x 240 pixels" in text(explain)
 
 
-def test_a_photo_equal_to_its_baseline_is_explained_in_words(explain):
-    upload(explain, "grey.png", png(Image.new("RGB", (256, 256), (128, 128, 128))))
-    quick(explain)
-    knob(explain, "selectbox", "end").set_value("mean").run()
-    run_to_the_end(explain)
-    assert_fine(explain)
-    assert "equals its baseline" in " ".join(w.value for w in explain.warning)
+def test_a_photo_equal_to_its_baseline_is_explained_in_words(explain_photos):
+    upload(explain_photos, "grey.png", png(Image.new("RGB", (256, 256), (128, 128, 128))))
+    quick(explain_photos)
+    knob(explain_photos, "selectbox", "end").set_value("mean").run()
+    run_to_the_end(explain_photos)
+    assert_fine(explain_photos)
+    assert "equals its baseline" in " ".join(w.value for w in explain_photos.warning)
 
 
 def test_a_network_that_is_not_here_is_offered_and_the_bundled_one_stays(explain, monkeypatch, tmp_path):
@@ -369,17 +384,8 @@ def test_a_failing_run_says_why(bundled):
     assert "no memory left" in run.error
 
 
-def linked(**words: str) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, word in words.items():
-        page.query_params[name.replace("_", "-")] = word
-    page = page.run().switch_page("pages/1_Explain.py").run()
-    assert_fine(page)
-    return page
-
-
 def test_a_link_opens_its_lanes_and_code_that_opens_others_later_wins():
-    page = linked(lanes="samp,momentum=0.3,ic=1/20,rule=isotonic;grad-cam")
+    page = opened("pages/1_Explain.py", lanes="samp,momentum=0.3,ic=1/20,rule=isotonic;grad-cam")
     lanes = page.session_state["stage"].lanes
     assert [lane.settings.method for lane in lanes] == ["samp", "grad-cam"]
     page.session_state["stage"].act(lanes[0].identity, "hand")
@@ -407,7 +413,7 @@ def test_a_link_opens_its_lanes_and_code_that_opens_others_later_wins():
     ids=str,
 )  # fmt: skip
 def test_what_a_link_cannot_mean_is_left_out_with_a_word(words):
-    page = linked(**words)
+    page = opened("pages/1_Explain.py", **words)
     (toast,) = page.toast
     assert "is not possible here" in toast.value
     assert "http" not in toast.value
@@ -419,20 +425,15 @@ def test_what_a_link_cannot_mean_is_left_out_with_a_word(words):
 
 
 @pytest.fixture
-def compare(app: AppTest) -> AppTest:
-    page = app.switch_page("pages/2_Compare.py").run()
-    assert_fine(page)
-    return page
+def compare() -> AppTest:
+    """Compare with the network that people meet first."""
+    return opened("pages/2_Compare.py")
 
 
 @pytest.fixture
 def small() -> AppTest:
     """Compare with a small network, where it does not matter which."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.query_params["network"] = "mnist_cnn"
-    page = app.run().switch_page("pages/2_Compare.py").run()
-    assert_fine(page)
-    return page
+    return opened("pages/2_Compare.py", network="mnist_cnn")
 
 
 def choose(page: AppTest, *names: str) -> AppTest:
@@ -498,21 +499,21 @@ def sent_maps(items: list[Item]) -> list[str]:
     return [sent["key"] for sent in Board().message("photo", lambda: "", (224, 224), cards, items, None)["maps"]]
 
 
-def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(compare, monkeypatch):
+def test_a_method_that_cannot_serve_says_so_and_the_others_go_on(small, monkeypatch):
     def refuse(classifier, settings):
         if settings.method == "gradient":
             raise UnsupportedError("This network has no layer for it.")
         return make_method(classifier, settings)
 
     monkeypatch.setattr("ui.work.queue.make_method", refuse)
-    compare.toggle(key="contrast").set_value(True).run()
-    choose(compare, "gradient", "edges")
-    refused, other = compare_to_the_end(compare).items
+    small.toggle(key="contrast").set_value(True).run()
+    choose(small, "gradient", "edges")
+    refused, other = compare_to_the_end(small).items
     assert card(refused)["error"] == "This network has no layer for it."
     assert (refused.status, refused.entry) == ("failed", None)
     assert other.status == "done"
     assert sent_maps([refused, other]) == [other.key]
-    assert "minus logit of" in text(compare)
+    assert "minus logit of" in text(small)
 
 
 def test_a_failing_method_does_not_hold_up_the_queue(bundled):
@@ -544,12 +545,12 @@ def test_maps_without_curves_are_shown_beside_those_with(small):
     assert "No curve was measured" in text(small)
 
 
-def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(compare):
+def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(small):
     assert placeholder(default_settings("ig"))["place"] == "zero → photo"
     assert placeholder(default_settings("samp"))["place"] == "photo → zero + blur → photo"
     assert placeholder(default_settings("edges"))["place"] == "no path"
-    choose(compare, "grad-cam")
-    queue = compare_to_the_end(compare)
+    choose(small, "grad-cam")
+    queue = compare_to_the_end(small)
     layer = queue.items[0].entry.settings.options["layer"]
     assert layer in dict(queue.classifier.network.named_modules())
     assert card(queue.items[0])["place"] == f"layer {layer}"
@@ -654,10 +655,10 @@ def test_images_at_once_are_part_of_what_a_map_is(small):
     assert costs[0].batches < costs[1].batches
 
 
-def test_no_method_chosen_is_said(compare):
-    choose(compare)
-    assert compare.button(key="run-all").disabled
-    assert "at least one method" in text(compare)
+def test_no_method_chosen_is_said(small):
+    choose(small)
+    assert small.button(key="run-all").disabled
+    assert "at least one method" in text(small)
 
 
 def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
@@ -667,7 +668,7 @@ def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
 
 
 def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
-    page = linked(lanes="ig,steps=4,start=white;edges;ig,steps=5").switch_page("pages/2_Compare.py").run()
+    page = opened("pages/2_Compare.py", network="mnist_cnn", lanes="ig,steps=4,start=white;edges;ig,steps=5")
     choose(page, "ig", "edges")
     page.slider(key="compare-ig-steps").set_value(4).run()
     page.button(key="compare-lanes").click().run()
@@ -681,7 +682,7 @@ def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
     with np.load(
         io.BytesIO(maps_npz(queue.classifier, queue.image, queue.name, [i.entry for i in queue.items]))
     ) as maps:
-        assert sum(maps[name].shape == (224, 224) for name in maps.files) == 4
+        assert sum(maps[name].shape == (28, 28) for name in maps.files) == 4
     assert "ig,steps=5" in str(page.query_params["also"])
 
     # The same settings are one card, and one start for all makes twins of those that differ by it alone.
@@ -692,14 +693,14 @@ def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
     assert "start at different images" not in text(page)
 
 
-def test_a_method_is_kept_once_more_and_its_knobs_are_free(compare):
-    choose(compare, "ig")
-    compare.slider(key="compare-ig-steps").set_value(4).run()
-    compare.button(key="compare-ig-twin").click().run()
-    assert "for 1 method" in text(compare)
-    compare.button(key="compare-ig-reset").click().run()
-    assert "for 2 methods" in text(compare)
-    assert "Not as published: Integrated Gradients (steps 4, not 50)." in text(compare)
+def test_a_method_is_kept_once_more_and_its_knobs_are_free(small):
+    choose(small, "ig")
+    small.slider(key="compare-ig-steps").set_value(4).run()
+    small.button(key="compare-ig-twin").click().run()
+    assert "for 1 method" in text(small)
+    small.button(key="compare-ig-reset").click().run()
+    assert "for 2 methods" in text(small)
+    assert "Not as published: Integrated Gradients (steps 4, not 50)." in text(small)
 
 
 def test_cards_say_whose_path_starts_elsewhere():

@@ -43,8 +43,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser, address) -> Iterator[Page]:
-    """A page that fails its test if a script breaks in it or if anything is asked of another host."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    """A page that fails its test if a script breaks in it or if anything is asked of another host.
+
+    Nothing moves by itself in it, unless a test asks for that: drawing a film takes a processor.
+    """
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(LONG)
     problems: list[str] = []
@@ -180,7 +183,7 @@ def test_the_server_says_what_a_page_may_load_and_refuses_foreign_sessions(addre
 
 
 def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
-    page.goto(f"{address}/Metrics")
+    page.goto(f"{address}/Metrics?network=mnist_cnn")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
     expect(page.get_by_text("for 4 methods")).to_be_visible()
     names = page.locator(".st-key-metrics-names")
@@ -227,7 +230,7 @@ def choose_from(page: Page, key: str, name: str) -> None:
 
 
 def test_what_copies_agree_on_is_shown_alone(page, address):
-    methods = "methods=samp-steady+gradient&samp-steady.copies=3&samp-steady.steps=3"
+    methods = "network=mnist_cnn&methods=samp-steady+gradient&samp-steady.copies=3&samp-steady.steps=3"
     page.goto(f"{address}/Compare?photo=coffee&{methods}")
     firm = page.get_by_role("checkbox", name="firm only")
     expect(page.locator(".cards .card").nth(2)).to_be_visible()
@@ -249,7 +252,7 @@ def test_what_copies_agree_on_is_shown_alone(page, address):
 
 
 def test_a_point_of_the_trade_off_shows_its_map_and_leads_to_the_stage(page, address):
-    page.goto(f"{address}/Compare?photo=coffee&methods=gradient+samp&samp.steps=3")
+    page.goto(f"{address}/Compare?photo=coffee&network=mnist_cnn&methods=gradient+samp&samp.steps=3")
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("tab", name="Trade-off").click()
     expect(page.get_by_text("Point at a map's number to see the map here.")).to_be_visible()
@@ -275,7 +278,9 @@ def test_a_point_of_the_trade_off_shows_its_map_and_leads_to_the_stage(page, add
 
 
 def test_runs_travel_as_a_file(page, address, browser, tmp_path):
-    methods = "methods=samp+ig+gradient&samp.momentum=0.3&ig.steps=6&also=ig,steps%3D9&score=probability"
+    methods = (
+        "network=mnist_cnn&methods=samp+ig+gradient&samp.momentum=0.3&ig.steps=6&also=ig,steps%3D9&score=probability"
+    )
     page.goto(f"{address}/Compare?photo=coffee&{methods}")
     expect(page.locator(".cards .card")).to_have_count(5)
     page.get_by_role("button", name="Run", exact=True).click()
@@ -291,7 +296,7 @@ def test_runs_travel_as_a_file(page, address, browser, tmp_path):
     link = set(page.url.partition("?")[2].split("&"))
 
     # Somebody else, on another page, opens it: nothing is computed, and everything is as it was.
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     other = context.new_page()
     other.set_default_timeout(LONG)
     other.goto(f"{address}/Explain")
@@ -346,7 +351,7 @@ def test_methods_are_chosen_by_cards(page, address):
 
 
 def test_the_column_just_asked_for_is_in_sight(page, address):
-    page.goto(f"{address}/Metrics")
+    page.goto(f"{address}/Metrics?network=mnist_cnn")
     page.locator(".clear").click()
     expect(page.get_by_text("Choose at least one method.")).to_be_visible()
     page.get_by_role("button", name="Choose methods").click()
@@ -520,7 +525,9 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_overflows(browser, address, scheme, width):
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
     page = context.new_page()
     page.set_default_timeout(LONG)
     pages = ("", "/Explain", "/Compare", "/Metrics", "/Tune", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust")

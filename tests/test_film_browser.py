@@ -76,6 +76,7 @@ def test_a_film_plays_from_a_double_click_with_the_network_off(browser, film_fil
 
 
 def test_home_plays_a_film_that_leads_to_the_stage(page: Page, address):
+    page.emulate_media(reduced_motion="no-preference")
     page.goto(address)
     expect(page.locator(".stage.compact .lane")).to_have_count(2)
     clock = page.locator("input.clock")

@@ -228,7 +228,7 @@ def check_room(page: Page, size: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_no_scene_needs_scrolling(browser: Browser, address, size):
     width, height, present = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height})
+    page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page.set_default_timeout(LONG)
     page.goto(f"{address}/Learn?scene={SCENES[0].slug}{present}")
     for scene in SCENES:
@@ -309,7 +309,7 @@ def test_notes_are_in_the_teacher_s_view_alone(page, address):
 
 
 def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")
     page.set_default_timeout(LONG)
     page.goto(f"{address}/Learn?scene=prefer")
     reveal(page)

@@ -33,7 +33,7 @@ def cards(page: Page) -> Locator:
 
 def run(page: Page, url: str) -> None:
     """Compare what a link asks for, and wait until it is in the library."""
-    page.goto(url)
+    page.goto(f"{url}&network=mnist_cnn")
     settle(page, "Compare")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("tab", name="Export")).to_be_visible()
@@ -135,16 +135,16 @@ def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, serv
 
 def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browser, server: str) -> None:
     with visit(browser) as page:
-        run(page, f"{server}/Compare?methods=gradient+samp&samp.steps=7&photo=coffee&class=cup")
+        run(page, f"{server}/Compare?methods=gradient+samp&samp.steps=7&photo=coffee&class=3")
         asked = query(page)
-        run(page, f"{server}/Compare?methods=gradient+samp&samp.momentum=0.3&photo=coffee&class=cup")
+        run(page, f"{server}/Compare?methods=gradient+samp&samp.momentum=0.3&photo=coffee&class=3")
         library(page, server, 2)
         cards(page).nth(1).get_by_role("button", name="Open").click()
         settle(page, "Compare")
         expect(page.get_by_role("tab", name="Export")).to_be_visible()
         expect(page.get_by_text("2 of 2 maps are here")).to_be_visible()
         expect(page.get_by_text("Not as published: SAMP (steps 7, not 14).")).to_be_visible()
-        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^cup"))).to_be_checked()
+        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^3"))).to_be_checked()
         assert sorted(query(page).split("&")) == sorted(asked.split("&"))
         follow(page, "Library")
         settle(page, "Library")
@@ -155,7 +155,7 @@ def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browse
         expect(page.locator(".lane[data-status=done]")).to_have_count(3)  # the gradient is the same in both
         expect(page.locator(".lane[data-method=samp]")).to_have_count(2)
         settle(page, "Explain")
-        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^cup"))).to_be_checked()
+        expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^3"))).to_be_checked()
 
         # The stage is a result as well; a reload finds its runs, films and all, and walks nothing again.
         library(page, server, 3)
@@ -171,7 +171,9 @@ def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browse
 
 
 def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, server: str) -> None:
-    with visit(browser, f"{server}/Metrics?methods=gradient+edges&photo=coffee&metrics=curves+concentration") as page:
+    with visit(
+        browser, f"{server}/Metrics?network=mnist_cnn&methods=gradient+edges&photo=coffee&metrics=curves+concentration"
+    ) as page:
         settle(page, "Metrics")
         page.get_by_role("button", name="Measure", exact=True).click()
         expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()

@@ -289,7 +289,7 @@ def ranking(page: Page, maps: Maps) -> None:
 
 def test_what_is_pointed_at_is_compared_in_all_lanes_without_asking_the_server(page, address):
     sent = Sent(page)
-    open_and_run(page, address, *RUN)
+    open_and_run(page, address, *RUN, network="")
     maps = maps_of(page)
     sent.wait_until_quiet(page)
     before = sent.count
@@ -499,7 +499,7 @@ def smoothing(page: Page) -> None:
 
 @pytest.fixture
 def dark_page(browser, address):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", accept_downloads=True)
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(LONG)
     problems: list[str] = []
@@ -512,7 +512,7 @@ def dark_page(browser, address):
 
 def test_a_move_is_unfolded_and_guessed_and_maps_are_seen_by_order_and_smoothed(dark_page, address):
     page = dark_page
-    open_and_run(page, address, *RUN)
+    open_and_run(page, address, *RUN, network="")
     maps = maps_of(page)
     ordering(page, maps)
     smoothing(page)
@@ -529,10 +529,10 @@ def test_a_move_is_unfolded_and_guessed_and_maps_are_seen_by_order_and_smoothed(
 
 
 def test_on_a_phone_pins_and_slow_motion_stay_within_the_page(browser, address):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(LONG)
-    open_and_run(page, address, *RUN)
+    open_and_run(page, address, *RUN, network="")
 
     def fits() -> bool:
         return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")

@@ -43,7 +43,7 @@ def server(tmp_path_factory) -> Iterator[str]:
 @contextmanager
 def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
     """Open a session that nobody has touched."""
-    context = browser.new_context(viewport={"width": width, "height": 900})
+    context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
     context.add_init_script(_CAMERA)
     page = context.new_page()
     page.set_default_timeout(LONG)
@@ -129,6 +129,7 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, col
         page.wait_for_timeout(100)
         look(page, end, f"{start}, {end}, again")
         assert query(page) in ("", "scene=paths")
+        page.goto("about:blank")
     assert not found, "\n".join(found)
     assert cold[start]
 
