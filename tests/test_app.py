@@ -482,6 +482,23 @@ def test_compare_runs_what_is_chosen_and_remembers_it(small):
     assert second.items[0].entry is first.items[0].entry
 
 
+def test_what_ends_while_its_page_is_drawn_is_remembered(small, monkeypatch):
+    """Nothing runs the script again after that: whoever leaves then must find it in the Library."""
+    asked = state.queue
+
+    def at_its_end() -> Queue | None:
+        if (queue := asked()) is not None:
+            queue.wait(60)
+        return queue
+
+    monkeypatch.setattr(state, "queue", at_its_end)
+    choose(small, "samp++")
+    assert "shelved" not in small.session_state
+    small.button(key="run-all").click().run()
+    assert_fine(small)
+    assert small.session_state["shelved"]
+
+
 def test_changing_one_setting_reruns_only_that_method_and_reset_brings_it_back(small):
     choose(small, "ig", "gradient")
     small.slider(key="compare-ig-steps").set_value(6).run()

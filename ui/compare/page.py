@@ -10,6 +10,7 @@ from ui.shared import state
 from ui.shared.outcome import explained
 from ui.shared.picker import choice, estimate, in_units, removable
 from ui.shared.room import room
+from ui.shared.shelf import keep_finished
 from ui.shared.sidebar import Question
 from ui.shared.table import Table, to_the_stage
 from ui.work.queue import Queue
@@ -40,4 +41,5 @@ def show(question: Question) -> None:
         units = in_units("compare-units")
     Table(question, asked, queue, removable(question), polling, units, "compare").show()
     if queue is not None and not polling:
+        keep_finished()  # it may have ended since this run of the script began
         below(queue, st.session_state.get("grid-display") or {}, units)

@@ -27,7 +27,7 @@ _GREYS = {"light": ("#1c1b22", "#6b6875", "#b9b6c2"), "dark": ("#ecebf2", "#a3a0
 _STYLE = """<style>
   .st-key-scene [role=radio] em { font-style: normal; }
   .st-key-question { border-color: light-dark(#a6a1ea, #6b67c4) !important; padding: 0.7rem 1rem 0.8rem !important; }
-  .st-key-question-row > :has([data-testid="stMarkdown"]) { flex: 1 1 13rem !important; }
+  .st-key-question-row > :has([data-testid="stMarkdown"]) { flex: 1 1 11rem !important; }
   .st-key-scene-lead > :has([data-testid="stMarkdown"]), .st-key-digit-part > :has([data-testid="stCaptionContainer"]) {
     flex: 1 1 auto !important; }
   .st-key-question [data-testid="stBaseButton-tertiary"] p { text-decoration: underline; text-underline-offset: 3px;

@@ -21,7 +21,7 @@ from ui.shared import kept, state, travel
 from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
-from ui.shared.shelf import measured
+from ui.shared.shelf import keep_finished, measured
 from ui.shared.sidebar import Question
 from ui.shared.words import plain
 from ui.work.cost import CURVES
@@ -67,6 +67,7 @@ def one_photo(question: Question) -> None:
     with st.container():  # what a fragment writes must not come to lie where the evidence is
         st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
     if run is not None and not polling:
+        keep_finished()  # it may have ended since this run of the script began
         _profile(run)
         evidence(run)
 

@@ -12,6 +12,7 @@ from ui.components.ledger import Ledger
 from ui.components.player import DISPLAY, VIEW, player
 from ui.shared import kept, state
 from ui.shared.lanes import Stage, current, keep_link
+from ui.shared.shelf import keep_finished
 from ui.shared.sidebar import Question
 from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
@@ -114,6 +115,7 @@ def _results(own: Stage) -> None:
     runs = [lane.run for lane in own.lanes if lane.run is not None and lane.run.explanation is not None]
     if not runs or own.active:
         return
+    keep_finished()  # they may have ended since this run of the script began
     names = [f"{run.title}: figures and files" for run in runs]
     tabs = st.tabs([*names, "Film and figures", "The plane as a relief"])
     for tab, run in zip(tabs, runs, strict=False):

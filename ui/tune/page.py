@@ -13,6 +13,7 @@ from ui.shared import kept, state, travel
 from ui.shared.outcome import explained, exports, figures, trade_off
 from ui.shared.picker import estimate, in_units
 from ui.shared.room import room
+from ui.shared.shelf import keep_finished
 from ui.shared.sidebar import Question
 from ui.shared.table import Table, to_the_stage
 from ui.shared.words import plain
@@ -145,6 +146,7 @@ def show(question: Question) -> None:
     table = Table(question, asked, queue, {}, polling, units, "tune")
     table.show()
     if queue is not None and not polling:
+        keep_finished()  # it may have ended since this run of the script began
         _below(queue, axes if not table.stale else [], units)
 
 
