@@ -180,10 +180,11 @@ def _fit_channels(network: nn.Module, name: str, state: Mapping[str, Tensor]) ->
         return
     place, first = found
     weight = state.get(f"{place}.weight")
-    if weight is None or weight.ndim != 4 or len(weight) != first.out_channels or first.groups != 1:
+    # What is folded before the first convolution, as some networks do, is not the image's channels any more.
+    if weight is None or weight.ndim != 4 or (first.in_channels, first.groups) != (3, 1):
         return
     channels = weight.shape[1]
-    if channels == first.in_channels:
+    if channels == 3:
         return
     if channels != 1:
         raise ClassifierError(
@@ -208,10 +209,20 @@ def _built(name: str, **more: Any) -> nn.Module:
 
 def _heads(name: str, more: Mapping[str, Any]) -> list[str]:
     """Return the layers whose size is the number of classes, the last one first."""
-    with torch.device("meta"):
-        few, many = (dict(_built(name, num_classes=n, **more).named_parameters()) for n in (7, 11))
-    found = [key.removesuffix(".weight") for key in few if key.endswith("weight") and few[key].shape != many[key].shape]
+    few, many = (_shapes(name, num_classes=n, **more) for n in (7, 11))
+    found = [key.removesuffix(".weight") for key in few if key.endswith("weight") and few[key] != many[key]]
     return found[::-1]
+
+
+def _shapes(name: str, **more: Any) -> dict[str, torch.Size]:
+    """Return the shapes of a network's parameters, without their memory where that can be."""
+    try:
+        with torch.device("meta"):
+            network = _built(name, **more)
+    except NotImplementedError:  # RegNets work out their widths with tensors
+        with torch.random.fork_rng(devices=[]):
+            network = _built(name, **more)
+    return {key: parameter.shape for key, parameter in network.named_parameters()}
 
 
 def _replaced(name: str, heads: Sequence[str], state: dict[str, Tensor]) -> tuple[str, str]:

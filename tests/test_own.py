@@ -47,7 +47,16 @@ def birds() -> nn.Module:
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet18", "vgg11", "densenet121", "mobilenet_v3_small", "squeezenet1_0", "shufflenet_v2_x0_5", "vit_b_16"],
+    [
+        "resnet18",
+        "vgg11",
+        "densenet121",
+        "mobilenet_v3_small",
+        "squeezenet1_0",
+        "shufflenet_v2_x0_5",
+        "vit_b_16",
+        "regnet_x_400mf",
+    ],
 )
 def test_the_last_layer_and_its_classes_are_found(name):
     theirs = network(name, 5)
