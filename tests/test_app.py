@@ -685,7 +685,8 @@ def cards_of(page: AppTest) -> list[tuple[str, int | None, str]]:
 
 
 def test_the_lanes_of_the_stage_join_the_comparison_as_further_cards(app):
-    page = opened("pages/2_Compare.py", network="mnist_cnn", lanes="ig,steps=4,start=white;edges;ig,steps=5")
+    lanes = "ig,steps=4,start=white;edges;ig,steps=5"
+    page = opened("pages/1_Explain.py", network="mnist_cnn", lanes=lanes).switch_page("pages/2_Compare.py").run()
     choose(page, "ig", "edges")
     page.slider(key="compare-ig-steps").set_value(4).run()
     page.button(key="compare-lanes").click().run()

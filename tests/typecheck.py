@@ -51,7 +51,7 @@ def shaped(place: Any) -> Any:
             place.__init__ = shaped(place.__init__)
         return place
     there = local()
-    asked, passed = set[Hashable](), set[Hashable]()
+    passed: dict[Hashable, set[Hashable]] = {}  # forms of arguments, and those of the results that they gave
     thorough = checked(place)
 
     def given(*_: Any, **__: Any) -> Any:
@@ -63,16 +63,13 @@ def shaped(place: Any) -> Any:
     @wraps(place)
     def call(*arguments: Any, **named: Any) -> Any:
         before = form(arguments), form(named)
-        if before not in asked:
-            result = thorough(*arguments, **named)
-        else:
-            result = place(*arguments, **named)
-            if (before, form(result)) not in passed:
-                there.result = result
-                after(*arguments, **named)
-                del there.result
-        asked.add(before)
-        passed.add((before, form(result)))
+        known = passed.get(before)
+        result = (thorough if known is None else place)(*arguments, **named)
+        made = form(result)
+        if known is not None and made not in known:
+            there.result = result
+            after(*arguments, **named)
+        passed.setdefault(before, set()).add(made)
         return result
 
     return call
