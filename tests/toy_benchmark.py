@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -73,30 +74,42 @@ def _begin(store: Path, folder: Path) -> int:
     return child
 
 
+def _results(store: Path) -> int | None:
+    """Return how many results a store holds now, or None before it has its tables."""
+    if not store.exists():
+        return None
+    with closing(sqlite3.connect(store, timeout=60)) as base:
+        if not base.execute("SELECT count(*) FROM sqlite_master WHERE name = 'results'").fetchone()[0]:
+            return None
+        return base.execute("SELECT count(*) FROM results").fetchone()[0]
+
+
 def kill(store: Path, folder: Path, times: int) -> None:
-    """Kill a working process ``times`` times; print the number of results after each."""
-    seconds = []  # on this machine, as busy as it is: of the whole, and of reading the photos when all is done
-    for _ in range(2):
-        began = time.monotonic()
-        os.waitpid(_begin(store.with_suffix(".rehearsal"), folder), 0)
-        seconds.append(time.monotonic() - began)
-    whole_run, reading = seconds
-    counts = []
+    """Kill a working process ``times`` times; print the number of results after each.
+
+    The moments are drawn by what is done, not by the clock: a machine that was busy when the work was timed and quiet
+    when it is killed would be killed after the end every time. Up to an eighth of all results are written before each
+    kill, and then up to a twentieth of a second passes, so that it falls anywhere between two writes or within one.
+    """
+    os.waitpid(_begin(rehearsal := store.with_suffix(".rehearsal"), folder), 0)
+    total = _results(rehearsal) or 0
+    counts = [0]
     for _ in range(times):
+        until = counts[-1] + random.uniform(0, 0.12) * total
         child = _begin(store, folder)
-        time.sleep(random.uniform(0.5, 1) * reading + random.uniform(0, 0.3) * max(0, whole_run - reading))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        if not store.exists():
-            counts.append(0)
-            continue
-        base = sqlite3.connect(store)
-        tables = base.execute("SELECT count(*) FROM sqlite_master WHERE name = 'results'").fetchone()[0]
-        if tables:
-            whole(base)
-        counts.append(base.execute("SELECT count(*) FROM results").fetchone()[0] if tables else 0)
-        base.close()
-    print(*counts)
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            if (_results(store) or 0) >= until:
+                time.sleep(random.uniform(0, 0.05))
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                break
+            time.sleep(0.005)
+        written = _results(store)
+        if written is not None:
+            with closing(sqlite3.connect(store)) as base:
+                whole(base)
+        counts.append(written or 0)
+    print(*counts[1:])
 
 
 if __name__ == "__main__":
