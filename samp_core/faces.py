@@ -107,6 +107,8 @@ class SteadyAttribution(Face, Steady):
         noise: standard deviation of their noise, in normalised units.
         shift: most pixels by which a copy is moved; its map is moved back.
         seed: seed of the copies.
+        together: most copies of a round, after which a run's map is there anew; by default as many as the method's
+            ``batch_size`` allows.
 
     Raises:
         ValueError: a number is out of its range, or all copies would be the same.
@@ -117,10 +119,16 @@ class SteadyAttribution(Face, Steady):
     """
 
     def __init__(
-        self, method: PathAttribution, copies: int = 5, noise: float = 0.02, shift: int = 0, seed: int = 0
+        self,
+        method: PathAttribution,
+        copies: int = 5,
+        noise: float = 0.02,
+        shift: int = 0,
+        seed: int = 0,
+        together: int | None = None,
     ) -> None:
         GradientAttribution.__init__(self, method.forward_func)
-        Steady.__init__(self, method, Copies(copies, noise, shift, seed))
+        Steady.__init__(self, method, Copies(copies, noise, shift, seed), together)
 
 
 def _published(method: str, settings: dict[str, Any]) -> dict[str, Any]:

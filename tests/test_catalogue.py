@@ -247,6 +247,8 @@ def test_what_an_option_writes_it_reads(method, option):
             assert option.read(option.write(value)) == value
     assert option.help.endswith(".")
     assert option.title
+    if option.phrase == "":  # said only where it is not as published
+        assert option.in_words(option.default) == ""
 
 
 def test_links_have_one_word_for_one_option():

@@ -333,4 +333,4 @@ def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, a
     switch.uncheck()
     assert picture(page, 0) == whole
     page.get_by_role("button", name="Slow motion").click()
-    expect(page.get_by_text("walks 3 copies of the photo at once")).to_be_visible()
+    expect(page.get_by_text("explains 3 copies of the photo")).to_be_visible()

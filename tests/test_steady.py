@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samp_core import SAMP, IntegratedGradients, SteadyAttribution, make_method
+from samp_core import SAMP, IntegratedGradients, SteadyAttribution, default_settings, make_method
 from samp_core.attribution import FIRM, Belief, Copies, DirectMethod, Steady, SteadyRun
 from samp_core.classifiers import Classifier
 from samp_core.films import Film, film_of
@@ -126,8 +126,12 @@ def test_moves_states_and_scores_on_the_way_are_means(smooth, toys):
 
 def test_rounds_of_copies_are_worked_off_one_after_the_other(smooth, toys):
     run = Steady(MAKE["samp"](smooth, batch_size=4), Copies(5)).start(toys[:1], 2)
-    seen = list(run)
-    assert run.rounds == 3  # two copies of two directions at once
+    done, seen = [], []
+    for piece in run:
+        seen.append(piece)
+        done.append(run.done)
+    assert sorted({*done}) == [0, 2 / 5, 4 / 5]  # two copies of two directions at once
+    assert run.done == 1
     kinds = [isinstance(piece, Step) for piece in seen]
     assert kinds == sorted(kinds, reverse=True)
     shares = [piece for piece in seen if isinstance(piece, float)]
@@ -139,7 +143,7 @@ def test_a_run_stopped_between_copies_keeps_the_mean_of_those_that_are_done(smoo
     method = MAKE["samp"](smooth, batch_size=4)
     run = Steady(method, Copies(6)).start(toys[:1], 2)
     for _ in run:
-        if run.rounds == 2:
+        if run.done == 4 / 6:
             run.stop()
     found = run.result()
     assert not found.finished
@@ -189,7 +193,7 @@ def test_a_method_that_is_stopped_puts_away_what_it_has_set_up(colour, image):
     )
     run = Steady(method, Copies(6)).start(image, 1)
     for _ in run:
-        if run.rounds == 1:
+        if run.done == 2 / 6:
             break
     next(iter(run))
     run.stop()
@@ -227,6 +231,34 @@ def test_the_film_of_several_copies_shows_the_first_and_then_a_map_that_changes(
     assert not any(film.anatomies)  # the mean of several moves is nobody's choice
 
 
+def test_copies_one_at_a_time_give_the_same_map_and_a_picture_each(colour, image):
+    net = Classifier("toy", colour, ("a", "b", "c"), PLAIN, "")
+    asked = default_settings("samp-steady", target=2, copies=6, copy_noise=0.1)
+    together, single = (make_method(net, asked.changed(**more)) for more in ({}, {"copies_at_once": 1}))
+    run = single.start(image, 2)
+    film = film_of(PLAIN, run)
+    for piece in run:
+        film.add(piece)
+    alone = run.result()
+    film.close(alone)
+    torch.testing.assert_close(alone.attributions, together.attribute(image, 2))
+    maps = [frame.pixel_map for frame in film.frames[-6:]]
+    assert len({*maps}) == 6, "of each copy but the last one picture, and the result"
+    assert len({frame.move for frame in film.frames[-6:]}) == 1
+    with pytest.raises(ValueError, match="at least one copy, not 0"):
+        Steady(MAKE["samp"](colour), Copies(6), 0)
+
+
+def test_a_film_of_many_copies_has_no_more_maps_than_it_has_pictures(colour, image):
+    run = Steady(MAKE["samp"](colour), Copies(40), 1).start(image, 2)
+    film = Film(PLAIN, run, 8)
+    for piece in run:
+        film.add(piece)
+    film.close(run.result())
+    last = film.frames[-1].move
+    assert 8 <= sum(frame.move == last for frame in film.frames) <= 10
+
+
 def test_captum_takes_it_for_one_of_its_own(smooth, toys):
     from captum.attr import GradientAttribution
 
@@ -243,6 +275,6 @@ def test_captum_takes_it_for_one_of_its_own(smooth, toys):
 def test_files_written_before_there_were_copies_are_read():
     settings = METHODS["gradient"].defaults
     written = settings.to_dict()
-    for name in ("copies", "copy_noise", "copy_shift"):
+    for name in ("copies", "copy_noise", "copy_shift", "copies_at_once"):
         del written["options"][name]
     assert Settings.from_dict(written).settled() == settings.settled()

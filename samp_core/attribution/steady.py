@@ -130,10 +130,19 @@ class SteadyRun(Run):
 
     Attributes:
         copies: how many, and how they differ.
+        together: copies of a round; the last round may have fewer.
         ends: where the paths of the photos themselves start and end; without a path the photos, twice.
     """
 
-    def __init__(self, method: AttributionMethod, copies: Copies, inputs: Tensor, target: Target, extra: Any) -> None:
+    def __init__(
+        self,
+        method: AttributionMethod,
+        copies: Copies,
+        together: int | None,
+        inputs: Tensor,
+        target: Target,
+        extra: Any,
+    ) -> None:
         self._method, self.copies, self._extra = method, copies, extra
         self._inputs = explainable(inputs)
         path_method = method if isinstance(method, PathMethod) else None
@@ -150,7 +159,8 @@ class SteadyRun(Run):
         self.directions = () if path_method is None else path_method.directions
         self._is_open = path_method is not None and isinstance(path_method.path, OpenPath)
         lanes = max(1, len(self.directions)) * len(inputs)
-        self._together = max(1, (getattr(method, "batch_size", None) or MOST_COPIES) // lanes)
+        fitting = (getattr(method, "batch_size", None) or MOST_COPIES) // lanes
+        self.together = max(1, min(together or MOST_COPIES, fitting))
         self._done, self._rounds = 0, list[_Round]()  # copies whose map is there, and what else is known of them
         self._sum: Tensor | None = None  # of their attributions, direction by direction
         self._maps: list[Tensor] = []  # of each
@@ -166,7 +176,7 @@ class SteadyRun(Run):
     @property
     def _count(self) -> int:
         """Copies of a round that begins now."""
-        return min(self._together, self.copies.count - self._done)
+        return min(self.together, self.copies.count - self._done)
 
     def _begin(self) -> Run:
         count, n = self._count, len(self._inputs)
@@ -247,9 +257,9 @@ class SteadyRun(Run):
         return (self._done + now) / self.copies.count
 
     @property
-    def rounds(self) -> int:
-        """Number of rounds of copies that are done."""
-        return len(self._rounds)
+    def done(self) -> float:
+        """Share of the copies whose map is there, 0 to 1."""
+        return self._done / self.copies.count
 
     # -- what can be seen on the way -----------------------------------------------------------------------------------
 
@@ -400,10 +410,17 @@ class Steady(AttributionMethod):
     Args:
         method: the method.
         copies: how many copies, and how they differ from the photo.
+        together: most copies of a round, after which the map is there anew; by default, and at most, as many as the
+            method's ``batch_size`` lets through the network at once.
+
+    Raises:
+        ValueError: a round would have no copy.
     """
 
-    def __init__(self, method: AttributionMethod, copies: Copies) -> None:
-        self.method, self.copies = method, copies
+    def __init__(self, method: AttributionMethod, copies: Copies, together: int | None = None) -> None:
+        if together is not None and together < 1:
+            raise ValueError(f"A round must have at least one copy, not {together}.")
+        self.method, self.copies, self.together = method, copies, together
 
     def estimate(self, height: int, width: int) -> Estimate:
         """Return what a run on one image of this size will ask of the network."""
@@ -419,4 +436,4 @@ class Steady(AttributionMethod):
             ValueError: inputs, targets or settings do not fit together.
             PathError: an input is not finite.
         """
-        return SteadyRun(self.method, self.copies, inputs, target, additional_forward_args)
+        return SteadyRun(self.method, self.copies, self.together, inputs, target, additional_forward_args)

@@ -120,7 +120,7 @@ class Film:
         self._step: Step | None = None
         self._steering: Tensor | None = None  # of the move before the newest
         self.closing: int | None = None
-        self._rounds = 0  # rounds of copies whose map was seen
+        self._seen = 0.0  # share of the copies whose map was seen
         self.way = 0.0
         self._take(0, run.ends.start, None)
 
@@ -135,10 +135,10 @@ class Film:
         Of several copies the first ones are seen on their way; the others change the map, when they have arrived.
         """
         if not isinstance(step, Step):
-            rounds = self._run.rounds if isinstance(self._run, SteadyRun) else 0
-            if rounds == self._rounds:
+            done = self._run.done if isinstance(self._run, SteadyRun) else 0.0
+            if done == self._seen or (self._seen and done - self._seen < 1 / self._pictures_wanted):
                 return None
-            self._rounds = rounds
+            self._seen = done
             return self._take(self.frames[-1].move, self._run.state, self._run.by_direction()[:, 0])
         for trace, score, active in zip(self.scores, step.score.tolist(), step.active.tolist(), strict=True):
             trace.append(score if active else None)

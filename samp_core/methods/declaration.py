@@ -333,7 +333,7 @@ def steadied(method: AttributionMethod, settings: Settings) -> AttributionMethod
     copies = attribution.Copies(
         cast("int", o["copies"]), cast("float", o["copy_noise"]), cast("int", o["copy_shift"]), settings.seed
     )
-    return attribution.Steady(method, copies)
+    return attribution.Steady(method, copies, cast("int | None", o.get("copies_at_once")))
 
 
 def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod:

@@ -183,12 +183,12 @@ class Option:
 
     def in_words(self, value: Value) -> str:
         """Return a value with what it is, as descriptions say it; empty where they leave it out."""
+        if self.phrase == "" and value == self.default:
+            return ""
         if value is None:
             return self.off
         if self.phrase:
             return self.phrase.format(value=self.write(value), s="" if value == 1 else "s")
-        if self.phrase == "" and value == self.default:
-            return ""
         return f"{self.title.lower()} {self.write(value)}" if value != "" else ""
 
 
@@ -240,6 +240,11 @@ def copies(default: int = 1) -> tuple[Option, ...]:
         Option(
             "copy_shift", "Shift of the copies", "Most pixels by which a copy is moved; its map is moved back.", 0, 0,
             1000, slider=(0, 8), whole=True, minor=True, phrase="",
+        ),
+        Option(
+            "copies_at_once", "Copies at once", "After how many copies the map is shown anew. With 1 it is seen to "
+            "settle copy by copy, and takes longer; by itself as many are explained together as images at once allow.",
+            None, 1, 1000, stops=(1, 2, 4, 8, 16), whole=True, off="as many as fit", minor=True, phrase="",
         ),
     )  # fmt: skip
 

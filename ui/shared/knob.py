@@ -63,18 +63,18 @@ def face(option: Option) -> Face:
         stops = [OFF, *option.stops] if option.off else list(option.stops)
         return Face(
             st.select_slider,
-            {"options": stops, "format_func": lambda v: option.write(v or None), "help": help_text},
+            {"options": stops, "format_func": lambda v: option.write(v) if v else option.off, "help": help_text},
             lambda shown: {"value": shown},
             lambda value: min(stops, key=lambda stop: abs(stop - float(value or OFF))),  # type: ignore[arg-type]
             lambda shown: shown or None,
         )
     kind: Callable[[Any], Any] = int if option.is_whole else float
-    if option.typed:
+    if option.typed or option.default is None:  # no place on a slider is nothing at all
         return Face(
             st.number_input,
             {"min_value": kind(option.low), "max_value": kind(min(option.high, 2**53 - 1)), "step": kind(option.step),
              "format": "%d" if option.is_whole else "%.7g", "help": help_text,
-             "placeholder": f"by {option.instead_of}" if option.instead_of else None},
+             "placeholder": f"by {option.instead_of}" if option.instead_of else option.off or None},
             lambda shown: {"value": shown}, lambda value: None if value is None else kind(value), _same,
         )  # fmt: skip
     low, high = option.slider or (option.low, option.high)
