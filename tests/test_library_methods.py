@@ -101,7 +101,11 @@ def test_entry_is_told_in_words(name):
     assert method.limits.endswith(".")
     assert method.citation
     assert dict(method.defaults.options) == {o.name: o.default for o in method.options}
-    assert all(o.low <= o.default <= o.high for o in method.options if not isinstance(o.default, str))
+    for option in method.options:
+        if option.default is None:
+            assert option.off, "nothing at all has to be called something"
+        elif not isinstance(option.default, str):
+            assert option.low <= option.default <= option.high
     assert all(o.default in o.choices for o in method.options if o.choices)
     assert Settings.from_dict(method.defaults.to_dict()) == method.defaults
 
@@ -145,6 +149,16 @@ def test_cost_is_what_the_network_was_asked(name, toy, images):
     for _ in run:
         pass
     assert run.cost.gradients + run.cost.forwards == Counting.asked
+
+
+@pytest.mark.parametrize("name", ["grad-cam", "grad-cam++", "layer-cam"])
+def test_a_class_activation_map_asks_the_network_once_also_where_its_layer_has_to_be_found(name, toy, images):
+    found = make_method(toy, default_settings(name, batch_size=2)).explain(images[:1], 1)
+    assert found.settled["layer"]
+    assert (found.cost.gradients, found.cost.forwards, found.cost.batches) == (1, 0, 1)
+    several = make_method(toy, default_settings(name, batch_size=1)).explain(images[:2], 1)
+    assert several.cost.batches == 2
+    torch.testing.assert_close(several.attributions[:1], found.attributions)
 
 
 @every_method

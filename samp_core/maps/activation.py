@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from torchcam.methods import CAM, GradCAM, GradCAMpp, LayerCAM
 from samp_core.attribution import Task, UnsupportedError
 from samp_core.maps.common import MOST_PREFIX, every_image, pieces, private, require_linear_score
 from samp_core.scores import differentiable, explained, require_finite
+
+_Output = TypeVar("_Output")
 
 
 @dataclass(frozen=True)
@@ -66,19 +69,28 @@ class _Seen:
 def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
     """Find the layer to look at by watching the first image go through.
 
-    Of a transformer, whose feature maps become tokens, that is the last normalisation whose patches still make a
-    difference to the score: behind the last attention, only the class token does.
-
     Raises:
         UnsupportedError: the network has no feature maps, or ``wanted`` is not a layer that has them.
         ValueError: the network's output is not logits with the explained class.
         PathError: the feature maps are not finite.
     """
-    names = {module: name for name, module in network.named_modules()}
-    if wanted and wanted not in names.values():
-        raise UnsupportedError(f"This network has no layer {wanted!r}. Leave the layer empty to have it chosen.")
-    seen, logits = _watch(network, task)
+    with torch.no_grad():
+        seen, logits = _watch(network, wanted, lambda: network(task.inputs[:1]))
     explained(task.score.score, logits, task.target[:1], 1)  # refuses what are no logits
+    chosen, features = _choose(network, task, wanted, seen)
+    return _Layer(chosen.name, features, logits, chosen.arrange)
+
+
+def _choose(network: nn.Module, task: Task, wanted: str, seen: list[_Seen]) -> tuple[_Seen, Tensor]:
+    """Return the layer to look at of those that were seen, and its feature maps, (N, C, H, W).
+
+    Of a transformer, whose feature maps become tokens, that is the last normalisation whose patches still make a
+    difference to the score: behind the last attention, only the class token does.
+
+    Raises:
+        UnsupportedError: the network has no feature maps, or ``wanted`` is not a layer that has them.
+        PathError: the feature maps are not finite.
+    """
     maps = [k for k, each in enumerate(seen) if each.is_map and wanted in ("", each.name)]
     if wanted and not maps:
         maps = [k for k, each in enumerate(seen) if each.before is not None and each.name == wanted]
@@ -94,12 +106,18 @@ def _find_layer(network: nn.Module, task: Task, wanted: str) -> _Layer:
         chosen = _of_patches(network, task, seen)
     features = chosen.output if chosen.arrange is None else chosen.arrange(chosen.output)
     require_finite(features, "feature map")
-    return _Layer(chosen.name, features, logits, chosen.arrange)
+    return chosen, features
 
 
-def _watch(network: nn.Module, task: Task) -> tuple[list[_Seen], Any]:
-    """Return what every layer gives for the first image, in the order of the calls, and the logits."""
+def _watch(network: nn.Module, wanted: str, work: Callable[[], _Output]) -> tuple[list[_Seen], _Output]:
+    """Return what every layer gives while some work is done, in the order of the calls, and what the work returns.
+
+    Raises:
+        UnsupportedError: there is no layer ``wanted``; nothing was done.
+    """
     names = {module: name for name, module in network.named_modules()}
+    if wanted and wanted not in names.values():
+        raise UnsupportedError(f"This network has no layer {wanted!r}. Leave the layer empty to have it chosen.")
     seen: list[_Seen] = []
     grid: tuple[int, int] | None = None
 
@@ -115,12 +133,10 @@ def _watch(network: nn.Module, task: Task) -> tuple[list[_Seen], Any]:
 
     handles = [module.register_forward_hook(watch) for module in network.modules() if module is not network]
     try:
-        with torch.no_grad():
-            logits = network(task.inputs[:1])
+        return seen, work()
     finally:
         for handle in handles:
             handle.remove()
-    return seen, logits
 
 
 def _of_patches(network: nn.Module, task: Task, seen: list[_Seen]) -> _Seen:
@@ -175,46 +191,50 @@ def _enlarge(maps: Tensor, like: Tensor) -> Tensor:
 def _by_gradient(kind: type[Any]) -> Callable[[Task, str], Generator[float, None, Tensor]]:
     def work(task: Task, layer: str = "") -> Generator[float, None, Tensor]:
         network = private(task)
-        found = _find_layer(network, task, layer)
-        task.settled["layer"] = found.name
-        yield 0.1
         scored, parts = task.scored(network), []
-        with kind(network, found.name, reshape_transform=found.arrange) as extractor:
-            for piece in pieces(len(task.inputs), task.batch_size):
-                with torch.enable_grad():
-                    leaf = task.inputs[piece].detach().requires_grad_()
-                    scores = scored(leaf, task.target[piece])
-                    maps = _extract(extractor, found.name, scores)
-                parts.append(_enlarge(maps, task.inputs).detach())
-                yield piece.stop / len(task.inputs)
+        for piece in pieces(len(task.inputs), task.batch_size):
+            with torch.enable_grad():
+                leaf = task.inputs[piece].detach().requires_grad_()
+                seen, scores = _watch(network, layer, partial(scored, leaf, task.target[piece]))
+                chosen, _ = _choose(network, task, layer, seen)
+                layer = task.settled["layer"] = chosen.name  # of the first images, for all
+                del seen
+                maps = _extract(kind, chosen, scores)
+            parts.append(_enlarge(maps, task.inputs).detach())
+            yield piece.stop / len(task.inputs)
         return torch.cat(parts)
 
     return work
 
 
-def _extract(extractor: Any, layer: str, scores: Tensor) -> Tensor:
-    """Return torchcam's maps of the scores.
+def _extract(kind: type[Any], layer: _Seen, scores: Tensor) -> Tensor:
+    """Return torchcam's maps of the scores, which come from what the layer gave.
+
+    torchcam watches a layer by itself. So that the network need not be asked twice, once to choose the layer and once
+    for torchcam, what the layer gave goes through one that changes nothing.
 
     Raises:
         UnsupportedError: the scores do not depend on the layer, as far as autograd knows.
         PathError: feature maps or their gradients are not finite, which torchcam would take for zeros.
     """
     unconnected = UnsupportedError(
-        f"The score has no gradient with respect to the feature maps of {layer!r}: the network probably detaches them, "
-        "or runs under torch.no_grad() or torch.inference_mode(). Remove that, or choose another layer or Score-CAM."
+        f"The score has no gradient with respect to the feature maps of {layer.name!r}: the network probably detaches "
+        "them, or runs under torch.no_grad() or torch.inference_mode(). Remove that, or choose another layer or "
+        "Score-CAM."
     )
     if not scores.requires_grad:
         raise unconnected
-    try:
-        with differentiable():
-            (maps,) = extractor(0, scores.unsqueeze(1), normalized=False)  # it explains one column: here the only one
-    except RuntimeError as error:
-        if "not connected" in str(error):
-            raise unconnected from error
-        raise
-    for values, what in ((extractor.hook_a, "feature map"), (extractor.hook_g, "gradient")):
-        for value in values:
-            require_finite(value, what)
+    given = nn.Sequential(nn.Identity())
+    with kind(given, "0", reshape_transform=layer.arrange) as extractor:
+        given(layer.output)
+        try:
+            with differentiable():
+                (maps,) = extractor(0, scores.unsqueeze(1), normalized=False)  # it explains one column: the only one
+        except RuntimeError as error:
+            if "not connected" in str(error):
+                raise unconnected from error
+            raise
+        require_finite(extractor.hook_g[0], "gradient")
     return cast(Tensor, maps)
 
 
