@@ -15,6 +15,7 @@ import torch
 from playwright.sync_api import expect
 from torch import nn
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests.typecheck import install
 
@@ -29,14 +30,20 @@ expect.set_options(timeout=LONG)  # what a browser is asked to show may take lon
 
 
 class Schedule(LoadScopeScheduling):
-    """Gives a file's tests to one of several processes, and all that drive a browser to the same one.
+    """Gives a file's tests to one of several processes, and those that drive a browser to the first one.
 
-    They share what is dear (a server, a browser), and two browsers at once would be no faster than one.
+    A server and a browser are dear, so the others take such files only when nothing else is left.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file: str = nodeid.partition("::")[0]
-        return "browser" if file.endswith("browser.py") else file
+        return nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        drives = node is self.nodes[0]
+        next_one = next((f for f in self.workqueue if f.endswith("browser.py") is drives), None)
+        if next_one is not None:
+            self.workqueue.move_to_end(next_one, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:

@@ -111,7 +111,10 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
     expect(lane(page, 0)).to_have_attribute("data-status", "done")
     expect(lane(page, 0).locator("canvas.map")).to_be_visible()
-    assert at_last(page, 2) == final
+    again, deadline = at_last(page, 2), time.monotonic() + LONG / 1000
+    while again != final and time.monotonic() < deadline:  # a processor that does other things decodes them late
+        again = at_last(page, 2)
+    assert again == final
 
 
 def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, address):
