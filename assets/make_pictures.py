@@ -26,7 +26,7 @@ def icon() -> None:
     """Draw a path that climbs from pixel to pixel."""
     image = Image.new("RGBA", (128, 128))
     draw = ImageDraw.Draw(image)
-    draw.rounded_rectangle((4, 4, 124, 124), 28, fill="#4338ca")
+    draw.rounded_rectangle((4, 4, 124, 124), 28, fill="#6d1fd0")
     points = [(26, 100), (26, 66), (62, 66), (62, 40), (100, 40), (100, 26)]
     draw.line(points, fill="white", width=11, joint="curve")
     for x, y in (points[0], points[-1]):

@@ -25,8 +25,9 @@ _SIGNED = ("#1746d1", "#7ea2f5", "#f8f6f3", "#f7a26c", "#d63f04")
 STOPS = {"signed": _SIGNED, "intensity": "inferno"}
 """Colours of each mode: evenly spaced ones to go between, or the name of one of matplotlib's colour maps."""
 
-LANES = {"light": ("#4338ca", "#0f766e", "#be185d", "#8a5a00"), "dark": ("#a5a2fa", "#2dd4bf", "#f472b6", "#facc15")}
-"""Colours of lanes and their paths, on light and on dark ground; none is a hue of :data:`STOPS`."""
+LANES = {"light": ("#6d1fd0", "#0f766e", "#c2185b", "#4f7500"), "dark": ("#b98cf7", "#2dd4bf", "#f65d9f", "#c5f05a")}
+"""Colours of lanes and their paths, on light and on dark ground; none is a hue of the signed maps, and colour-blind
+readers can tell any two of them."""
 
 ORDER = "viridis"
 """Colours of when a pixel moved, first to last; a colour map of matplotlib."""

@@ -28,6 +28,7 @@ from samp_core.files import write_files
 from samp_core.methods import METHODS, Method, Option, Settings
 from samp_core.methods.options import Value
 from samp_core.metrics import METRICS
+from samp_core.render import LANES
 
 MOST = 400
 """The most settings of one sweep."""
@@ -266,10 +267,10 @@ def drawn(sweep: Sweep, kind: str) -> bytes:
 def _slice(panel: Any, sweep: Sweep, number: str) -> None:
     axis = sweep.axes[0]
     places, values = axis.places, sweep.frame[number]
-    panel.plot(places, values, "o-", color="#4338ca", markersize=3, linewidth=1.2)
+    panel.plot(places, values, "o-", color=LANES["light"][0], markersize=3, linewidth=1.2)
     if sweep.photos > 1:
         low, high = (sweep.frame[f"{number}, {end}"] for end in ("low", "high"))
-        panel.fill_between(places, low, high, color="#4338ca", alpha=0.18, linewidth=0)
+        panel.fill_between(places, low, high, color=LANES["light"][0], alpha=0.18, linewidth=0)
     panel.set_xticks(places, axis.words, rotation=45 if len(places) > 6 else 0)
     panel.set_xlabel(axis.option.title, fontsize=7)
 

@@ -31,6 +31,7 @@ from samp_core.lesson import (
     toy,
     trials,
 )
+from samp_core.render import LANES
 from tests.test_app import ROOT, assert_fine
 from ui.components.board import read_points
 from ui.components.pen import read_strokes, write_strokes
@@ -470,7 +471,7 @@ def colours_of(trace: dict) -> set[str]:
 @pytest.mark.parametrize("night", [False, True])
 def test_a_colour_means_one_thing(learn, monkeypatch, night):
     monkeypatch.setattr(look, "dark", lambda: night)
-    lanes = ("#a5a2fa", "#2dd4bf", "#f472b6", "#facc15") if night else ("#4338ca", "#0f766e", "#be185d", "#8a5a00")
+    lanes = LANES["dark" if night else "light"]
     greys = {*look._GREYS["dark" if night else "light"], "#ffffff", "#111111"}
     learn.session_state["toy-points"] = [[0.2, 0.6]]
     learn.session_state["digit-view"] = digits.WAY

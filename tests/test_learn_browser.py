@@ -281,7 +281,7 @@ def test_a_question_hides_and_shows(page, address):
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(0)
     page.get_by_role("radio", name="Yes, the best").click()
     expect(page.get_by_text("Yes, the best fits what is computed")).to_be_visible()
-    expect(wide).to_have_attribute("stroke", "#4338ca")
+    expect(wide).to_have_attribute("stroke", "#6d1fd0")
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     page.get_by_role("button", name="Next", exact=True).click()
     expect(page.get_by_role("heading", name="Why greedy")).to_be_visible()
@@ -313,11 +313,11 @@ def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
     page.set_default_timeout(LONG)
     page.goto(f"{address}/Learn?scene=prefer")
     reveal(page)
-    expect(page.locator(".board-root polyline.wide:not(.halo)")).to_have_attribute("stroke", "#a5a2fa")
+    expect(page.locator(".board-root polyline.wide:not(.halo)")).to_have_attribute("stroke", "#b98cf7")
     bars = page.get_by_test_id("stPlotlyChart").locator(".barlayer .point path")
     expect(bars.first).to_be_attached()
     fills = bars.evaluate_all("paths => paths.map((path) => getComputedStyle(path).fill)")
-    assert "rgb(165, 162, 250)" in fills
+    assert "rgb(185, 140, 247)" in fills
     assert "rgb(45, 212, 191)" in fills
     page.close()
 

@@ -281,7 +281,7 @@ def ranking(page: Page, maps: Maps) -> None:
     assert np.abs(seen(swipe) - before).mean() > 3
     colours = canvas_pixels(page.locator(".swipebox canvas").first).reshape(-1, 3)
     ranks = [rankdata(-each) for each in exact]
-    # The lanes' colours are indigo and teal: the one has more blue than green, the other less.
+    # The lanes' colours are violet and teal: the one has more blue than green, the other less.
     far = np.abs(ranks[0] - ranks[1]) > 0.3 * SIDE * SIDE
     assert far.sum() > 100
     assert ((colours[far, 2] > colours[far, 1]) == (ranks[0] < ranks[1])[far]).mean() > 0.999

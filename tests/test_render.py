@@ -6,12 +6,14 @@ import io
 import math
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from samp_core.attribution import Explanation
 from samp_core.baselines import GaussianBlur
@@ -20,6 +22,7 @@ from samp_core.figures import figure
 from samp_core.films import player_parts
 from samp_core.render import (
     LANES,
+    STOPS,
     colour,
     colour_limit,
     colour_map,
@@ -229,6 +232,27 @@ def test_a_colour_means_one_thing():
         assert tuple(re.search(rf"--c{k}: (#\w+)", rule)[1] for k in range(4)) == lanes
         for shown in lanes:
             hue = rgb_to_hsv(to_rgb(shown))[0]
-            for spoken in ("#1746d1", "#d63f04"):
+            for spoken in STOPS["signed"][:2] + STOPS["signed"][-2:]:
                 apart = abs(hue - rgb_to_hsv(to_rgb(spoken))[0])
-                assert min(apart, 1 - apart) > 0.04, (shown, spoken)
+                assert min(apart, 1 - apart) > 0.1, (shown, spoken)
+
+
+# How a colour looks to who has no cones of one kind, linear red, green and blue to linear red, green and blue: Machado,
+# Oliveira and Fernandes, "A Physiologically-Based Model for Simulation of Color Vision Deficiency", TVCG 2009, table 1.
+SEEN_BY = {
+    "everybody": np.eye(3),
+    "protanopes": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopes": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopes": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("who", SEEN_BY)
+@pytest.mark.parametrize("scheme", LANES)
+def test_the_lanes_can_be_told_by_colour_blind_readers(scheme, who):
+    shown = np.array([to_rgb(colour) for colour in LANES[scheme]])
+    linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(SEEN_BY[who]).T, 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055))
+    for first, second in combinations(range(4), 2):  # what is noticed is about 2
+        assert deltaE_ciede2000(lab[first], lab[second]) > 9, (first, second)

@@ -31,7 +31,7 @@ _STYLE = """<style>
   .st-key-scene-lead > :has([data-testid="stMarkdown"]), .st-key-digit-part > :has([data-testid="stCaptionContainer"]) {
     flex: 1 1 auto !important; }
   .st-key-question [data-testid="stBaseButton-tertiary"] p { text-decoration: underline; text-underline-offset: 3px;
-    color: light-dark(#4338ca, #a5a2fa); }
+    color: light-dark(#6d1fd0, #b98cf7); }
   .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 0.9rem; }
   .legend span { white-space: nowrap; }
   .legend i { display: inline-block; width: 28px; vertical-align: middle; }

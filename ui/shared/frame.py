@@ -39,15 +39,15 @@ _STYLE = """
   [data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5b5964, #b6b4c0); }
   [data-testid="stBaseButton-primary"]:not(:disabled) p, [data-testid="stMultiSelect"] [data-baseweb="tag"] span,
   [data-testid="stMultiSelect"] span[title] { color: light-dark(#ffffff, #14121f); }
-  [data-testid="stBaseButton-primary"]:not(:disabled):hover { background-color: light-dark(#37309f, #a5a2fa); }
+  [data-testid="stBaseButton-primary"]:not(:disabled):hover { background-color: light-dark(#5a18b0, #b98cf7); }
   .js-plotly-plot :is(.xtick, .ytick) text, .js-plotly-plot :is(.xtitle, .ytitle, .annotation-text, .bartext-outside) {
     fill: light-dark(#5b5964, #b6b4c0) !important; }
   .st-key-doors [data-testid="stVerticalBlock"] { gap: 0.1rem; }
   .st-key-doors a { padding: 0 !important; }
-  .st-key-doors a p { font-size: 1.05rem; color: light-dark(#4338ca, #a5a2fa); }
+  .st-key-doors a p { font-size: 1.05rem; color: light-dark(#6d1fd0, #b98cf7); }
   .lead { font-size: 1.05rem; line-height: 1.55; max-width: 84ch; opacity: 0.88; }
   .brand { font-weight: 700; font-size: 1.15rem; letter-spacing: -0.01em; margin-bottom: 0.2rem; }
-  .brand span { color: light-dark(#4338ca, #a5a2fa); }
+  .brand span { color: light-dark(#6d1fd0, #b98cf7); }
   .fine { font-size: 0.82rem; opacity: 0.72; line-height: 1.45; }
   .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 10px; }
   .fact { border: 1px solid rgba(128, 128, 140, 0.28); border-radius: 10px; padding: 10px 14px; }

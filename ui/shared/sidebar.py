@@ -74,7 +74,7 @@ def _thumbnails() -> str:
       [class*="st-key-sample-"] button p {{ position: absolute; width: 1px; height: 1px; overflow: hidden;
         clip-path: inset(50%); white-space: nowrap; }}
       [class*="st-key-sample-"] button:hover {{ filter: brightness(1.08); }}
-      [class*="st-key-sample-"] button[kind="primary"] {{ box-shadow: 0 0 0 3px light-dark(#4338ca, #8f8bf5); }}
+      [class*="st-key-sample-"] button[kind="primary"] {{ box-shadow: 0 0 0 3px light-dark(#6d1fd0, #a878f0); }}
       .st-key-samples [data-testid="stHorizontalBlock"] {{ gap: 0.5rem; flex-wrap: nowrap; }}
       .st-key-samples [data-testid="stColumn"] {{ min-width: 0; flex: 1 1 0; }}
       {"".join(rules)}
