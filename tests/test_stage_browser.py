@@ -311,8 +311,8 @@ def test_four_lanes_fit(browser, address, scheme):
     page.goto(link(address, "samp", "samp++", "ig", "grad-cam"))
     expect(page.locator(".stage .lane")).to_have_count(4)
     page.wait_for_timeout(800)
-    tops = {round(lane(page, n).bounding_box()["y"]) for n in range(4)}
-    assert len(tops) == 1
+    for what in (page.locator(".stage .lane"), page.locator(".stage .lane .mapbox")):
+        assert len({round(each.bounding_box()["y"]) for each in what.all()}) == 1
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")
     assert not barriers(page)
     context.close()
