@@ -319,7 +319,7 @@ def test_four_lanes_fit(browser, address, scheme):
 
 
 def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, address):
-    open_and_run(page, address, "samp-steady,steps=2,copies=3", "ig,steps=4,start=blur")
+    open_and_run(page, address, "samp-steady,steps=2,copies=3,copies_at_once=1", "ig,steps=4,start=blur")
     first = lane(page, 0)
     switch = page.get_by_role("checkbox", name="firm only")
     expect(switch).to_be_visible()
@@ -335,5 +335,11 @@ def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, a
     expect(page.get_by_text("Firm pixels")).to_be_visible()
     switch.uncheck()
     assert picture(page, 0) == whole
+    expect(first.locator(".badge")).to_be_hidden()
+    page.locator("select.measure").select_option("evaluations")
+    set_clock(page, 0.8)  # the first lane costs 12 gradients, the other 5: two of its three copies are done
+    expect(first.locator(".badge")).to_have_text("mean of 2 copies")
+    assert picture(page, 0) != whole
+    set_clock(page, 1)
     page.get_by_role("button", name="Slow motion").click()
     expect(page.get_by_text("explains 3 copies of the photo")).to_be_visible()

@@ -8,7 +8,7 @@ import torch
 from samp_core import SAMP, IntegratedGradients, SteadyAttribution, default_settings, make_method
 from samp_core.attribution import FIRM, Belief, Copies, DirectMethod, Steady, SteadyRun
 from samp_core.classifiers import Classifier
-from samp_core.films import Film, film_of
+from samp_core.films import Film, Reel, film_of
 from samp_core.methods import METHODS, Settings
 from samp_core.paths import Step
 from samp_core.scores import Logit, PathError
@@ -129,9 +129,9 @@ def test_rounds_of_copies_are_worked_off_one_after_the_other(smooth, toys):
     done, seen = [], []
     for piece in run:
         seen.append(piece)
-        done.append(run.done)
-    assert sorted({*done}) == [0, 2 / 5, 4 / 5]  # two copies of two directions at once
-    assert run.done == 1
+        done.append(run.explained)
+    assert sorted({*done}) == [0, 2, 4]  # two copies of two directions at once
+    assert run.explained == 5
     kinds = [isinstance(piece, Step) for piece in seen]
     assert kinds == sorted(kinds, reverse=True)
     shares = [piece for piece in seen if isinstance(piece, float)]
@@ -143,7 +143,7 @@ def test_a_run_stopped_between_copies_keeps_the_mean_of_those_that_are_done(smoo
     method = MAKE["samp"](smooth, batch_size=4)
     run = Steady(method, Copies(6)).start(toys[:1], 2)
     for _ in run:
-        if run.done == 4 / 6:
+        if run.explained == 4:
             run.stop()
     found = run.result()
     assert not found.finished
@@ -193,7 +193,7 @@ def test_a_method_that_is_stopped_puts_away_what_it_has_set_up(colour, image):
     )
     run = Steady(method, Copies(6)).start(image, 1)
     for _ in run:
-        if run.done == 2 / 6:
+        if run.explained == 2:
             break
     next(iter(run))
     run.stop()
@@ -245,6 +245,9 @@ def test_copies_one_at_a_time_give_the_same_map_and_a_picture_each(colour, image
     maps = [frame.pixel_map for frame in film.frames[-6:]]
     assert len({*maps}) == 6, "of each copy but the last one picture, and the result"
     assert len({frame.move for frame in film.frames[-6:]}) == 1
+    assert [frame.copies for frame in film.frames[-7:]] == [0, 1, 2, 3, 4, 5, 6]
+    kept = Reel.of(film)
+    assert list(Reel.from_dict(kept.to_dict(), alone).frames) == list(kept.frames)
     with pytest.raises(ValueError, match="at least one copy, not 0"):
         Steady(MAKE["samp"](colour), Copies(6), 0)
 

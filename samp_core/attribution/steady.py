@@ -257,9 +257,9 @@ class SteadyRun(Run):
         return (self._done + now) / self.copies.count
 
     @property
-    def done(self) -> float:
-        """Share of the copies whose map is there, 0 to 1."""
-        return self._done / self.copies.count
+    def explained(self) -> int:
+        """Number of copies whose map is there."""
+        return self._done
 
     # -- what can be seen on the way -----------------------------------------------------------------------------------
 

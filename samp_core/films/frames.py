@@ -45,6 +45,7 @@ class Frame:
         peak: magnitude of the strongest level, in units of the score.
         limit: magnitude at which colours saturate for this map alone.
         sums: sum of each direction's attribution so far, in units of the score.
+        copies: of how many copies of the photo the map is the mean; 0 while the first are on their way, or without any.
     """
 
     move: int
@@ -59,6 +60,7 @@ class Frame:
     peak: float
     limit: float
     sums: tuple[float, ...]
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Film:
         self._step: Step | None = None
         self._steering: Tensor | None = None  # of the move before the newest
         self.closing: int | None = None
-        self._seen = 0.0  # share of the copies whose map was seen
+        self._seen = 0  # copies whose map was seen
         self.way = 0.0
         self._take(0, run.ends.start, None)
 
@@ -135,10 +137,12 @@ class Film:
         Of several copies the first ones are seen on their way; the others change the map, when they have arrived.
         """
         if not isinstance(step, Step):
-            done = self._run.done if isinstance(self._run, SteadyRun) else 0.0
-            if done == self._seen or (self._seen and done - self._seen < 1 / self._pictures_wanted):
+            if not isinstance(self._run, SteadyRun):
                 return None
-            self._seen = done
+            fresh = self._run.explained - self._seen
+            if not fresh or (self._seen and fresh < self._run.copies.count / self._pictures_wanted):
+                return None
+            self._seen = self._run.explained
             return self._take(self.frames[-1].move, self._run.state, self._run.by_direction()[:, 0])
         for trace, score, active in zip(self.scores, step.score.tolist(), step.active.tolist(), strict=True):
             trace.append(score if active else None)
@@ -198,6 +202,7 @@ class Film:
             peak=peak,
             limit=limit,
             sums=sums,
+            copies=run.explained if isinstance(run, SteadyRun) else 0,
         )
         self.frames.append(frame)
         step = None if same else self._step

@@ -16,6 +16,7 @@ from typing import Any
 from PIL import Image
 
 from samp_core.attribution import Explanation
+from samp_core.attribution.steady import MOST_COPIES
 from samp_core.films.frames import Film, Frame, Points, Still, points_of, still, traced
 from samp_core.films.planes import Track, View
 
@@ -136,6 +137,8 @@ def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Fram
         _require_picture(picture, sizes)
     sums = tuple(map(_number, values["sums"]))
     _require(len(sums) == count, "sums of no direction")
+    copies = int(values.get("copies", 0))  # earlier versions did not say
+    _require(0 <= copies <= MOST_COPIES, "copies without number")
     return Frame(
         move=int(values["move"]),
         way=_number(values["way"]),
@@ -149,6 +152,7 @@ def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Fram
         peak=_number(values["peak"]),
         limit=_number(values["limit"]),
         sums=sums,
+        copies=copies,
     )
 
 

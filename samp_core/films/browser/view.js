@@ -442,7 +442,7 @@ class View {
     const left = lane.left === null || lane.left === undefined ? "" : `, about ${lane.left < 90 ? `${Math.max(1, Math.round(lane.left))} s` : `${(lane.left / 60).toFixed(1)} min`} left`;
     const frame = panel.run && panel.run.last;
     panel.now.textContent = lane.cancelling ? "stopping after this move" : lane.status === "waiting" ? "waiting for its turn"
-      : `${frame && lane.directions.length ? `move ${frame.move}, ` : ""}${Math.round(100 * (lane.progress || 0))} %${left}`;
+      : `${!frame || !lane.directions.length ? "" : frame.copies ? `${counted(frame.copies)}, ` : `move ${frame.move}, `}${Math.round(100 * (lane.progress || 0))} %${left}`;
   }
 
   hand() {
@@ -632,7 +632,9 @@ class View {
     panel.hint.hidden = Boolean(map || under);
     panel.hint.style.display = map || under ? "none" : "";
     panel.hint.textContent = lane.error ? "no map" : "The map grows here.";
-    panel.badge.textContent = !live || !under ? "" : sketch ? `under it: a sketch, ${sketch.moves} of 4 large moves` : "under it: the last map";
+    // Of several copies the last map stands for itself; on the way there it is said how many are in it.
+    const copies = map && (live || index < run.frames.length - 1) ? run.frames[index].copies : 0;
+    panel.badge.textContent = copies ? `mean of ${counted(copies)}` : !live || !under ? "" : sketch ? `under it: a sketch, ${sketch.moves} of 4 large moves` : "under it: the last map";
     panel.badge.hidden = !panel.badge.textContent;
     panel.badge.style.display = panel.badge.hidden ? "none" : "";
     const shown = map || under;
@@ -710,6 +712,7 @@ class View {
   }
 }
 
+const counted = (copies) => `${copies} ${copies > 1 ? "copies" : "copy"}`;
 const signed = (value) => `${value < 0 ? "-" : "+"}${short(Math.abs(value))}`;
 
 // A value between those known at ascending places.
