@@ -128,7 +128,7 @@ class SteadyAttribution(Face, Steady):
         together: int | None = None,
     ) -> None:
         GradientAttribution.__init__(self, method.forward_func)
-        Steady.__init__(self, method, Copies(copies, noise, shift, seed), together)
+        Steady.__init__(self, method, Copies(copies, noise, shift, seed, together))
 
 
 def _published(method: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from samp_core import catalogue
 from samp_core.catalogue import METHODS, RULES, register
 from samp_core.methods import Option, Settings, default_settings
 from samp_core.methods.options import SHARED
+from ui.shared.knob import face
 
 ROOT = Path(__file__).parents[1]
 
@@ -249,6 +250,14 @@ def test_what_an_option_writes_it_reads(method, option):
     assert option.title
     if option.phrase == "":  # said only where it is not as published
         assert option.in_words(option.default) == ""
+
+
+def test_an_option_that_is_nothing_as_published_can_be_shown():
+    number = face(Option("most", "Most", "Most.", None, 1, 9, slider=(1, 4), whole=True, off="all"))
+    assert (number.shown(None), number.value(None), number.more["placeholder"]) == (None, None, "all")
+    stops = face(Option("most", "Most", "Most.", None, 1, 9, stops=(1, 2), whole=True, off="all"))
+    assert [stops.more["format_func"](stop) for stop in stops.more["options"]] == ["all", "1", "2"]
+    assert stops.value(stops.shown(None)) is None
 
 
 def test_links_have_one_word_for_one_option():

@@ -34,9 +34,9 @@ def picture(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))).convert("RGBA"))
 
 
-def film_of(method, image):
-    run = method.start(image, 1)
-    film = Film(PLAIN, run)
+def film_of(method, image, target=1, **more):
+    run = method.start(image, target)
+    film = Film(PLAIN, run, **more)
     for step in run:
         film.add(step)
     explanation = run.result()

@@ -13,6 +13,7 @@ from samp_core.methods import METHODS, Settings
 from samp_core.paths import Step
 from samp_core.scores import Logit, PathError
 from tests.test_film import PLAIN, colour, image  # noqa: F401
+from tests.test_film import film_of as filmed
 
 TARGET = [2, 0, 1]
 MAKE = {
@@ -235,12 +236,7 @@ def test_copies_one_at_a_time_give_the_same_map_and_a_picture_each(colour, image
     net = Classifier("toy", colour, ("a", "b", "c"), PLAIN, "")
     asked = default_settings("samp-steady", target=2, copies=6, copy_noise=0.1)
     together, single = (make_method(net, asked.changed(**more)) for more in ({}, {"copies_at_once": 1}))
-    run = single.start(image, 2)
-    film = film_of(PLAIN, run)
-    for piece in run:
-        film.add(piece)
-    alone = run.result()
-    film.close(alone)
+    film, alone = filmed(single, image, 2)
     torch.testing.assert_close(alone.attributions, together.attribute(image, 2))
     maps = [frame.pixel_map for frame in film.frames[-6:]]
     assert len({*maps}) == 6, "of each copy but the last one picture, and the result"
@@ -249,15 +245,11 @@ def test_copies_one_at_a_time_give_the_same_map_and_a_picture_each(colour, image
     kept = Reel.of(film)
     assert list(Reel.from_dict(kept.to_dict(), alone).frames) == list(kept.frames)
     with pytest.raises(ValueError, match="at least one copy, not 0"):
-        Steady(MAKE["samp"](colour), Copies(6), 0)
+        Copies(6, together=0)
 
 
 def test_a_film_of_many_copies_has_no_more_maps_than_it_has_pictures(colour, image):
-    run = Steady(MAKE["samp"](colour), Copies(40), 1).start(image, 2)
-    film = Film(PLAIN, run, 8)
-    for piece in run:
-        film.add(piece)
-    film.close(run.result())
+    film, _ = filmed(Steady(MAKE["samp"](colour), Copies(40, together=1)), image, pictures=8)
     last = film.frames[-1].move
     assert 8 <= sum(frame.move == last for frame in film.frames) <= 10
 

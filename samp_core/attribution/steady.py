@@ -45,6 +45,8 @@ class Copies:
         shift: most pixels by which a copy is moved each way; what leaves on one side comes back on the other, and its
             map is moved back.
         seed: seed of the copies. Every photo of a batch gets the same noise, so that a batch changes nothing.
+        together: most copies of a round, after which the map is there anew; by default, and at most, as many as the
+            method's ``batch_size`` lets through the network at once.
 
     Raises:
         ValueError: a number is out of its range, or several copies would all be the same.
@@ -54,10 +56,13 @@ class Copies:
     noise: float = 0.02
     shift: int = 0
     seed: int = 0
+    together: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= MOST_COPIES:
             raise ValueError(f"copies must be from 1 to {MOST_COPIES}, not {self.count}.")
+        if self.together is not None and self.together < 1:
+            raise ValueError(f"A round must have at least one copy, not {self.together}.")
         if not 0 <= self.noise < np.inf or self.shift < 0:
             raise ValueError(f"The copies' noise and shift must be at least 0, not {self.noise} and {self.shift}.")
         if self.count > 1 and not self.noise and not self.shift:
@@ -130,19 +135,11 @@ class SteadyRun(Run):
 
     Attributes:
         copies: how many, and how they differ.
-        together: copies of a round; the last round may have fewer.
+        explained: number of copies whose map is there.
         ends: where the paths of the photos themselves start and end; without a path the photos, twice.
     """
 
-    def __init__(
-        self,
-        method: AttributionMethod,
-        copies: Copies,
-        together: int | None,
-        inputs: Tensor,
-        target: Target,
-        extra: Any,
-    ) -> None:
+    def __init__(self, method: AttributionMethod, copies: Copies, inputs: Tensor, target: Target, extra: Any) -> None:
         self._method, self.copies, self._extra = method, copies, extra
         self._inputs = explainable(inputs)
         path_method = method if isinstance(method, PathMethod) else None
@@ -160,8 +157,8 @@ class SteadyRun(Run):
         self._is_open = path_method is not None and isinstance(path_method.path, OpenPath)
         lanes = max(1, len(self.directions)) * len(inputs)
         fitting = (getattr(method, "batch_size", None) or MOST_COPIES) // lanes
-        self.together = max(1, min(together or MOST_COPIES, fitting))
-        self._done, self._rounds = 0, list[_Round]()  # copies whose map is there, and what else is known of them
+        self._together = max(1, min(copies.together or MOST_COPIES, fitting))
+        self.explained, self._rounds = 0, list[_Round]()  # what is known of those, apart from their maps
         self._sum: Tensor | None = None  # of their attributions, direction by direction
         self._maps: list[Tensor] = []  # of each
         self._shown: Step | None = None
@@ -176,7 +173,7 @@ class SteadyRun(Run):
     @property
     def _count(self) -> int:
         """Copies of a round that begins now."""
-        return min(self.together, self.copies.count - self._done)
+        return min(self._together, self.copies.count - self.explained)
 
     def _begin(self) -> Run:
         count, n = self._count, len(self._inputs)
@@ -189,7 +186,7 @@ class SteadyRun(Run):
         if extra is not None:
             extra = tuple(map(repeated, extra)) if isinstance(extra, tuple) else repeated(extra)
         with ordinary(), torch.no_grad():
-            images = self.copies.make(self._inputs, self._done, count)
+            images = self.copies.make(self._inputs, self.explained, count)
         return self._method.start(images, None if self._target is None else self._target.repeat(count), extra)
 
     def __iter__(self) -> Iterator[Step | float]:
@@ -207,7 +204,7 @@ class SteadyRun(Run):
             if self._is_over():  # the run under way was told, and has put away what it had set up
                 return
             self._keep()
-            if self._done < self.copies.count:
+            if self.explained < self.copies.count:
                 self._run = self._begin()
                 yield self.progress
 
@@ -224,13 +221,13 @@ class SteadyRun(Run):
             every = part.by_direction if self.directions else part.attributions.unsqueeze(0)
             # (D, count, N, C, H, W), copies first for their shifts.
             apart = every.reshape(len(every), count, n, *every.shape[2:]).transpose(0, 1)
-            copies = self.copies.back(apart, self._done)
+            copies = self.copies.back(apart, self.explained)
             self._maps.extend(copies.sum((1, 3)).cpu())
             self._sum = copies.sum(0) if self._sum is None else self._sum + copies.sum(0)
             order = part.order.view(count, n, *part.order.shape[1:])
-            self._early = self._early + self.copies.back(order, self._done).sum(0)
+            self._early = self._early + self.copies.back(order, self.explained).sum(0)
         self._rounds.append(_Round.of(part, n))
-        self._done += count
+        self.explained += count
         self._run = None
 
     def stop(self) -> None:
@@ -254,12 +251,7 @@ class SteadyRun(Run):
     def progress(self) -> float:
         """Expected fraction done, 0 to 1."""
         now = 0.0 if (run := self._run) is None else self._count * run.progress
-        return (self._done + now) / self.copies.count
-
-    @property
-    def explained(self) -> int:
-        """Number of copies whose map is there."""
-        return self._done
+        return (self.explained + now) / self.copies.count
 
     # -- what can be seen on the way -----------------------------------------------------------------------------------
 
@@ -318,7 +310,7 @@ class SteadyRun(Run):
     def by_direction(self) -> Float[Tensor, "d n c h w"]:
         """Return the mean attribution of the copies that are done, and before there are any of those under way."""
         if self._sum is not None:
-            return self._sum / self._done
+            return self._sum / self.explained
         assert isinstance(self._run, PathRun)
         mean = self._mean(self._run.by_direction().flatten(0, 1))
         return mean.view(len(self.directions), -1, *mean.shape[1:])
@@ -347,12 +339,12 @@ class SteadyRun(Run):
         if not self._rounds:  # stopped in the first round: the way that its copies have walked
             self._keep()
         assert self._sum is not None
-        first, wanted, mean = self._rounds[0], self.copies.count, self._sum / self._done
-        finished = self._done == wanted and all(part.finished for part in self._rounds)
+        first, wanted, mean = self._rounds[0], self.copies.count, self._sum / self.explained
+        finished = self.explained == wanted and all(part.finished for part in self._rounds)
         # Notes on single copies would say nothing of the photos.
         notes = [note for note in first.notes if note.startswith(("Stopped", "Memory"))]
-        if self._done < wanted and not any(note.startswith("Stopped") for note in notes):
-            notes.append(f"Stopped after {self._done} of {wanted} copies; the map is the mean of those.")
+        if self.explained < wanted and not any(note.startswith("Stopped") for note in notes):
+            notes.append(f"Stopped after {self.explained} of {wanted} copies; the map is the mean of those.")
         targets, scores = torch.cat([part.targets for part in self._rounds], 1).mean(1), self._scores()
         if self.directions and not self._is_open and finished:
             scores[0], scores[-1] = ends = self._own_scores()
@@ -362,7 +354,7 @@ class SteadyRun(Run):
             attributions=mean.sum(0),
             by_direction=mean if self.directions else mean[:0],
             directions=self.directions,
-            order=self._early / self._done,
+            order=self._early / self.explained,
             scores=scores,
             completeness=Completeness(sums.to(targets), targets),
             finished=finished,
@@ -410,17 +402,10 @@ class Steady(AttributionMethod):
     Args:
         method: the method.
         copies: how many copies, and how they differ from the photo.
-        together: most copies of a round, after which the map is there anew; by default, and at most, as many as the
-            method's ``batch_size`` lets through the network at once.
-
-    Raises:
-        ValueError: a round would have no copy.
     """
 
-    def __init__(self, method: AttributionMethod, copies: Copies, together: int | None = None) -> None:
-        if together is not None and together < 1:
-            raise ValueError(f"A round must have at least one copy, not {together}.")
-        self.method, self.copies, self.together = method, copies, together
+    def __init__(self, method: AttributionMethod, copies: Copies) -> None:
+        self.method, self.copies = method, copies
 
     def estimate(self, height: int, width: int) -> Estimate:
         """Return what a run on one image of this size will ask of the network."""
@@ -436,4 +421,4 @@ class Steady(AttributionMethod):
             ValueError: inputs, targets or settings do not fit together.
             PathError: an input is not finite.
         """
-        return SteadyRun(self.method, self.copies, self.together, inputs, target, additional_forward_args)
+        return SteadyRun(self.method, self.copies, inputs, target, additional_forward_args)

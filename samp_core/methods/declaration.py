@@ -331,9 +331,13 @@ def steadied(method: AttributionMethod, settings: Settings) -> AttributionMethod
     if o.get("copies", 1) == 1:  # or a declaration made by hand has none
         return method
     copies = attribution.Copies(
-        cast("int", o["copies"]), cast("float", o["copy_noise"]), cast("int", o["copy_shift"]), settings.seed
+        cast("int", o["copies"]),
+        cast("float", o["copy_noise"]),
+        cast("int", o["copy_shift"]),
+        settings.seed,
+        cast("int | None", o.get("copies_at_once")),
     )
-    return attribution.Steady(method, copies, cast("int | None", o.get("copies_at_once")))
+    return attribution.Steady(method, copies)
 
 
 def make_method(classifier: Classifier, settings: Settings) -> AttributionMethod:

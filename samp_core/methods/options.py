@@ -242,8 +242,8 @@ def copies(default: int = 1) -> tuple[Option, ...]:
             1000, slider=(0, 8), whole=True, minor=True, phrase="",
         ),
         Option(
-            "copies_at_once", "Copies at once", "After how many copies the map is shown anew. With 1 it is seen to "
-            "settle copy by copy, and takes longer; by itself as many are explained together as images at once allow.",
+            "copies_at_once", "Copies at once", "How many copies are explained together before the map of a path "
+            "is shown anew. With 1 it is seen to settle, and takes longer; by itself as many as images at once allow.",
             None, 1, 1000, stops=(1, 2, 4, 8, 16), whole=True, off="as many as fit", minor=True, phrase="",
         ),
     )  # fmt: skip
