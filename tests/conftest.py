@@ -30,19 +30,32 @@ expect.set_options(timeout=LONG)  # what a browser is asked to show may take lon
 
 
 class Schedule(LoadScopeScheduling):
-    """Gives a file's tests to one of several processes, and those that drive a browser to the first one.
+    """Gives a file's tests to one of several processes, and those that drive a browser to all but the last of these.
 
-    A server and a browser are dear, so the others take such files only when nothing else is left.
+    A server and a browser are dear, so the last process takes such tests only when nothing else is left. Files that
+    serve the app themselves, or whose tests follow one on another, come first and stay together; the tests of the
+    others are dealt one by one, so that no process is left alone with a long file at the end.
     """
 
+    together = ("digits", "library", "many", "models", "walk")
+
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return nodeid if self._drives(file) and not self._stays(file) else file
+
+    @staticmethod
+    def _drives(scope: str) -> bool:
+        return scope.partition("::")[0].endswith("_browser.py")
+
+    def _stays(self, file: str) -> bool:
+        return file.endswith(tuple(f"test_{name}_browser.py" for name in self.together))
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        drives = node is self.nodes[0]
-        next_one = next((f for f in self.workqueue if f.endswith("browser.py") is drives), None)
-        if next_one is not None:
-            self.workqueue.move_to_end(next_one, last=False)
+        drives = node is not self.nodes[-1]
+        fitting = [scope for scope in self.workqueue if self._drives(scope) is drives]
+        if fitting:
+            first = next(filter(self._stays, fitting), fitting[0]) if drives else fitting[0]
+            self.workqueue.move_to_end(first, last=False)
         super()._assign_work_unit(node)
 
 
@@ -52,11 +65,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
 
 
 @pytest.fixture(autouse=True)
-def _two_threads() -> Iterator[None]:
-    """Leave two threads to the next test and its fixtures, whatever this one's turns have set."""
-    torch.set_num_threads(2)
+def _one_thread() -> Iterator[None]:
+    """Leave one thread to the next test and its fixtures, whatever this one's turns have set.
+
+    One, as the processes that test side by side would wait for each other's cores: layers of toys gain nothing by two.
+    """
+    torch.set_num_threads(1)
     yield
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ def seen(toy, lanes):
 
 @pytest.fixture(scope="module")
 def packed(toy, photo, entries, seen):
-    return pack(toy, photo, "cup.png", entries, with_photo=True, threads=2, **seen)
+    return pack(toy, photo, "cup.png", entries, with_photo=True, threads=1, **seen)
 
 
 def members(content: bytes) -> dict[str, bytes]:
@@ -151,7 +151,7 @@ def test_everything_comes_back_and_is_kept_again_to_the_byte(toy, photo, entries
                 assert_same(replace(one, fill=other.fill), other)
         assert (before.in_units is None) == (after.in_units is None)
     again = pack(
-        toy, photo, "cup.png", found.entries, with_photo=True, threads=2, films=found.films, planes=found.planes
+        toy, photo, "cup.png", found.entries, with_photo=True, threads=1, films=found.films, planes=found.planes
     )
     again, first = members(again), members(packed)
     assert again.keys() == first.keys()
@@ -232,7 +232,7 @@ def test_numbers_come_back_with_what_they_were_made_from(toy, photo, entries):
 @pytest.mark.parametrize("name", sorted(set(METHODS) - OF_ATTENTION))
 def test_every_method_can_be_kept_and_replayed(toy, photo, name):
     entry = explained(toy, photo, name)
-    found = unpack(pack(toy, photo, "cup.png", [entry], with_photo=False, threads=2))
+    found = unpack(pack(toy, photo, "cup.png", [entry], with_photo=False, threads=1))
     assert found.photo is None
     assert_same(entry.explanation, found.entries[0].explanation)
     (agreement,) = replay(found, toy, photo)

@@ -57,7 +57,7 @@ def packed(bundled):
             settings = default_settings(method, target=504)
             found = make_method(bundled, settings).explain(inputs, 504)
             entries.append(Entry(as_settled(settings, found), found))
-        return pack(bundled, image, f"{photo}.png", entries, with_photo=with_photo, threads=2)
+        return pack(bundled, image, f"{photo}.png", entries, with_photo=with_photo, threads=1)
 
     return make
 
