@@ -37,6 +37,7 @@ CANDIDATES = {
     "steady, 25 copies": default_settings("samp-steady", copies=25),
     "clear": default_settings("samp-clear"),
     "IG": default_settings("ig"),
+    "refined": default_settings("samp-refined"),
     # Tried on the way; not measured unless asked for.
     "instant, spread": default_settings("samp-instant", accumulation="spread"),
     "instant, isotonic": default_settings("samp-instant", accumulation="isotonic"),
@@ -46,6 +47,10 @@ CANDIDATES = {
     "steady, monotone": default_settings("samp-steady", accumulation="monotone"),
     "steady, 6 moves of 5 copies": default_settings("samp-steady", steps=6, copies=5),
     "steady, 3 moves of 10 copies": default_settings("samp-steady", steps=3, copies=10),
+    "steady, 25 copies, ordered": default_settings("samp-steady", copies=25, accumulation="ordered"),
+    "refined, no sweeps": default_settings("samp-refined", searches=23, sweeps=0),
+    "refined, 5 searches and 1 sweep": default_settings("samp-refined", searches=5, sweeps=1, steps=5),
+    "refined, 5 sweeps": default_settings("samp-refined", searches=12, sweeps=5, steps=10),
     "steady, no momentum": default_settings("samp-steady", momentum=0.0),
     "steady, noise 0.05": default_settings("samp-steady", copy_noise=0.05),
     "steady, shift 1": default_settings("samp-steady", copy_shift=1),
@@ -53,7 +58,7 @@ CANDIDATES = {
     "clear, 5 copies": default_settings("samp-clear", copies=5),
     "clear, momentum 0.9": default_settings("samp-clear", momentum=0.9),
 }
-USUAL = 8
+USUAL = 9
 COLUMNS = (
     *("ranking", "diffid", "gap", "cancellation", "top", "stability", "stability 2 px", "fresh", "firm", "firm kept"),
     *("gradients", "seconds"),

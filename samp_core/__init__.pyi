@@ -13,6 +13,7 @@ from .faces import (
     GuidedIG,
     IntegratedGradients,
     PathAttribution,
+    RefinedSAMP,
     RevealIG,
     SteadyAttribution,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "PathAttribution",
     "PathError",
     "Recording",
+    "RefinedSAMP",
     "RevealIG",
     "Rule",
     "Settings",

@@ -156,6 +156,7 @@ METHODS: Catalogue[Any] = Catalogue(
             "samp_instant",
             "samp_steady",
             "samp_clear",
+            "samp_refined",
             "ig",
             "blur_ig",
             "guided_ig",
@@ -177,7 +178,7 @@ METHODS: Catalogue[Any] = Catalogue(
 RULES: Catalogue[Any] = Catalogue(
     "accumulation rule",
     "RULE",
-    _files("rules", "paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "idgi"),
+    _files("rules", "paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "ordered", "idgi"),
     group="samp_core.rules",
 )
 """Accumulation rules, as :class:`~samp_core.rules.RuleDeclaration`."""

@@ -25,6 +25,7 @@ from samp_core.paths import (
     GuidedPath,
     OpenPath,
     Path,
+    RefinedPath,
     SpectralPath,
     StraightPath,
     WeightedPath,
@@ -387,6 +388,61 @@ class GuidedIG(PathAttribution):
             forward_func,
             GuidedPath(steps, fraction, max_dist),
             [Way("insertion", Zero() if baseline is None else baseline, None)],
+            accumulation=accumulation,
+            gauss_nodes=gauss_nodes,
+            score=score,
+            batch_size=batch_size,
+        )
+
+
+class RefinedSAMP(PathAttribution):
+    """Attribution along an order of the pixels that is found by searching and refined along the whole path.
+
+    This project's own; see :class:`~samp_core.paths.RefinedPath`. Complete to rounding with the rule ``ordered``.
+
+    Args:
+        forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
+        steps: number of moves each way.
+        searches: short greedy searches on copies under noise, whose mean order is refined.
+        sweeps: how often it is refined.
+        pull: how far one sweep changes the order, in standard deviations of what stood before.
+        noise: standard deviation of the noise on copies and states, in normalised units.
+        seed: seed of the noise.
+        deletion_baseline: where deletion ends; zeros if not given.
+        insertion_baseline: where insertion starts; the image blurred if not given.
+        accumulation: name of a rule in :data:`~samp_core.catalogue.RULES`.
+        gauss_nodes: nodes inside each move for ``gauss``.
+        score: what of the logits is explained.
+        batch_size: most images sent through the network at once.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Tensor],
+        steps: int = 6,
+        searches: int = 16,
+        sweeps: int = 3,
+        pull: float = 0.1,
+        noise: float = 0.02,
+        seed: int = 0,
+        deletion_baseline: Baseline | None = None,
+        insertion_baseline: Baseline | None = None,
+        accumulation: str = "ordered",
+        *,
+        gauss_nodes: int = 16,
+        score: Score | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        super().__init__(
+            forward_func,
+            RefinedPath(steps, searches, sweeps, pull, noise, seed),
+            [
+                Way("deletion", None, Zero() if deletion_baseline is None else deletion_baseline),
+                Way("insertion", GaussianBlur() if insertion_baseline is None else insertion_baseline, None),
+            ],
             accumulation=accumulation,
             gauss_nodes=gauss_nodes,
             score=score,

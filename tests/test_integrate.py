@@ -51,6 +51,8 @@ def quadratic(states, paths):
         ("spread", [3.5, 3.5], [-1, -6]),  # one pixel a move: nothing to set apart
         ("monotone", [3.5, 3.5], [-1, -6]),  # no detour
         ("half", [3.5, 3.5], [-1, -6]),
+        # A tenth of 7 by place: the first of two equal ways has half of the whole and then half of the rest to come.
+        ("ordered", [0.9 * 3.5 + 0.7, 0.9 * 3.5], [-0.9, -0.9 * 6 - 0.7]),
         ("idgi", [1, 6], [-1, -6]),  # in each move one value moves and takes the whole gain
     ],
 )
@@ -62,7 +64,7 @@ def test_rules_by_hand(name, upwards, downwards):
 
 def test_there_is_a_worked_example_of_every_rule():
     own = {name for name, rule in RULES.items() if rule.kind.__module__.startswith("samp_core.")}
-    assert own == {"paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "idgi"}
+    assert own == {"paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "ordered", "idgi"}
 
 
 def test_what_counts_is_steering_for_paper_and_the_gradient_for_integrals():
@@ -236,6 +238,7 @@ def test_rules_that_deal_out_measured_changes_are_no_integrals():
         "spread": False,
         "monotone": False,
         "half": False,
+        "ordered": False,
         "idgi": False,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from samp_core.attribution.explanation import (
 )
 from samp_core.baselines import Baseline
 from samp_core.networks import Watched
-from samp_core.paths import Endpoints, Objective, OpenPath, Path, Sight, Step
+from samp_core.paths import Endpoints, Objective, OpenPath, Path, Prepared, Sight, Step, Walk
 from samp_core.rules import MOST_NODES, RULES, Completeness, Rule
 from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
 
@@ -52,6 +52,7 @@ class PathRun(Run):
         self.path, self.ends, self.directions = path, ends, directions
         self._score, self._look = score, look
         self._open = path if isinstance(path, OpenPath) else None
+        self._found = 0.0  # which share of the work is done that comes before the first move
         self._walked = False  # whether the path itself came to its end
         self._length = (ends.end - ends.start).abs().sum((1, 2, 3))
         paths = len(ends.start)
@@ -73,8 +74,9 @@ class PathRun(Run):
     @property
     def progress(self) -> float:
         """Expected fraction done, 0 to 1."""
-        expected = self.path.estimate(*self.ends.start.shape[2:]).expected
-        return min(1.0, int(self._steps.max()) / expected)
+        estimate = self.path.estimate(*self.ends.start.shape[2:])
+        before = estimate.gradients
+        return min(1.0, (before * self._found + int(self._steps.max())) / (before + estimate.expected))
 
     @property
     def paths(self) -> int:
@@ -108,11 +110,18 @@ class PathRun(Run):
             raise PathError("This path leads to other classes, so the network must give several and target= is needed.")
         return self._score.target[self._images[paths]]
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[Step | float]:
         return self._iterator
 
-    def _iterate(self) -> Iterator[Step]:
-        walk = self._walk()
+    def moves(self) -> Iterator[Step]:
+        """Yield the moves alone, and not how far the path is found that is not known before it is walked."""
+        return (piece for piece in self if isinstance(piece, Step))
+
+    def _iterate(self) -> Iterator[Step | float]:
+        if isinstance(self.path, Prepared):
+            walk = yield from self._prepare(self.path)
+        else:
+            walk = self._walk()
         while not self._stopped:
             began = time.perf_counter()
             with ordinary():
@@ -123,6 +132,23 @@ class PathRun(Run):
                 self._take(step)
             self.seconds += time.perf_counter() - began
             yield step
+
+    def _prepare(self, path: Prepared) -> Generator[float, None, Iterator[Step]]:
+        """Let a path be found that is not known before it is walked; tell how far that is."""
+        finding = path.prepare(_Asked(self), self.ends)
+        while not self._stopped:
+            began = time.perf_counter()
+            with ordinary():
+                try:
+                    self._found = next(finding)
+                except StopIteration as found:
+                    walk: Walk = found.value
+                    return walk(_Asked(self), self.ends)
+                finally:
+                    self.seconds += time.perf_counter() - began
+            yield self.progress
+        finding.close()
+        return iter(())
 
     def _walk(self) -> Iterator[Step]:
         if self._open is not None:
@@ -346,7 +372,7 @@ class PathMethod(AttributionMethod):
         steps = self.path.estimate(height, width)
         rule = RULES[self.accumulation]
         own = 2 if isinstance(self.path, OpenPath) else 1  # it asks for the gradient of its objective, too
-        besides = math.ceil(steps.forwards / 3)
+        besides = steps.gradients + math.ceil(steps.forwards / 3)
         each = [own * n + rule.gradients(n, self.gauss_nodes) + besides for n in (steps.expected, steps.bound)]
         return Estimate(steps.expected, steps.bound, each[0] * len(self.directions), each[1] * len(self.directions))
 
@@ -390,4 +416,4 @@ class PathMethod(AttributionMethod):
         self, inputs: Float[Tensor, "n c h w"], target: Target = None, additional_forward_args: Any = None
     ) -> Iterator[Step]:
         """Yield the moves of all paths, for watching; see :class:`~samp_core.paths.Step`."""
-        return iter(self.start(inputs, target, additional_forward_args))
+        return self.start(inputs, target, additional_forward_args).moves()

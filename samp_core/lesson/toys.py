@@ -180,7 +180,7 @@ def searched(score: nn.Module, *, tolerance: float | None, momentum: float, rule
     )
     run = search.start(torch.ones(1, 1, 1, 2, dtype=torch.float64))
     points = [np.zeros(2)]
-    for step in run:
+    for step in run.moves():
         points.append((step.state + step.move).flatten().numpy())
     credit = run.result().attributions.flatten().numpy()
     return Walk(np.stack(points), credit, change(score))

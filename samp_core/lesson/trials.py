@@ -85,7 +85,7 @@ def trials(
     run = search(network).start(torch.cat([inputs, inputs * (1 + sigma * noise)]), target)
     rules = {name: RULES[name].make(run.ends, run.gradients, 4) for name in RULE_TITLES}
     clean = torch.arange(run.paths) % 2 == 0
-    for step in run:  # one walk, so that the rules differ in nothing but the rule
+    for step in run.moves():  # one walk, so that the rules differ in nothing but the rule
         rules["paper"].add(step)
         if (walking := step.active & clean).any():
             rules["gauss"].add(replace(step, active=walking))

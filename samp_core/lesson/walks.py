@@ -91,7 +91,7 @@ def outputs(
         insertion_baseline=GaussianBlur(blur, 5.0),
     )
     run = search.start(inputs, target)
-    walked = [step.state for step in run]
+    walked = [step.state for step in run.moves()]
     scores = run.result().scores[:, 0, 0].double().numpy()
     rise = high - low
     return Outputs((values - low) / rise, (scores - low) / rise, rise, torch.cat([*walked, run.ends.end]))

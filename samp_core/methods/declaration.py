@@ -222,7 +222,7 @@ def path_method(
         name: what command line and files call it.
         title: what people call it.
         path: makes the path from the settled options, ``lambda o: MyPath(o.steps)``; ``o.preprocessing`` says how the
-            photo was prepared.
+            photo was prepared, and ``o.seed`` is for what is random.
         summary: one sentence for somebody who has never heard of it.
         citation: where it comes from.
         limits: what it cannot do.
@@ -258,7 +258,7 @@ def path_method(
     def make(
         forward_func: nn.Module | Callable[..., Tensor], preprocessing: Preprocessing, settings: Settings
     ) -> AttributionMethod:
-        o = SimpleNamespace(**{**settings.options, "preprocessing": preprocessing})
+        o = SimpleNamespace(**{**settings.options, "preprocessing": preprocessing, "seed": settings.seed})
         ways = []
         for d in method.walked(settings.options):
             other = (

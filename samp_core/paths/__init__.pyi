@@ -6,10 +6,12 @@ from .base import (
     Objective,
     OpenPath,
     Path,
+    Prepared,
     Search,
     Sight,
     Step,
     StepEstimate,
+    Walk,
     walk_known,
 )
 from .blur import BlurPath
@@ -17,6 +19,7 @@ from .boundary import BoundaryPath
 from .decision import DecisionPath
 from .features import FeaturePath
 from .guided import GuidedPath
+from .refined import RefinedPath
 from .samp import GreedyPath
 from .spectral import SpectralPath
 from .straight import StraightPath
@@ -36,12 +39,15 @@ __all__ = [
     "Objective",
     "OpenPath",
     "Path",
+    "Prepared",
+    "RefinedPath",
     "Search",
     "Sight",
     "SpectralPath",
     "Step",
     "StepEstimate",
     "StraightPath",
+    "Walk",
     "WeightedPath",
     "walk_known",
 ]

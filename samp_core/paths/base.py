@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
@@ -78,11 +78,13 @@ class StepEstimate:
         expected: expected number of moves.
         bound: the largest possible number.
         forwards: states whose score alone is asked for besides.
+        gradients: states whose gradient is asked for before the first move.
     """
 
     expected: int
     bound: int
     forwards: int = 0
+    gradients: int = 0
 
 
 @runtime_checkable
@@ -95,6 +97,19 @@ class Path(Protocol):
 
     def estimate(self, height: int, width: int) -> StepEstimate:
         """Return the number of moves for images of this size, without walking."""
+        ...
+
+
+Walk = Callable[[GradientFn, Endpoints], Iterator[Step]]
+"""What yields the moves of paths; see :meth:`Path.walk`."""
+
+
+@runtime_checkable
+class Prepared(Path, Protocol):
+    """A path that has to be found before its first move; whoever waits can be told how far that is."""
+
+    def prepare(self, gradient_of: GradientFn, ends: Endpoints) -> Generator[float, None, Walk]:
+        """Find it, yielding which share of that work is done, 0 to 1; return what walks it."""
         ...
 
 

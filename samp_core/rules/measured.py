@@ -55,11 +55,14 @@ class Measured(Rule):
             has the sign of the score's change from start to end.
         by_promise: which part of a move's gain is dealt out in proportion to the size of the promise, 0 to 1; the rest
             goes by share of the way, with pixels of larger promise :data:`SPREAD` above the others.
+        by_place: which part of the whole change is dealt out by the place of each pixel on the path alone, 0 to 1: the
+            first gets most and the last nothing, and inside a move those of larger promise come first.
     """
 
     is_integral = False
     monotone = 0.0
     by_promise = 1.0
+    by_place = 0.0
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         super().__init__(ends, gradient_of)
@@ -132,8 +135,25 @@ class Measured(Rule):
             if self.by_promise < 1:
                 better = _standard(sign * promise / share, share)
                 credit += (1 - self.by_promise) * share * (density[k] + apart * better)
-            result[moves.pixels[k]] += credit
+            result[moves.pixels[k]] += (1 - self.by_place) * credit
+        if self.by_place:
+            self._deal_by_place(result, moves, sign, mass, shares)
         return result
+
+    def _deal_by_place(self, result: Vector, moves: Moves, sign: float, mass: Vector, shares: list[Vector]) -> None:
+        """Add the part of the whole change that goes by place: in proportion to the way that is still to come."""
+        late = mass.sum() - np.cumsum(mass)  # what comes after each move
+        weights = []
+        for k, share in enumerate(shares):
+            first = np.argsort(-sign * moves.promise[k], kind="stable")
+            after = np.empty_like(share)
+            after[first] = mass[k] - np.cumsum(share[first])
+            weights.append(share * (late[k] + np.maximum(after, 0)))
+        whole = sum(float(weight.sum()) for weight in weights)
+        if whole > 0:
+            change = self.by_place * sign * (moves.scores[len(shares)] - moves.scores[0])
+            for pixels, weight in zip(moves.pixels, weights, strict=False):
+                result[pixels] += change * weight / whole
 
 
 def _densities(scores: Vector, mass: Vector) -> Vector:

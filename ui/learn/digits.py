@@ -101,7 +101,7 @@ def _explain(pixels: bytes, target: int, other: int | None, knobs: Knobs) -> Fou
     straight = IntegratedGradients(classifier.network, score=score)
     with one_thread():
         run = search.start(inputs, target)
-        walked = [step.state for step in run]
+        walked = [step.state for step in run.moves()]
         samp = run.result()
         ig = straight.explain(inputs, target)
     walked.append(run.ends.end)
