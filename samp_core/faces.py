@@ -438,7 +438,7 @@ class RefinedSAMP(PathAttribution):
     ) -> None:
         super().__init__(
             forward_func,
-            RefinedPath(steps, searches, sweeps, pull, noise, seed),
+            RefinedPath(GreedyPath(steps=4, momentum=0.3), steps, searches, sweeps, pull, noise, seed),
             [
                 Way("deletion", None, Zero() if deletion_baseline is None else deletion_baseline),
                 Way("insertion", GaussianBlur() if insertion_baseline is None else insertion_baseline, None),

@@ -75,7 +75,7 @@ def assert_same_state(before, network: nn.Module):
 @every_path
 def test_moves_sum_to_end_minus_start(make, smooth, toys):
     run = make(smooth, "paper").start(toys, TARGET)
-    moves = sum(step.move for step in run)
+    moves = sum(step.move for step in run.moves())
     torch.testing.assert_close(moves, run.ends.end - run.ends.start, atol=1e-7, rtol=1e-5)
     assert run.result().finished
 
@@ -83,7 +83,7 @@ def test_moves_sum_to_end_minus_start(make, smooth, toys):
 @every_path
 def test_each_state_is_the_last_one_plus_its_move(make, smooth, toys):
     run = make(smooth, "paper").start(toys, TARGET)
-    steps = list(run)
+    steps = list(run.moves())
     torch.testing.assert_close(steps[0].state, run.ends.start)
     for before, after in itertools.pairwise(steps):
         torch.testing.assert_close(after.state, before.state + before.move, atol=1e-12, rtol=1e-12)
@@ -93,7 +93,7 @@ def test_each_state_is_the_last_one_plus_its_move(make, smooth, toys):
 def test_scores_and_gradients_are_those_of_the_states(make, smooth, toys):
     run = make(smooth, "paper").start(toys, TARGET)
     target = torch.tensor(TARGET).repeat(run.paths // 3)
-    for step in itertools.islice(run, 5):
+    for step in itertools.islice(run.moves(), 5):
         leaf = step.state.clone().requires_grad_()
         score = smooth(leaf).gather(1, target.unsqueeze(1)).squeeze(1)
         (gradient,) = torch.autograd.grad(score.sum(), leaf)
@@ -154,7 +154,7 @@ def test_monotone_credits_have_one_sign(make, smooth, toys):
 def test_spread_keeps_the_order_of_the_promise_inside_a_move(make, smooth, toys):
     """Unless they go in several moves; without a deviation of the densities all are equal."""
     run = make(smooth, "spread").start(toys, TARGET)
-    steps = list(run)
+    steps = list(run.moves())
     result = run.result().by_direction.sum(2).flatten(0, 1)
     for p in range(run.paths):
         moved = torch.stack([step.way[p] > 0 for step in steps])
@@ -260,7 +260,7 @@ def test_nan_is_an_error_that_says_so(smooth, toys):
 def test_stopped_run_gives_a_valid_partial_map(make, rule, smooth, toys):
     before = state_of(smooth)
     run = make(smooth, rule).start(toys, TARGET)
-    steps = list(itertools.islice(run, 3))
+    steps = list(itertools.islice(run.moves(), 3))
     run.stop()
     assert list(run) == []
     partial = run.result()
@@ -419,7 +419,7 @@ def test_constant_image_gives_a_result(smooth, toys):
 
 def test_order_is_early_first(smooth, toys):
     run = SAMP(smooth, 13, 0.0, None, directions=("deletion",)).start(toys, TARGET)
-    steps = list(run)
+    steps = list(run.moves())
     order = run.result().order
     first = steps[0].move.abs().sum(1) > 0
     last = steps[-1].move.abs().sum(1) > 0
@@ -455,7 +455,7 @@ def test_impossible_settings_are_refused(settings, says, smooth):
 
 
 def test_unknown_rule_lists_the_known(smooth, toys):
-    with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic, spread, monotone, half, idgi"):
+    with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic, spread, monotone, half, ordered, idgi"):
         SAMP(smooth, accumulation="simpson").attribute(toys, TARGET)
 
 

@@ -7,10 +7,11 @@ import torch
 
 from samp_core import METHODS, RefinedSAMP, Step, default_settings, make_method
 from samp_core.baselines import GaussianBlur
-from samp_core.paths import Endpoints, RefinedPath
-from samp_core.paths.refined import MOVES, TIMES, _exchanged, _partners, _places
+from samp_core.paths import Endpoints, GreedyPath, RefinedPath
+from samp_core.paths.refined import TIMES, _exchanged, _partners, _places
 
 BLUR = GaussianBlur(5, 2.0)
+SHORT = GreedyPath(steps=4, momentum=0.3)
 TARGET = [0, 2, 1]
 
 
@@ -32,7 +33,7 @@ def test_sweeps_raise_the_area_under_the_path_that_they_are_for(smooth, toys):
 
 def test_a_sweep_measures_the_slope_of_the_area_in_the_time_of_each_pixel(smooth, toys):
     """A pixel that moves a little earlier raises the area, averaged over the states, by what it was worth."""
-    path = RefinedPath(sweeps=1, noise=0.0)
+    path = RefinedPath(SHORT, sweeps=1, noise=0.0)
     image, standing = toys[:1], torch.randn(1, 12, 10, generator=torch.Generator().manual_seed(5)).double()
     ends = Endpoints(torch.zeros_like(image), image, torch.ones(1).double())
 
@@ -101,7 +102,7 @@ def test_it_costs_what_it_says_and_says_how_far_it_is(smooth, toys):
     assert run.progress == 1
     found = run.result()
     assert found.finished
-    assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * MOVES + 2 * TIMES + 5)
+    assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * 4 + 2 * TIMES + 5)
 
 
 def test_stopped_before_its_path_is_found_it_says_so_and_has_no_map(smooth, toys):
@@ -145,7 +146,7 @@ def test_as_registered(bundled, cat):
     settings = default_settings("samp-refined", target=281)
     assert METHODS["samp-refined"].defaults.options["searches"] == 16
     refined = make_method(bundled, settings.changed(seed=4))
-    assert refined.path == RefinedPath(seed=4)
+    assert refined.path == RefinedPath(SHORT, seed=4)
     assert refined.estimate(224, 224).gradients == 200
 
 
@@ -160,4 +161,4 @@ def test_places_are_those_of_a_sort():
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
-        RefinedPath(**wrong)
+        RefinedPath(SHORT, **wrong)

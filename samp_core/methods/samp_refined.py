@@ -14,7 +14,9 @@ METHOD = path_method(
     limits="The order is made to do well by curves of the very kind that maps are ranked by, so these judge it too "
     "kindly; look at the other measures as well. Nothing can be seen of its path before it is found, which takes most "
     "of the time.",
-    path=lambda o: paths.RefinedPath(o.steps, o.searches, o.sweeps, o.pull, o.noise, o.seed),
+    path=lambda o: paths.RefinedPath(
+        paths.GreedyPath(steps=4, momentum=0.3), o.steps, o.searches, o.sweeps, o.pull, o.noise, o.seed
+    ),
     ends=both_ways(),
     rule="ordered",
     options=(

@@ -10,11 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, Walk, spread, walk_known
-from samp_core.paths.samp import GreedyPath
-
-# The short searches that give the first order: those of ``samp-steady``.
-MOVES, MOMENTUM = 4, 0.3
+from samp_core.paths.base import Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
 
 # States of a sweep, and which share of the way a pixel takes to move in the first and in the last sweep.
 TIMES, WIDEST, NARROWEST = 10, 1.0, 0.3
@@ -28,7 +24,7 @@ _FURTHEST = 4.0
 
 @dataclass(frozen=True)
 class RefinedPath:
-    """An order of the pixels, found by short greedy searches and then refined by what it does on the whole way.
+    """An order of the pixels, found by short searches and then refined by what it does on the whole way.
 
     This project's own. A greedy search decides move by move and never looks back. Here the area under the score along
     the path, which such a search is after, is climbed itself. With pixel i moving around time t_i, the area's slope in
@@ -39,15 +35,16 @@ class RefinedPath:
 
     Both directions of an image keep one order, most important first, and every other sweep goes between the image and
     the image without content that the other direction has: what the order is refined for is no single baseline. The
-    first order is the mean of those of ``searches`` greedy searches, each over a copy of the image under noise, and the
-    states of the sweeps have such noise, too: so what is found holds under it.
+    first order is the mean of those of ``searches`` searches, each over a copy of the image under noise, and the states
+    of the sweeps have such noise, too: so what is found holds under it.
 
     The pixels then go in ``steps`` moves, each of the same number. *Steering* points along each pixel's move and is as
     large as its standing, so rules that deal by the promise deal by that; *credit* is gradient times move.
 
     Attributes:
+        search: how each of the short searches goes; a greedy path of few moves.
         steps: number of moves.
-        searches: greedy searches whose mean order the sweeps begin with, at least 1.
+        searches: searches whose mean order the sweeps begin with, at least 1.
         sweeps: how often the order is refined; 0 leaves it as it was found.
         pull: how far one sweep changes the standings, in standard deviations of these.
         noise: standard deviation of the noise on copies and states, in the network's normalised space.
@@ -58,6 +55,7 @@ class RefinedPath:
         ValueError: a setting is out of its range.
     """
 
+    search: Path
     steps: int = 6
     searches: int = 16
     sweeps: int = 3
@@ -75,7 +73,7 @@ class RefinedPath:
     def estimate(self, height: int, width: int) -> StepEstimate:
         """Return the number of moves, and how many gradients are asked for before the first."""
         moves = math.ceil(height * width / self._size(height, width))
-        before = self.searches * MOVES + self.sweeps * TIMES
+        before = self.searches * self.search.estimate(height, width).expected + self.sweeps * TIMES
         return StepEstimate(moves, moves, gradients=before)
 
     def _size(self, height: int, width: int) -> int:
@@ -98,7 +96,8 @@ class RefinedPath:
         if not len(rows):
             return lambda gradient_of, ends: iter(())
         moving = Endpoints(ends.start[rows], ends.end[rows], ends.sign[rows])
-        whole = self.searches * MOVES + self.sweeps * TIMES
+        short = self.search.estimate(*ends.start.shape[2:]).expected
+        whole = self.searches * short + self.sweeps * TIMES
 
         def asked(states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
             return gradient_of(states, rows[paths % len(rows)])
@@ -108,7 +107,7 @@ class RefinedPath:
         for first in range(0, self.searches, together := max(1, _TOGETHER // len(rows))):
             copies = range(first, min(self.searches, first + together))
             standing += self._searched(asked, moving, copies)
-            done += len(copies) * MOVES
+            done += len(copies) * short
             yield done / whole
         partner = _partners(moving)
         standing = _standard(standing + standing[partner])
@@ -128,17 +127,21 @@ class RefinedPath:
         return self.noise * torch.randn((1, *like.shape[1:]), generator=generator, dtype=torch.float32).to(like)
 
     def _searched(self, gradient_of: GradientFn, ends: Endpoints, copies: range) -> Float[Tensor, "p h w"]:
-        """Return how early each pixel moved in searches over these copies of the photo, 0 to 1, added up."""
+        """Return how early each pixel moved in searches over these copies of the photo, added up.
+
+        Whole numbers, of which a sum is exact: pixels that are level have to be so in whatever order copies are taken.
+        """
         noise = torch.cat([self._noise(ends.start, self._generator(copy)).expand_as(ends.start) for copy in copies])
         start, end, sign = (torch.cat([value] * len(copies)) for value in (ends.start, ends.end, ends.sign))
         toward = (sign > 0).view(-1, 1, 1, 1)
         start, end = torch.where(toward, start, start + noise), torch.where(toward, end + noise, end)
         early = torch.zeros_like(start[:, 0])
-        for step in GreedyPath(steps=MOVES, momentum=MOMENTUM).walk(gradient_of, Endpoints(start, end, sign)):
+        for step in self.search.walk(gradient_of, Endpoints(start, end, sign)):
             moved = step.way > 0
             promise = (step.steering * step.move).sum(1) * sign.view(-1, 1, 1)
-            early += torch.where(moved, MOVES - step.index + _places(torch.where(moved, promise, -torch.inf)), 0)
-        return _places(early).view(len(copies), -1, *early.shape[1:]).sum(0)
+            here = _places(torch.where(moved, promise, -torch.inf))
+            early += torch.where(moved, here - step.index, 0)
+        return _ranks(early).view(len(copies), -1, *early.shape[1:]).sum(0)
 
     def _worth(
         self, gradient_of: GradientFn, ends: Endpoints, standing: Float[Tensor, "p h w"], sweep: int
@@ -166,7 +169,7 @@ class RefinedPath:
         paths = len(ends.start)
         way = ends.end - ends.start
         size = self._size(*way.shape[2:])
-        turn = spread(((1 - _places(standing)) * standing[0].numel()).round() // size, rows, paths).unsqueeze(1)
+        turn = spread((standing[0].numel() - _ranks(standing)) // size, rows, paths).unsqueeze(1)
         weight = spread(standing.clamp(-_FURTHEST, _FURTHEST).exp(), rows, paths) * ends.sign.view(-1, 1, 1)
         length = way.square().sum(1)
         steering = (weight / torch.where(length > 0, length, 1)).unsqueeze(1) * way
@@ -195,12 +198,17 @@ def _exchanged(ends: Endpoints, partner: Int[Tensor, " p"]) -> Endpoints:
     return Endpoints(torch.where(toward, blank, ends.start), torch.where(toward, ends.end, blank), ends.sign)
 
 
-def _places(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
-    """Return the place of each pixel among those of its path by size: the smallest has 1 / n, the largest 1."""
+def _ranks(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
+    """Return the place of each pixel among those of its path by size: the smallest has 1, the largest their number."""
     flat = values.flatten(1)
     order = flat.argsort(dim=1, stable=True)
-    places = torch.arange(1, flat.shape[1] + 1, device=flat.device).to(values) / flat.shape[1]
+    places = torch.arange(1, flat.shape[1] + 1, device=flat.device).to(values)
     return torch.empty_like(flat).scatter_(1, order, places.expand_as(flat)).view_as(values)
+
+
+def _places(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
+    """Return the ranks as a share of their number, above 0 to 1."""
+    return _ranks(values) / values[0].numel()
 
 
 def _standard(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
