@@ -3,10 +3,10 @@
 Bundled network, logit of its first choice. For every photo of a folder and every candidate: ranking (insertion minus
 deletion, the paper's protocol), DiffID with pixels ranked by |a|, relative gap, cancellation, share of |a| in the top
 5 % of the pixels, stability (Spearman of the map and of that of the photo under noise of 1e-4) pixel by pixel and
-smoothed by 2 pixels, and gradients. Of several copies also how alike two runs with other seeds are, which share of the
-pixels is firm, and which share of those keeps its sign in the other run. A row is written as soon as it is measured;
-what OUT.csv holds already is not measured again. At the end the means over photos are printed, with their standard
-errors.
+smoothed by 2 pixels, and gradients. Of what draws also how alike two runs with other seeds are, and of several copies
+which share of the pixels is firm, and which share of those keeps its sign in the other run. A row is written as soon as
+it is measured; what OUT.csv holds already is not measured again. At the end the means over photos are printed, with
+their standard errors.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ def measure(classifier: Classifier, photo: Photo, settings: Settings) -> dict[st
     noisy = method.explain(inputs + 1e-4 * noise, target).maps
     stability = scaled_stability(found.maps[0], noisy[0], (0.0, 2.0))
     fresh = firm = kept = math.nan
-    if found.belief is not None:
+    if found.belief is not None or "searches" in settings.options:  # what draws
         other = make_method(classifier, settings.changed(target=target, seed=settings.seed + 1)).explain(inputs, target)
         fresh = float(spearman(found.maps, other.maps))
+    if found.belief is not None:
         held = found.belief.firm
         firm = float(held.double().mean())
         kept = float((found.maps.sign() == other.maps.sign())[held].double().mean()) if held.any() else math.nan

@@ -33,7 +33,7 @@ METHOD = path_method(
             "More ranks better by the network's own curves, and holds still less.", 0.1, 0.0, 10.0, 0.05,
             slider=(0.0, 1.0),
         ),
-        steps(6, "Into how many moves the pixels are shared out in the end."),
+        steps(6, "Into how many moves the pixels are shared out in the end.", slider=(2, 30)),
         Option(
             "noise", "Noise", "Standard deviation of the noise on copies and on states, in the network's units: "
             "0.02 is one to three grey levels.", 0.02, 0.0, 10.0, 0.01, slider=(0.0, 0.2), minor=True, phrase="",
