@@ -442,7 +442,7 @@ class View {
     const left = lane.left === null || lane.left === undefined ? "" : `, about ${lane.left < 90 ? `${Math.max(1, Math.round(lane.left))} s` : `${(lane.left / 60).toFixed(1)} min`} left`;
     const frame = panel.run && panel.run.last;
     panel.now.textContent = lane.cancelling ? "stopping after this move" : lane.status === "waiting" ? "waiting for its turn"
-      : `${!frame || !lane.directions.length ? "" : frame.copies ? `${counted(frame.copies)}, ` : `move ${frame.move}, `}${Math.round(100 * (lane.progress || 0))} %${left}`;
+      : `${!frame || !lane.directions.length ? "" : frame.copies ? `${counted(frame.copies)}, ` : frame.move || !lane.progress ? `move ${frame.move}, ` : "finding the path, "}${Math.round(100 * (lane.progress || 0))} %${left}`;
   }
 
   hand() {
