@@ -73,6 +73,7 @@ QUESTIONS: dict[str, dict[str, Maker]] = {
         "SAMP": registered("samp"),
         "SAMP++": registered("samp++"),
         "SAMP steady": registered("samp-steady"),
+        "SAMP refined": registered("samp-refined"),
         "SAMP, as in SIG's table": as_in_the_table,
     },
     "ic": {
