@@ -103,12 +103,10 @@ class RefinedPath:
             return gradient_of(states, rows[paths % len(rows)])
 
         standing = torch.zeros_like(moving.start[:, 0])
-        done = 0
         for first in range(0, self.searches, together := max(1, _TOGETHER // len(rows))):
             copies = range(first, min(self.searches, first + together))
-            standing += self._searched(asked, moving, copies)
-            done += len(copies) * short
-            yield done / whole
+            standing += yield from self._searched(asked, moving, copies, whole)
+        done = self.searches * short
         partner = _partners(moving)
         standing = _standard(standing + standing[partner])
         for sweep in range(self.sweeps):
@@ -126,8 +124,12 @@ class RefinedPath:
     def _noise(self, like: Float[Tensor, "p c h w"], generator: torch.Generator) -> Float[Tensor, "1 c h w"]:
         return self.noise * torch.randn((1, *like.shape[1:]), generator=generator, dtype=torch.float32).to(like)
 
-    def _searched(self, gradient_of: GradientFn, ends: Endpoints, copies: range) -> Float[Tensor, "p h w"]:
-        """Return how early each pixel moved in searches over these copies of the photo, added up.
+    def _searched(
+        self, gradient_of: GradientFn, ends: Endpoints, copies: range, whole: int
+    ) -> Generator[float, None, Tensor]:
+        """Return how early each pixel moved in searches over these copies of the photo, (P, H, W), added up.
+
+        Yields, move by move, which share is done of the ``whole`` gradients that finding the order takes.
 
         Whole numbers, of which a sum is exact: pixels that are level have to be so in whatever order copies are taken.
         """
@@ -135,12 +137,13 @@ class RefinedPath:
         start, end, sign = (torch.cat([value] * len(copies)) for value in (ends.start, ends.end, ends.sign))
         toward = (sign > 0).view(-1, 1, 1, 1)
         start, end = torch.where(toward, start, start + noise), torch.where(toward, end + noise, end)
-        early = torch.zeros_like(start[:, 0])
+        early, short = torch.zeros_like(start[:, 0]), self.search.estimate(*start.shape[2:]).expected
         for step in self.search.walk(gradient_of, Endpoints(start, end, sign)):
             moved = step.way > 0
             promise = (step.steering * step.move).sum(1) * sign.view(-1, 1, 1)
             here = _places(torch.where(moved, promise, -torch.inf))
             early += torch.where(moved, here - step.index, 0)
+            yield min(1.0, (copies.start * short + len(copies) * (step.index + 1)) / whole)
         return _ranks(early).view(len(copies), -1, *early.shape[1:]).sum(0)
 
     def _worth(
