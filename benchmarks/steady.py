@@ -50,6 +50,8 @@ CANDIDATES = {
     "steady, 25 copies, ordered": default_settings("samp-steady", copies=25, accumulation="ordered"),
     "refined, no sweeps": default_settings("samp-refined", searches=23, sweeps=0),
     "refined, 5 searches and 1 sweep": default_settings("samp-refined", searches=5, sweeps=1, steps=5),
+    "refined, 60 gradients": default_settings("samp-refined", searches=4, sweeps=1, steps=4),
+    "refined, 60 gradients, pull 0.2": default_settings("samp-refined", searches=4, sweeps=1, steps=4, pull=0.2),
     "refined, 5 sweeps": default_settings("samp-refined", searches=12, sweeps=5, steps=10),
     "steady, no momentum": default_settings("samp-steady", momentum=0.0),
     "steady, noise 0.05": default_settings("samp-steady", copy_noise=0.05),
