@@ -105,6 +105,16 @@ def test_it_costs_what_it_says_and_says_how_far_it_is(smooth, toys):
     assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * 4 + 2 * TIMES + 5)
 
 
+def test_walked_without_a_run_it_takes_the_same_way(smooth, toys):
+    refined = method(smooth)
+    run = refined.start(toys, TARGET)
+    known = list(run.moves())
+    alone = list(refined.path.walk(run.gradients, run.ends))
+    assert len(alone) == len(known)
+    for one, other in zip(alone, known, strict=True):
+        assert torch.equal(one.move, other.move)
+
+
 def test_stopped_before_its_path_is_found_it_says_so_and_has_no_map(smooth, toys):
     run = method(smooth).start(toys, TARGET)
     next(iter(run))

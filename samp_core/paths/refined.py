@@ -203,10 +203,8 @@ def _exchanged(ends: Endpoints, partner: Int[Tensor, " p"]) -> Endpoints:
 
 def _ranks(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
     """Return the place of each pixel among those of its path by size: the smallest has 1, the largest their number."""
-    flat = values.flatten(1)
-    order = flat.argsort(dim=1, stable=True)
-    places = torch.arange(1, flat.shape[1] + 1, device=flat.device).to(values)
-    return torch.empty_like(flat).scatter_(1, order, places.expand_as(flat)).view_as(values)
+    order = values.flatten(1).argsort(dim=1, stable=True)
+    return (1 + order.argsort(dim=1)).to(values).view_as(values)
 
 
 def _places(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
