@@ -81,7 +81,8 @@ def lanes(toy, photo):
         filmed(toy, photo, "samp", **short),
         filmed(toy, photo, "ig", **short),
         filmed(toy, photo, "grad-cam"),
-        filmed(toy, photo, "samp-steady", copies=3),
+        filmed(toy, photo, "samp-instant", copies=3),
+        filmed(toy, photo, "samp-refined", searches=2, sweeps=2, **short),
     ]
     assert found[3][0].explanation.belief is not None
     return found
@@ -97,11 +98,12 @@ def seen(toy, lanes):
     """Return what was seen of the runs: films, and the finished planes of those that walked a path."""
     films = [film for _, film in lanes]
     walks = [
-        Walk(str(k), entry.settings, film) for k, (entry, film) in enumerate(lanes) if isinstance(film, Film) and k < 3
+        Walk(str(k), entry.settings, film) for k, (entry, film) in enumerate(lanes) if isinstance(film, Film) and k != 3
     ]
     found = surveys(walks, "the score")
     for survey in found:
         assert sum(survey.pieces(toy, lanes[0][0].settings)) == survey.cells
+    assert sum(len(survey.view.drafts) for survey in found) == 2 * 2
     return {"films": [Reel.of(film) for film in films], "planes": [survey.view for survey in found]}
 
 
@@ -178,10 +180,10 @@ def test_a_film_from_a_file_is_kept_in_every_way(toy, photo, packed):
     found = unpack(packed)
     lanes = [
         Lane(entry.settings, film or Reel.still(entry.explanation), entry.explanation)
-        for entry, film in zip(found.entries, found.films, strict=True)
+        for entry, film in zip(found.entries[1:], found.films[1:], strict=True)
     ]
     recording = Recording(toy, photo, "cup.png", lanes)
-    recording.take_views(found.planes, {str(k): f"run-{k}" for k in range(4)})
+    recording.take_views(found.planes, {str(k + 1): f"run-{k}" for k in range(len(lanes))})
     assert "cup.png" in recording.html()
     assert recording.encoded(".webp")[:4] == b"RIFF"
     for kind in FIGURES:
@@ -350,6 +352,10 @@ def hostile_films(contents: dict[str, bytes]) -> dict[str, bytes]:
         "a gap in its ground": with_plane(values=[[1.0, 2.0], [1.0]]),
         "a path of no run": with_plane(tracks=[track | {"run": "9"}]),
         "a path of no direction": with_plane(tracks=[track | {"direction": "sideways"}]),
+        "a draft of no run": with_plane(drafts=[track | {"run": "9"}]),
+        "drafts without end": with_plane(drafts=[track] * 1000),
+        "a draft with a story": with_plane(drafts=[track | {"words": "x" * 1000}]),
+        "scores of other states": with_plane(drafts=[track | {"scores": [1.0]}]),
         "a path without places": with_plane(tracks=[track | {"places": []}]),
     }
 

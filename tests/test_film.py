@@ -10,9 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from samp_core import SAMP, BlurIG, IntegratedGradients
-from samp_core.films import PICTURES, Film, compand, still
-from samp_core.images import Preprocessing
+from samp_core import SAMP, BlurIG, IntegratedGradients, RefinedSAMP
+from samp_core.films import PICTURES, Film, Walk, compand, still, surveys
+from samp_core.films.drafts import MOST_DRAFTS, states_along
+from samp_core.images import Preprocessing, load_sample
+from samp_core.methods import default_settings, make_method
+from samp_core.runs import begin
 
 PLAIN = Preprocessing(None, (12, 10), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), "bilinear")
 
@@ -145,9 +148,67 @@ def test_a_stopped_run_ends_its_film_where_it_stopped(colour, image):
     assert film.frames[-1].way < 0.9
 
 
-def test_a_method_without_a_path_has_one_still(bundled, cat):
-    from samp_core.methods import default_settings, make_method
+def test_a_path_that_is_found_first_is_seen_while_it_is_found(colour, image):
+    run = RefinedSAMP(colour, searches=2, sweeps=3, steps=4).start(image, 1)
+    film = Film(PLAIN, run)
+    seen = []
+    for piece in run:
+        film.add(piece)
+        if film.glimpse is not None and not any(film.glimpse is glimpse for glimpse in seen):
+            seen.append(film.glimpse)
+    words = ["after the searches", "after sweep 1 of 3", "after sweep 2 of 3"]  # the last draft is what is walked
+    assert [glimpse.words for glimpse in seen] == [draft.words for draft in film.drafts] == words
+    for draft, glimpse in zip(film.drafts, seen, strict=True):
+        early = (1 - draft.turn).mean(0).numpy()
+        shown = expand(glimpse.levels, glimpse.peak)
+        assert (shown >= 0).all()
+        assert shown.flat[early.argmax()] == shown.max()
+        assert np.corrcoef(shown.flatten(), early.flatten())[0, 1] > 0.5
+        assert len(glimpse.states) == 2
+    assert [frame.move for frame in film.frames] == [0, 1, 2, 3, 4]  # drafts are no moves
+    for d in range(2):
+        states = states_along(film.drafts[0], film.ends, d)
+        assert torch.equal(states[0], film.ends.start[d])
+        assert torch.equal(states[-1], film.ends.end[d])
+        moved = [(state != film.ends.start[d]).any(0).double().mean().item() for state in states]
+        assert moved == pytest.approx([k / 8 for k in range(9)], abs=0.01)
 
+
+def test_of_many_drafts_a_film_keeps_some(colour, image):
+    film, _ = film_of(RefinedSAMP(colour, searches=1, sweeps=60, steps=2), image)
+    assert MOST_DRAFTS / 2 < len(film.drafts) <= MOST_DRAFTS
+    assert not film_of(RefinedSAMP(colour, searches=2, sweeps=0, steps=2), image)[0].drafts
+
+
+def test_a_plane_shows_drafts_and_the_score_along_them(bundled):
+    asked = default_settings("samp-refined", searches=2, sweeps=2, steps=4)
+    settings, run = begin(bundled, load_sample("chelsea"), asked)
+    film = Film(bundled.preprocessing, run)
+    for piece in run:
+        film.add(piece)
+    film.close(run.result())
+    found = surveys([Walk("run", settings, film)], "the score")
+    assert len(found) == 2
+    for survey in found:
+        drafts = survey.view.drafts
+        assert [(track.run, track.words) for track in drafts] == [
+            ("run", "after the searches"),
+            ("run", "after sweep 1 of 2"),
+        ]
+        assert sum(survey.pieces(bundled, settings)) == survey.cells
+        away = drafts[0].direction == "deletion"
+        for track in drafts:
+            assert track.places[0] == pytest.approx([float(away), 0.0], abs=1e-3)
+            assert track.places[-1] == pytest.approx([float(not away), 0.0], abs=1e-3)
+            assert track.ways[0] == 0
+            assert track.ways[-1] == 1
+            assert track.ways == sorted(track.ways)
+            ends = film.scores[0 if away else 1]
+            assert [track.scores[0], track.scores[-1]] == pytest.approx([ends[0], ends[-1]], abs=0.02)
+        assert drafts[0].places != drafts[1].places
+
+
+def test_a_method_without_a_path_has_one_still(bundled, cat):
     run = make_method(bundled, default_settings("gradient", target=282)).start(cat, 282)
     for _ in run:
         pass

@@ -96,13 +96,35 @@ def test_it_costs_what_it_says_and_says_how_far_it_is(smooth, toys):
     pieces = list(run)
     before = [piece for piece in pieces if not isinstance(piece, Step)]
     assert before == sorted(before)
-    assert len(before) == 4 + 2  # each move of three searches together, and each sweep
+    assert len(before) == 4 + 1 + 2  # each move of three searches together, what they found, and each sweep
     assert 0 < before[0] < before[-1] < 1
     assert [isinstance(piece, Step) for piece in pieces] == [False] * len(before) + [True] * 5
     assert run.progress == 1
     found = run.result()
     assert found.finished
     assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * 4 + 2 * TIMES + 5)
+
+
+def test_its_drafts_say_how_it_would_run_as_it_is_known_then(smooth, toys):
+    run = method(smooth, sweeps=2, pull=2.0).start(toys, TARGET)
+    seen = []
+    for piece in run:
+        if run.draft is not None and not any(run.draft is draft for draft in seen):
+            assert not isinstance(piece, Step)
+            seen.append(run.draft)
+    assert [draft.words for draft in seen] == ["after the searches", "after sweep 1 of 2", "after sweep 2 of 2"]
+    assert [draft.share for draft in seen] == sorted(draft.share for draft in seen)
+    assert seen[-1].share == 1
+    for draft in seen:
+        assert draft.turn.shape == (6, 12, 10)
+        assert torch.equal(*draft.turn.chunk(2))  # one order for both directions
+        assert draft.turn[0].unique().numel() == 120  # a place for each pixel
+        assert 0 <= draft.turn.min() < draft.turn.max() < 1
+    assert not torch.equal(seen[0].turn, seen[1].turn)
+    # What the last one says is what is walked.
+    when = run.when()
+    for turn, moved in zip(seen[-1].turn, when, strict=True):
+        torch.testing.assert_close((turn * 5 + 1e-6).floor() + 1, moved)
 
 
 def test_walked_without_a_run_it_takes_the_same_way(smooth, toys):

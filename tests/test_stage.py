@@ -81,12 +81,12 @@ def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lane_run, "compand", lambda values: seen.append((run.sketch, values)) or draw(values))
         run._draw_sketch()
-    assert [None if sketch is None else sketch[2] for sketch, _ in seen] == [None, 2, 3]
+    assert [None if sketch is None else sketch.number for sketch, _ in seen] == [None, 2, 3]
     touched = [float((values != 0).mean()) for _, values in seen]
     assert touched[0] < 1
     assert touched == sorted(touched)
     assert run.sketch is not None
-    assert run.sketch[2] == lane_run.SKETCH_MOVES
+    assert run.sketch.number == lane_run.SKETCH_MOVES
 
 
 def test_of_many_runs_from_a_file_those_that_stand_on_the_stage_are_at_hand():

@@ -23,7 +23,7 @@ from samp_core.attribution.explanation import (
 )
 from samp_core.baselines import Baseline
 from samp_core.networks import Watched
-from samp_core.paths import Endpoints, Objective, OpenPath, Path, Prepared, Sight, Step, Walk
+from samp_core.paths import Draft, Endpoints, Objective, OpenPath, Path, Prepared, Sight, Step, Walk
 from samp_core.rules import MOST_NODES, RULES, Completeness, Rule
 from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
 
@@ -38,6 +38,10 @@ class PathRun(Run):
     unfinished. An exception inside the network ends the iteration and leaves network and images as they were.
 
     Where an open path ends is known when it has been walked: until then ``ends.end`` is where it has come to.
+
+    Attributes:
+        draft: how a path that is found before its first move would run as it is known now; None of any other path, and
+            before anything is known.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class PathRun(Run):
         self.path, self.ends, self.directions = path, ends, directions
         self._score, self._look = score, look
         self._open = path if isinstance(path, OpenPath) else None
+        self.draft: Draft | None = None
         self._found = 0.0  # which share of the work is done that comes before the first move
         self._walked = False  # whether the path itself came to its end
         self._length = (ends.end - ends.start).abs().sum((1, 2, 3))
@@ -140,7 +145,10 @@ class PathRun(Run):
             began = time.perf_counter()
             with ordinary():
                 try:
-                    self._found = next(finding)
+                    draft = next(finding)
+                    self._found = draft.share
+                    if draft.turn is not None:
+                        self.draft = draft
                 except StopIteration as found:
                     walk: Walk = found.value
                     return walk(_Asked(self), self.ends)

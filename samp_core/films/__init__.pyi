@@ -1,5 +1,6 @@
 from .anatomy import Anatomy, anatomies
 from .browser import kit, player_parts
+from .drafts import Glimpse
 from .frames import PICTURES, Film, Frame, Points, Still, film_of, still
 from .lanes import MOST
 from .levels import compand, data_uri, palettes
@@ -12,6 +13,7 @@ __all__ = [
     "Anatomy",
     "Film",
     "Frame",
+    "Glimpse",
     "KINDS",
     "Lane",
     "MOMENTS",

@@ -8,7 +8,7 @@ pixels, gradient evaluations, seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from samp_core.attribution import Explanation, PathRun, Run, SteadyRun
 from samp_core.films.anatomy import Anatomy, anatomies
+from samp_core.films.drafts import MOST_DRAFTS, Glimpse, glimpse_of
 from samp_core.films.levels import compand, data_uri, opacity, packed_shares, packed_times, packed_values
 from samp_core.images import Preprocessing
-from samp_core.paths import Endpoints, Step
+from samp_core.paths import Draft, Endpoints, Step
 from samp_core.render import colour_limit
 
 PICTURES = 28
@@ -107,6 +108,9 @@ class Film:
         points: what each pixel was given and when it moved; None until the run has ended.
         closing: which picture is the last; None until the run has ended.
         way: share of the way that is walked, 0 to 1.
+        drafts: the path as it was known while it was being found, of one that is found before its first move; without
+            the last draft, which is what is walked.
+        glimpse: how the newest draft is seen; None where there is none.
     """
 
     def __init__(self, preprocessing: Preprocessing, run: PathRun | SteadyRun, pictures: int = PICTURES) -> None:
@@ -124,6 +128,8 @@ class Film:
         self.closing: int | None = None
         self._seen = 0  # copies whose map was seen
         self.way = 0.0
+        self.drafts: list[Draft] = []
+        self.glimpse: Glimpse | None = None
         self._take(0, run.ends.start, None)
 
     @property
@@ -138,6 +144,7 @@ class Film:
         """
         if not isinstance(step, Step):
             if not isinstance(self._run, SteadyRun):
+                self._look_at(self._run.draft)
                 return None
             fresh = self._run.explained - self._seen
             if not fresh or (self._seen and fresh < self._run.copies.count / self._pictures_wanted):
@@ -153,6 +160,14 @@ class Film:
         if step.index and self.way - self.frames[-1].way < 1 / self._pictures_wanted:
             return None
         return self._take(step.index + 1, self._run.state, self._run.by_direction()[:, 0])
+
+    def _look_at(self, draft: Draft | None) -> None:
+        """Keep how the path is known now, if that is new and some way from the last draft."""
+        before = self.drafts[-1].share if self.drafts else -1.0
+        if draft is None or draft.turn is None or draft.share >= 1 or draft.share - before < 1 / MOST_DRAFTS:
+            return
+        self.drafts.append(replace(draft, turn=draft.turn.cpu()))
+        self.glimpse = glimpse_of(self._preprocessing, self.ends, draft)
 
     def close(self, explanation: Explanation) -> Frame:
         """Take in the result; its map is the last picture, kept as it is."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from samp_core.classifiers import Classifier
+from samp_core.films.drafts import states_along
 from samp_core.films.frames import Film
 from samp_core.methods import Settings
 from samp_core.plane import PathPlane, coarse_first, grid
@@ -38,12 +40,18 @@ class Track:
         direction: name of its direction.
         places: where its states are, [x, y] in units of the straight way, in the order of the film.
         off: distance of each state from the plane, in the same unit.
+        words: of a path that was found before it was walked, what this draft of it came from; empty for a path itself.
+        ways: of a draft, which share of the way is walked at each state, 0 to 1 (L1 norm).
+        scores: of a draft, the score at each state, as far as it is known.
     """
 
     run: str
     direction: str
     places: list[list[float]]
     off: list[float]
+    words: str = ""
+    ways: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -58,6 +66,7 @@ class View:
         values: score of each cell of the ground, row by row from below; None where it is not known yet.
         score: what the values are, in words.
         note: what tells it from another plane between the same ends.
+        drafts: those of the paths as they were known while they were being found, first drafts first.
     """
 
     ends: tuple[str, str]
@@ -68,6 +77,7 @@ class View:
     values: list[list[float | None]]
     score: str = ""
     note: str = ""
+    drafts: list[Track] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -83,19 +93,21 @@ class Survey:
         view: what is known so far.
         plane: the plane itself.
         places: where the cells of the ground are, (rows, columns, 2).
+        drafts: what makes the states of each of the view's drafts.
     """
 
     view: View
     plane: PathPlane
     places: Tensor
+    drafts: Sequence[Callable[[], Tensor]] = ()
 
     @property
     def cells(self) -> int:
-        """Number of cells of the ground."""
-        return self.places.shape[0] * self.places.shape[1]
+        """Number of cells of the ground, and of states of drafts, whose scores are to be worked out."""
+        return self.places.shape[0] * self.places.shape[1] + sum(len(track.places) for track in self.view.drafts)
 
     def pieces(self, classifier: Classifier, settings: Settings) -> Iterator[int]:
-        """Work out the score of the ground, coarse cells first; yields the number of cells done by each piece.
+        """Work out the scores along drafts and then of the ground, coarse cells first; yields how many a piece did.
 
         Args:
             classifier: what is explained.
@@ -103,14 +115,24 @@ class Survey:
         """
         target = torch.tensor([settings.target], device=classifier.device)
         score = ScoreFunction(classifier.network, target, settings.make_score(), (), 1, BATCH)
+
+        def scores(images: Tensor) -> list[float]:
+            values = score.values(images.to(classifier.device), torch.zeros(len(images), dtype=torch.long))
+            return [round(value, _DECIMALS) for value in values.tolist()]
+
+        for track, states in zip(self.view.drafts, self.drafts, strict=True):
+            images = states()
+            for begin in range(0, len(images), BATCH):
+                some = images[begin : begin + BATCH]
+                track.scores.extend(scores(some))
+                yield len(some)
         cells = coarse_first(*self.places.shape[:2])
         for begin in range(0, len(cells), BATCH):
-            some = cells[begin : begin + BATCH]
-            images = self.plane.images(torch.stack([self.places[r, c] for r, c in some]))
-            values = score.values(images.to(classifier.device), torch.zeros(len(some), dtype=torch.long))
-            for (r, c), value in zip(some, values.tolist(), strict=True):
-                self.view.values[r][c] = round(value, _DECIMALS)
-            yield len(some)
+            here = cells[begin : begin + BATCH]
+            values = scores(self.plane.images(torch.stack([self.places[r, c] for r, c in here])))
+            for (r, c), value in zip(here, values, strict=True):
+                self.view.values[r][c] = value
+            yield len(here)
 
 
 @dataclass
@@ -150,14 +172,13 @@ def surveys(walks: Sequence[Walk], score: str) -> list[Survey]:
 def _survey(group: _Group, score: str) -> Survey:
     states = [torch.stack(walk.film.states[d]) for walk, d in group.members]
     plane = PathPlane.through(group.start, group.end, states)
-    tracks, places = [], []
-    for (walk, d), walked in zip(group.members, states, strict=True):
-        at, off = plane.coordinates(walked)
-        places.append(at)
-        tracks.append(
-            Track(walk.identity, walk.film.directions[d], _rounded(at), [round(x, _DECIMALS) for x in off.tolist()])
-        )
-    cells = grid(torch.cat(places).double())
+    tracks = [_track(plane, walk, d, walked) for (walk, d), walked in zip(group.members, states, strict=True)]
+    known = [(walk, d, draft) for walk, d in group.members for draft in walk.film.drafts]
+    along = [partial(states_along, draft, walk.film.ends, d) for walk, d, draft in known]
+    drafts = [
+        _track(plane, walk, d, states(), draft.words) for (walk, d, draft), states in zip(known, along, strict=True)
+    ]
+    cells = grid(torch.tensor([place for track in (*tracks, *drafts) for place in track.places]).double())
     low, high = cells[0, 0].tolist(), cells[-1, -1].tolist()
     view = View(
         ends=group.ends,
@@ -167,17 +188,27 @@ def _survey(group: _Group, score: str) -> Survey:
         high=(high[0], high[1]),
         values=[[None] * cells.shape[1] for _ in range(cells.shape[0])],
         score=score,
+        drafts=drafts,
     )
-    return Survey(view, plane, cells)
+    return Survey(view, plane, cells, along)
 
 
 def called(views: Sequence[View], names: Mapping[str, str]) -> list[View]:
     """Return planes with their tracks' runs called by other names; without the tracks that have none."""
-    renamed = [
-        replace(view, tracks=[replace(t, run=names[t.run]) for t in view.tracks if t.run in names]) for view in views
-    ]
-    return [view for view in renamed if view.tracks]
+
+    def renamed(tracks: Sequence[Track]) -> list[Track]:
+        return [replace(track, run=names[track.run]) for track in tracks if track.run in names]
+
+    found = [replace(view, tracks=renamed(view.tracks), drafts=renamed(view.drafts)) for view in views]
+    return [view for view in found if view.tracks]
 
 
-def _rounded(places: Tensor) -> list[list[float]]:
-    return [[round(x, _DECIMALS), round(y, _DECIMALS)] for x, y in places.tolist()]
+def _track(plane: PathPlane, walk: Walk, direction: int, states: Tensor, words: str = "") -> Track:
+    places, off = plane.coordinates(states)
+    rounded = [[round(x, _DECIMALS), round(y, _DECIMALS)] for x, y in places.tolist()]
+    distances = [round(x, _DECIMALS) for x in off.tolist()]
+    ways = []
+    if words:
+        gone = (states - states[0]).abs().sum((1, 2, 3))
+        ways = [round(share, _DECIMALS) for share in (gone / gone[-1]).tolist()]
+    return Track(walk.identity, walk.film.directions[direction], rounded, distances, words, ways)

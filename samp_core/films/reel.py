@@ -23,6 +23,7 @@ from samp_core.films.planes import Track, View
 _MOST_FRAMES = 256
 _MOST_MOVES = 100_000
 _MOST_CELLS = 128  # of a ground's rows and columns
+_MOST_DRAFTS, _LONGEST_WORDS = 256, 100
 _PICTURE = re.compile(r"data:image/(jpeg|png);base64,([A-Za-z0-9+/]+={0,2})")
 
 
@@ -114,7 +115,10 @@ def view_from_dict(values: Mapping[str, Any], runs: Sequence[Sequence[str]]) -> 
     _require(len({len(row) for row in rows}) == 1, "a ground with a gap")
     share = None if values["share"] is None else _number(values["share"])
     tracks = [_track(track, runs) for track in values["tracks"]]
-    return View((first, last), share, tracks, _place(values["low"]), _place(values["high"]), rows, str(values["score"]))
+    drafts = [_track(track, runs) for track in values.get("drafts", [])]  # earlier versions had none
+    _require(len(drafts) <= _MOST_DRAFTS, "too many drafts")
+    low, high = _place(values["low"]), _place(values["high"])
+    return View((first, last), share, tracks, low, high, rows, str(values["score"]), drafts=drafts)
 
 
 def _track(values: Mapping[str, Any], runs: Sequence[Sequence[str]]) -> Track:
@@ -122,7 +126,11 @@ def _track(values: Mapping[str, Any], runs: Sequence[Sequence[str]]) -> Track:
     off = [_number(value) for value in values["off"]]
     _require(0 <= number < len(runs) and direction in runs[number], "a path of no run")
     _require(1 <= len(places) == len(off) <= _MOST_FRAMES, "a path with a gap")
-    return Track(str(number), direction, [list(_place(place)) for place in places], off)
+    words = str(values.get("words", ""))
+    _require(len(words) <= _LONGEST_WORDS, "a draft with a story")
+    ways, scores = ([_number(value) for value in values.get(name, [])] for name in ("ways", "scores"))
+    _require(len(ways) in (0, len(places)) and len(scores) in (0, len(places)), "scores of no state")
+    return Track(str(number), direction, [list(_place(place)) for place in places], off, words, ways, scores)
 
 
 def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Frame:

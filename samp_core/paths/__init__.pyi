@@ -1,5 +1,6 @@
 from .adversarial import AdversarialPath
 from .base import (
+    Draft,
     Endpoints,
     GradientFn,
     Guide,
@@ -30,6 +31,7 @@ __all__ = [
     "BlurPath",
     "BoundaryPath",
     "DecisionPath",
+    "Draft",
     "Endpoints",
     "FeaturePath",
     "GradientFn",

@@ -104,12 +104,27 @@ Walk = Callable[[GradientFn, Endpoints], Iterator[Step]]
 """What yields the moves of paths; see :meth:`Path.walk`."""
 
 
+@dataclass(frozen=True)
+class Draft:
+    """How far a path is found that has to be found before its first move, and how it would run as it is known now.
+
+    Attributes:
+        share: which share of that work is done, 0 to 1.
+        turn: when each pixel would move, from 0, first, to 1, last, (P, H, W); None where nothing new is known of it.
+        words: what made it so, such as ``after sweep 2 of 3``.
+    """
+
+    share: float
+    turn: Float[Tensor, "p h w"] | None = None
+    words: str = ""
+
+
 @runtime_checkable
 class Prepared(Path, Protocol):
-    """A path that has to be found before its first move; whoever waits can be told how far that is."""
+    """A path that has to be found before its first move; whoever waits can be shown how far that is."""
 
-    def prepare(self, gradient_of: GradientFn, ends: Endpoints) -> Generator[float, None, Walk]:
-        """Find it, yielding which share of that work is done, 0 to 1; return what walks it."""
+    def prepare(self, gradient_of: GradientFn, ends: Endpoints) -> Generator[Draft, None, Walk]:
+        """Find it, yielding what is known of it so far; return what walks it."""
         ...
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from samp_core.paths.base import Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
+from samp_core.paths.base import Draft, Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
 
 # States of a sweep, and which share of the way a pixel takes to move in the first and in the last sweep.
 TIMES, WIDEST, NARROWEST = 10, 1.0, 0.3
@@ -89,8 +89,8 @@ class RefinedPath:
             walk: Walk = found.value
         yield from walk(gradient_of, ends)
 
-    def prepare(self, gradient_of: GradientFn, ends: Endpoints) -> Generator[float, None, Walk]:
-        """Find the order, yielding which share of that work is done, 0 to 1; return what walks along it."""
+    def prepare(self, gradient_of: GradientFn, ends: Endpoints) -> Generator[Draft, None, Walk]:
+        """Find the order, yielding it as it is after the searches and after each sweep; return what walks along it."""
         active = (ends.end != ends.start).flatten(1).any(1)
         rows = active.nonzero().squeeze(1)
         if not len(rows):
@@ -109,13 +109,19 @@ class RefinedPath:
         done = self.searches * short
         partner = _partners(moving)
         standing = _standard(standing + standing[partner])
+        yield self._draft(done / whole, standing, rows, len(active), "after the searches")
         for sweep in range(self.sweeps):
             along = _exchanged(moving, partner) if sweep % 2 else moving
             worth = self._worth(asked, along, standing, sweep)
             standing = standing + self.pull * _standard(worth + worth[partner])
             done += TIMES
-            yield done / whole
+            words = f"after sweep {sweep + 1} of {self.sweeps}"
+            yield self._draft(done / whole, standing, rows, len(active), words)
         return lambda gradient_of, ends: self._along(gradient_of, ends, rows, standing)
+
+    @staticmethod
+    def _draft(share: float, standing: Tensor, rows: Tensor, paths: int, words: str) -> Draft:
+        return Draft(share, spread(1 - _places(standing), rows, paths), words)
 
     def _generator(self, number: int) -> torch.Generator:
         """Return what draws for one copy or one sweep: the same whatever else is explained beside it."""
@@ -126,7 +132,7 @@ class RefinedPath:
 
     def _searched(
         self, gradient_of: GradientFn, ends: Endpoints, copies: range, whole: int
-    ) -> Generator[float, None, Tensor]:
+    ) -> Generator[Draft, None, Tensor]:
         """Return how early each pixel moved in searches over these copies of the photo, (P, H, W), added up.
 
         Yields, move by move, which share is done of the ``whole`` gradients that finding the order takes.
@@ -143,7 +149,7 @@ class RefinedPath:
             promise = (step.steering * step.move).sum(1) * sign.view(-1, 1, 1)
             here = _places(torch.where(moved, promise, -torch.inf))
             early += torch.where(moved, here - step.index, 0)
-            yield min(1.0, (copies.start * short + len(copies) * (step.index + 1)) / whole)
+            yield Draft(min(1.0, (copies.start * short + len(copies) * (step.index + 1)) / whole))
         return _ranks(early).view(len(copies), -1, *early.shape[1:]).sum(0)
 
     def _worth(

@@ -84,10 +84,10 @@ def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: 
         "first": fresh.start,
         "frames": [frame_message(film, k) for k in fresh] if film else [],
     }
-    if (sketch := run.sketch) is not None:  # the worker may put a newer one there meanwhile
-        levels, peak, moves = sketch
-        if ledger.fresh(f"{run.identity} sketch", moves):
-            shown["sketch"] = {"map": data_uri(Image.fromarray(levels), quality=72), "peak": peak, "moves": moves}
+    sketch = run.sketch  # the worker may put a newer one there meanwhile
+    if sketch is not None and ledger.fresh(f"{run.identity} sketch", sketch.number):
+        picture = data_uri(Image.fromarray(sketch.levels), quality=72)
+        shown["sketch"] = {"map": picture, "peak": sketch.peak, "words": sketch.words, "states": sketch.states}
     if run.active:
         left = run.pace.left()
         shown["progress"] = round(run.progress, 3)

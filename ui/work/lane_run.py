@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
-from samp_core.films import Film, Frame, Reel, Still, View, called, compand, film_of
+from samp_core.films import Film, Frame, Glimpse, Reel, Still, View, called, compand, film_of
 from samp_core.methods import METHODS, Settings
 from samp_core.runs import begin
 from samp_core.scores import PathError
@@ -30,6 +31,31 @@ SKETCH_MOVES = 4
 SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
 
 
+@dataclass(frozen=True)
+class Sketch:
+    """What is seen of a run before its first move: a quick search's map, then drafts of a path that is found first.
+
+    Attributes:
+        number: grows with every newer sketch of a run.
+        levels: the map, as levels of :func:`~samp_core.films.compand`.
+        peak: magnitude of the strongest level.
+        words: what it is.
+        states: pictures of each direction's image half of the way along a draft, data URIs.
+    """
+
+    number: int
+    levels: NDArray[np.uint8]
+    peak: float
+    words: str
+    states: tuple[str, ...] = ()
+
+    @classmethod
+    def later(cls, last: Sketch | None, glimpse: Glimpse) -> Sketch:
+        """Return a draft as what is seen after the ``last`` sketch."""
+        number = 1 if last is None else last.number + 1
+        return cls(number, glimpse.levels, glimpse.peak, f"the order {glimpse.words}", glimpse.states)
+
+
 class LaneRun(Worker):
     """One run on one photo in a thread of its own.
 
@@ -40,8 +66,7 @@ class LaneRun(Worker):
         status: where it is; ``done``, ``stopped`` and ``failed`` are final.
         expected: seconds that it was expected to take when it was asked for.
         film: its pictures; None before it begins.
-        sketch: map of a quick search, as levels of :func:`~samp_core.films.compand`, the strongest magnitude, and how
-            many moves are in it.
+        sketch: what is seen before the first move; None as long as there is nothing.
         explanation: the result, once final and not failed.
         views: the finished planes in which its path was seen last; their tracks are called by their runs' identities.
         threads: torch's threads in the turn that made it.
@@ -58,7 +83,7 @@ class LaneRun(Worker):
         self.classifier, self.photo, self.settings, self.key = classifier, photo, settings, key
         self.status: Status = "waiting"
         self.film: Film | Still | Reel | None = None
-        self.sketch: tuple[NDArray[np.uint8], float, int] | None = None
+        self.sketch: Sketch | None = None
         self.explanation: Explanation | None = None
         self.views: list[View] = []
         self.threads: int | None = None
@@ -130,8 +155,12 @@ class LaneRun(Worker):
         self.error, self.status = why, "failed"
 
     def _walk(self, run: Run, film: Film | Still) -> None:
+        glimpse: Glimpse | None = None
         for piece in self.pieces(run):
             film.add(piece)
+            if isinstance(film, Film) and film.glimpse is not glimpse and film.glimpse:
+                glimpse = film.glimpse
+                self.sketch = Sketch.later(self.sketch, glimpse)
             # By the way that is walked: the number of moves of a search is not known beforehand. Of several copies it
             # is that of the first ones alone.
             walked = film.way if not isinstance(run, SteadyRun) else run.progress
@@ -156,7 +185,8 @@ class LaneRun(Worker):
             if self._cancelled.is_set():
                 return
             if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None:
-                self.sketch = (*compand(attributions[0].sum(0).double().cpu().numpy()), move)
+                levels, peak = compand(attributions[0].sum(0).double().cpu().numpy())
+                self.sketch = Sketch(move, levels, peak, f"a sketch, {move} of {SKETCH_MOVES} large moves")
 
 
 def views_of(runs: Sequence[LaneRun], names: Sequence[str]) -> list[View]:

@@ -21,7 +21,13 @@ Object.assign(View.prototype, {
       return [{ colour: panel.lane.colour, kind: this.isAway(panel, d) ? "path away" : "path", points, panel, name: `${panel.lane.title}, ${direction.title.toLowerCase()}` }];
     });
     const away = series.some((s) => s.kind.includes("away")) ? "; dashed: walking away from the photo" : "";
-    this.chart("scores", `Score along the way: ${this.data.score}`, series, `by ${LABELS[this.measure]}${away}`, (v) => v, "The scores appear while paths are walked.");
+    const drafts = this.measure === "way" && series.length ? this.drafts().filter(({ track }) => track.scores.length === track.places.length) : [];
+    for (const { track, panel, age } of drafts) {
+      const kind = `draft${this.isAway(panel, this.directionOf(panel, track)) ? " away" : ""}`;
+      series.push({ colour: panel.lane.colour, kind, age, quiet: true, points: track.ways.map((way, k) => [way, track.scores[k]]), panel, name: `${panel.lane.title}, ${track.direction}, ${track.words}` });
+    }
+    const thin = drafts.length ? "; thin: drafts of the path, the palest first" : "";
+    this.chart("scores", `Score along the way: ${this.data.score}`, series, `by ${LABELS[this.measure]}${away}${thin}`, (v) => v, "The scores appear while paths are walked.");
   },
 
   drawSums() {
@@ -43,6 +49,15 @@ Object.assign(View.prototype, {
     });
     // Straight near zero, logarithmic beyond the largest change: a sum may be a hundred times too large.
     this.chart("sums", "Running sum of the map", series, "dotted: the score's change, which it should meet", (v) => Math.asinh((2 * v) / unit), "The sums appear while paths are walked.", (y) => (Math.sinh(y) * unit) / 2);
+  },
+
+  // The shown runs' paths as they were known while they were being found; older ones are paler.
+  drafts(views = this.ground ? this.ground.views : []) {
+    return views.flatMap((view) => view.drafts || []).flatMap((track, _, all) => {
+      const panel = this.filled().find((p) => p.lane.run === track.run);
+      const siblings = all.filter((other) => other.run === track.run && other.direction === track.direction);
+      return panel ? [{ track, panel, age: (0.25 + (0.65 * (1 + siblings.indexOf(track))) / siblings.length).toFixed(2) }] : [];
+    });
   },
 
   chart(name, title, series, under, bend, empty, unbend) {
@@ -73,9 +88,9 @@ Object.assign(View.prototype, {
       movers.push((now) => { line.setAttribute("x1", x(now)); line.setAttribute("x2", x(now)); });
       svg.append(line);
     }
-    for (const { colour, kind, points, panel, quiet, name: title } of series) {
+    for (const { colour, kind, points, panel, quiet, age, name: title } of series) {
       const d = points.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
-      svg.append(shape("path", { class: kind, "data-colour": colour, d }, shape("title", {}, title)));
+      svg.append(shape("path", { class: kind, "data-colour": colour, d, ...(age ? { opacity: age } : {}) }, shape("title", {}, title)));
       if (quiet) continue;
       const places = points.map(([a]) => a);
       const dot = shape("circle", { "data-colour": colour, r: 4 });
@@ -122,6 +137,11 @@ Object.assign(View.prototype, {
     svg.append(shape("line", { class: "straight", x1: x(0), y1: y(0), x2: x(1), y2: y(0) }));
     const hot = [];
     const away = new Map(); // distance of each path's present state from the plane
+    const drafts = this.drafts([view]);
+    for (const { track, panel, age } of drafts) {
+      const d = track.places.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+      svg.append(shape("path", { class: "draft", "data-colour": panel.lane.colour, opacity: age, d }, shape("title", {}, `${panel.lane.title}, ${track.direction}, ${track.words}`)));
+    }
     for (const track of view.tracks) {
       const panel = this.filled().find((p) => p.lane.run === track.run);
       if (!panel) continue;
@@ -153,10 +173,11 @@ Object.assign(View.prototype, {
     field.append(svg);
     const share = view.share === null ? "All states lie on the line; the second axis is a random direction." : `The second axis holds ${Math.round(100 * view.share)} % of what leaves the line.`;
     const range = this.floor.low === null ? "" : ` Ground: ${view.score}, ${short(this.floor.low)} (dark) to ${short(this.floor.high)} (light).`;
+    const thin = drafts.length ? " Thin: drafts of the path, the palest first." : "";
     const busy = state && state.active ? ` Ground ${Math.round(100 * state.progress)} %.` : "";
     const off = element("span");
     movers.push(() => { off.textContent = [...away.values()].join(", "); });
-    under.replaceChildren(`${share} Off the plane now, in lengths of the way: `, off, `.${range}${busy}`);
+    under.replaceChildren(`${share} Off the plane now, in lengths of the way: `, off, `.${thin}${range}${busy}`);
     for (const move of movers) move();
     if (state && state.active) under.append(" ", element("button", { class: "small", type: "button", onclick: () => this.ask("", "no-ground") }, "Stop"));
   },

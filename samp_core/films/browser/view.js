@@ -279,8 +279,9 @@ class View {
   }
 
   async takeSketch(lane, run) {
-    run.sketch = { ...(await levels(lane.sketch.map, this.scratch)), peak: lane.sketch.peak, moves: lane.sketch.moves };
+    run.sketch = { ...(await levels(lane.sketch.map, this.scratch)), peak: lane.sketch.peak, words: lane.sketch.words, states: lane.sketch.states };
     run.sketch.limit = saturation(run.sketch);
+    for (const panel of this.panels.values()) if (panel.run === run && panel.lane) this.showStates(panel);
     this.drawMaps();
   }
 
@@ -358,9 +359,10 @@ class View {
     const panes = lane.directions.map((direction) => {
       const image = element("img", { class: "state", alt: `${direction.title}: ${direction.way}` });
       const moved = element("div", { class: "moved" });
+      const draft = element("span", { class: "badge", hidden: true }, "draft, half-way");
       const score = element("span", { class: "score" });
       const caption = element("figcaption", {}, element("span", {}, element("b", {}, direction.title), element("br"), direction.way), score);
-      return { image, moved, score, figure: element("figure", { class: "pane" }, element("div", { class: "box" }, image, moved), caption) };
+      return { image, moved, draft, score, figure: element("figure", { class: "pane" }, element("div", { class: "box" }, image, moved, draft), caption) };
     });
     const map = element("figure", { class: "mapbox" }, element("div", { class: "box" }, canvas, hint, badge), scale);
     const words = element("div", { class: "words" });
@@ -544,11 +546,8 @@ class View {
   show(panel) {
     const { run, index, lane } = panel;
     const frame = run ? run.frames[index] : null;
-    const starts = this.starts.get(lane.id);
+    this.showStates(panel);
     panel.panes.forEach((pane, d) => {
-      const uri = frame ? frame.states[d] : starts && starts[d];
-      if (uri) pane.image.src = uri;
-      else pane.image.removeAttribute("src");
       const moved = frame && frame.moved[d];
       pane.moved.style.maskImage = pane.moved.style.webkitMaskImage = moved ? `url(${moved})` : "none";
       pane.moved.style.visibility = moved ? "visible" : "hidden";
@@ -557,6 +556,21 @@ class View {
     });
     this.gauge(panel, frame);
     this.drawMap(panel);
+  }
+
+  // The images that the paths have come to; while a path is being found, half of the way along what is known of it.
+  showStates(panel) {
+    const { run, index, lane } = panel;
+    const frame = run ? run.frames[index] : null;
+    const live = lane.status === "running" || lane.status === "waiting";
+    const drafts = live && frame && !frame.move && run.sketch && run.sketch.states.length ? run.sketch.states : null;
+    const starts = this.starts.get(lane.id);
+    panel.panes.forEach((pane, d) => {
+      const uri = drafts ? drafts[d] : frame ? frame.states[d] : starts && starts[d];
+      if (uri) pane.image.src = uri;
+      else pane.image.removeAttribute("src");
+      pane.draft.hidden = !drafts;
+    });
   }
 
   scoreAt(run, d, move) {
@@ -634,7 +648,7 @@ class View {
     panel.hint.textContent = lane.error ? "no map" : "The map grows here.";
     // Of several copies the last map stands for itself; on the way there it is said how many are in it.
     const copies = map && (live || index < run.frames.length - 1) ? run.frames[index].copies : 0;
-    panel.badge.textContent = copies ? `mean of ${counted(copies)}` : !live || !under ? "" : sketch ? `under it: a sketch, ${sketch.moves} of 4 large moves` : "under it: the last map";
+    panel.badge.textContent = copies ? `mean of ${counted(copies)}` : !live || !under ? "" : sketch ? `${map ? "under it: " : ""}${sketch.words}` : "under it: the last map";
     panel.badge.hidden = !panel.badge.textContent;
     panel.badge.style.display = panel.badge.hidden ? "none" : "";
     const shown = map || under;
@@ -705,6 +719,14 @@ class View {
     const [low, bar, high] = panel.scale.children;
     const stops = this.palettes[this.display.mode].slice(signedMode ? 1 : 128).filter((_, k) => k % 16 === 0).map((c) => `rgb(${c.join(",")})`);
     bar.style.background = `linear-gradient(90deg, ${stops.join(",")})`;
+    if (shown.states && shown.states.length) { // an order that is not walked yet
+      low.textContent = "later";
+      high.textContent = "first";
+      bar.hidden = false;
+      bar.style.background = `linear-gradient(90deg, ${this.palettes[this.display.mode].slice(128).filter((_, k) => k % 16 === 0).map((c) => `rgb(${c.join(",")})`).join(",")})`;
+      panel.scale.title = "When each pixel would move, as far as the path is known";
+      return;
+    }
     low.textContent = signedMode ? `against, -${short(shown.limit)}` : "0";
     high.textContent = signedMode ? `for, +${short(shown.limit)}` : `|a| ${short(shown.limit)}`;
     bar.hidden = false;
