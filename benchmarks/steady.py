@@ -27,36 +27,85 @@ from samp_core.classifiers import Classifier
 from samp_core.metrics import cancellation, deletion, diffid, insertion, scaled_stability, spearman, top_share
 from samp_core.process import keep_freed_memory
 
-LARGE = {"momentum": 0.0, "ic_tolerance": None}
+MEAN = {"steps": 4, "momentum": 0.3, "copies": 7}  # SAMP instant on seven copies: SAMP steady before there were sweeps
+QUICK = {"searches": 4, "sweeps": 1, "states": 10, "steps": 4}
 CANDIDATES = {
     "SAMP++": default_settings("samp++"),
     "SAMP": default_settings("samp"),
     "SAMP isotonic": default_settings("samp-isotonic"),
     "instant": default_settings("samp-instant"),
     "steady": default_settings("samp-steady"),
-    "steady, 25 copies": default_settings("samp-steady", copies=25),
+    "mean of 7 copies": default_settings("samp-instant", **MEAN),
     "clear": default_settings("samp-clear"),
     "IG": default_settings("ig"),
     "refined": default_settings("samp-refined"),
     # Tried on the way; not measured unless asked for.
+    "steady on 3 copies": default_settings("samp-steady", copies=3),
+    # 60 gradients, or 56.
+    "3 searches of 4, 3 sweeps of 5, 3 moves": default_settings(
+        "samp-refined", searches=3, search_steps=4, sweeps=3, states=5, steps=3
+    ),
+    "3 searches of 4, 4 sweeps of 4, 2 moves": default_settings(
+        "samp-refined", searches=3, search_steps=4, sweeps=4, states=4, steps=2
+    ),
+    "3 searches of 4, 4 sweeps of 3, 4 moves": default_settings(
+        "samp-refined", searches=3, search_steps=4, sweeps=4, states=3, steps=4
+    ),
+    "3 searches of 4, 4 sweeps of 3, 6 moves": default_settings(
+        "samp-refined", searches=3, search_steps=4, sweeps=4, states=3, steps=6
+    ),
+    "3 searches of 4, 3 sweeps of 4, 6 moves": default_settings(
+        "samp-refined", searches=3, search_steps=4, sweeps=3, states=4, steps=6
+    ),
+    "2 searches of 4, 4 sweeps of 5, 2 moves": default_settings(
+        "samp-refined", searches=2, search_steps=4, sweeps=4, states=5, steps=2
+    ),
+    "4 searches of 4, 2 sweeps of 5, 4 moves": default_settings(
+        "samp-refined", searches=4, search_steps=4, sweeps=2, states=5, steps=4
+    ),
+    "4 searches of 4, 4 sweeps of 2, 4 moves": default_settings(
+        "samp-refined", searches=4, search_steps=4, sweeps=4, states=2, steps=4
+    ),
+    "4 searches of 4, 4 sweeps of 3, 2 moves": default_settings(
+        "samp-refined", searches=4, search_steps=4, sweeps=4, states=3, steps=2
+    ),
+    "4 searches of 3, 4 sweeps of 3, 6 moves": default_settings(
+        "samp-refined", searches=4, search_steps=3, sweeps=4, states=3, steps=6
+    ),
+    "3 searches of 3, 4 sweeps of 4, 5 moves": default_settings(
+        "samp-refined", searches=3, search_steps=3, sweeps=4, states=4, steps=5
+    ),
+    "6 searches of 2, 4 sweeps of 3, 6 moves": default_settings(
+        "samp-refined", searches=6, search_steps=2, sweeps=4, states=3, steps=6
+    ),
+    "5 searches of 2, 4 sweeps of 4, 4 moves": default_settings(
+        "samp-refined", searches=5, search_steps=2, sweeps=4, states=4, steps=4
+    ),
+    "6 searches of 2, 4 sweeps of 3, 6 moves, pull 0.15": default_settings(
+        "samp-refined", searches=6, search_steps=2, sweeps=4, states=3, steps=6, pull=0.15
+    ),
     "instant, spread": default_settings("samp-instant", accumulation="spread"),
     "instant, isotonic": default_settings("samp-instant", accumulation="isotonic"),
     "instant, 4 moves": default_settings("samp-instant", steps=4),
-    "steady, spread": default_settings("samp-steady", accumulation="spread"),
-    "steady, isotonic": default_settings("samp-steady", accumulation="isotonic"),
-    "steady, monotone": default_settings("samp-steady", accumulation="monotone"),
-    "steady, 6 moves of 5 copies": default_settings("samp-steady", steps=6, copies=5),
-    "steady, 3 moves of 10 copies": default_settings("samp-steady", steps=3, copies=10),
-    "steady, 25 copies, ordered": default_settings("samp-steady", copies=25, accumulation="ordered"),
+    "mean of 7, spread": default_settings("samp-instant", **MEAN, accumulation="spread"),
+    "mean of 7, isotonic": default_settings("samp-instant", **MEAN, accumulation="isotonic"),
+    "mean of 7, monotone": default_settings("samp-instant", **MEAN, accumulation="monotone"),
+    "mean of 5 of 6 moves": default_settings("samp-instant", **{**MEAN, "steps": 6, "copies": 5}),
+    "mean of 10 of 3 moves": default_settings("samp-instant", **{**MEAN, "steps": 3, "copies": 10}),
+    "mean of 25": default_settings("samp-instant", **{**MEAN, "copies": 25}),
+    "mean of 25, ordered": default_settings("samp-instant", **{**MEAN, "copies": 25}, accumulation="ordered"),
+    "mean of 20 of 5 moves, spread": default_settings(
+        "samp-instant", **{**MEAN, "copies": 20, "steps": 5}, accumulation="spread"
+    ),
+    "mean of 7, no momentum": default_settings("samp-instant", **{**MEAN, "momentum": 0.0}),
+    "mean of 7, noise 0.05": default_settings("samp-instant", **MEAN, copy_noise=0.05),
+    "mean of 7, shift 1": default_settings("samp-instant", **MEAN, copy_shift=1),
     "refined, no sweeps": default_settings("samp-refined", searches=23, sweeps=0),
     "refined, 5 searches and 1 sweep": default_settings("samp-refined", searches=5, sweeps=1, steps=5),
-    "refined, 60 gradients": default_settings("samp-refined", searches=4, sweeps=1, steps=4),
-    "refined, 60 gradients, pull 0.2": default_settings("samp-refined", searches=4, sweeps=1, steps=4, pull=0.2),
+    "refined, 1 sweep": default_settings("samp-refined", **QUICK),
+    "refined, 1 sweep, pull 0.2": default_settings("samp-refined", **QUICK, pull=0.2),
     "refined, 5 sweeps": default_settings("samp-refined", searches=12, sweeps=5, steps=10),
-    "steady, no momentum": default_settings("samp-steady", momentum=0.0),
-    "steady, noise 0.05": default_settings("samp-steady", copy_noise=0.05),
-    "steady, shift 1": default_settings("samp-steady", copy_shift=1),
-    "steady, 25 copies of 5 moves, spread": default_settings("samp-steady", copies=20, steps=5, accumulation="spread"),
+    "refined, 4 sweeps of 9": default_settings("samp-refined", searches=14, sweeps=4, states=9, steps=8),
     "clear, 5 copies": default_settings("samp-clear", copies=5),
     "clear, momentum 0.9": default_settings("samp-clear", momentum=0.9),
 }

@@ -237,31 +237,20 @@ class SAMP(PathAttribution):
         """Build this project's clearest search: momentum 0.8, constraint 1/20, ``monotone`` accumulation."""
         return cls(forward_func, **_published("samp-clear", settings))
 
-    @classmethod
-    def steady(
-        cls,
-        forward_func: Callable[..., Tensor],
-        copies: int | None = None,
-        noise: float | None = None,
-        seed: int = 0,
-        **settings: Any,
-    ) -> SteadyAttribution:
-        """Build this project's steady search: four moves each way over seven copies, ``half`` accumulation.
+    @staticmethod
+    def steady(forward_func: Callable[..., Tensor], copies: int | None = None, **settings: Any) -> RefinedSAMP:
+        """Build this project's steady map: an order refined along the whole path, at most 60 gradients.
 
         Args:
             forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
-            copies: number of copies; up to 1000.
-            noise: standard deviation of their noise, in normalised units.
-            seed: seed of the copies.
-            settings: others of the class.
+            copies: copies of the image that are searched first, 1 to 1000; three are published.
+            settings: others of :class:`RefinedSAMP`.
         """
-        options: dict[str, Any] = {**METHODS["samp-steady"].defaults.options}
-        return SteadyAttribution(
-            cls(forward_func, **_published("samp-steady", settings)),
-            options["copies"] if copies is None else copies,
-            options["copy_noise"] if noise is None else noise,
-            seed=seed,
-        )
+        options = METHODS["samp-steady"].defaults.options
+        own = {
+            name: options[name] for name in ("searches", "search_steps", "sweeps", "states", "steps", "pull", "noise")
+        }
+        return RefinedSAMP(forward_func, **{**own, **({} if copies is None else {"searches": copies}), **settings})
 
 
 class IntegratedGradients(PathAttribution):
@@ -404,7 +393,9 @@ class RefinedSAMP(PathAttribution):
         forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
         steps: number of moves each way.
         searches: short greedy searches on copies under noise, whose mean order is refined.
+        search_steps: moves of each search.
         sweeps: how often it is refined.
+        states: states along the whole path at which each sweep looks.
         pull: how far one sweep changes the order, in standard deviations of what stood before.
         noise: standard deviation of the noise on copies and states, in normalised units.
         seed: seed of the noise.
@@ -432,13 +423,17 @@ class RefinedSAMP(PathAttribution):
         insertion_baseline: Baseline | None = None,
         accumulation: str = "ordered",
         *,
+        search_steps: int = 4,
+        states: int = 10,
         gauss_nodes: int = 16,
         score: Score | None = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__(
             forward_func,
-            RefinedPath(GreedyPath(steps=4, momentum=0.3), steps, searches, sweeps, pull, noise, seed),
+            RefinedPath(
+                GreedyPath(steps=search_steps, momentum=0.3), steps, searches, sweeps, pull, noise, seed, states=states
+            ),
             [
                 Way("deletion", None, Zero() if deletion_baseline is None else deletion_baseline),
                 Way("insertion", GaussianBlur() if insertion_baseline is None else insertion_baseline, None),

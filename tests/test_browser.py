@@ -230,7 +230,7 @@ def choose_from(page: Page, key: str, name: str) -> None:
 
 
 def test_what_copies_agree_on_is_shown_alone(page, address):
-    methods = "network=mnist_cnn&methods=samp-steady+gradient&samp-steady.copies=3&samp-steady.steps=3"
+    methods = "network=mnist_cnn&methods=samp-instant+gradient&samp-instant.copies=3&samp-instant.steps=3"
     page.goto(f"{address}/Compare?photo=coffee&{methods}")
     firm = page.get_by_role("checkbox", name="firm only")
     expect(page.locator(".cards .card").nth(2)).to_be_visible()

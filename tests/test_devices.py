@@ -207,7 +207,7 @@ def explained(network: nn.Module, name: str, batch: int = 16) -> Explanation:
     return make_method(classifier, default_settings(name, batch_size=batch)).explain(images, 1)
 
 
-@pytest.mark.parametrize("name", ["ig", "smoothgrad", "rise", "samp-steady"])
+@pytest.mark.parametrize("name", ["ig", "smoothgrad", "rise", "samp-refined"])
 def test_where_memory_runs_out_the_batch_shrinks_and_the_map_is_the_same(name):
     network = Greedy(room=3)
     found, wanted = explained(network, name), explained(plain(), name)

@@ -25,7 +25,7 @@ FAMILIES = [
     "convnext_tiny",
     "swin_t",
 ]
-LONG = {"samp++", "samp-isotonic", "samp-clear", "samp-steady"}  # as samp and samp-instant, with more moves
+LONG = {"samp++", "samp-isotonic", "samp-clear", "samp-refined"}  # as samp and samp-steady, with more moves
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from samp_core import METHODS, RefinedSAMP, Step, default_settings, make_method
+from samp_core import METHODS, SAMP, RefinedSAMP, Step, default_settings, make_method
 from samp_core.baselines import GaussianBlur
 from samp_core.paths import Endpoints, GreedyPath, RefinedPath
 from samp_core.paths.refined import TIMES, _exchanged, _partners, _places
@@ -182,6 +182,13 @@ def test_as_registered(bundled, cat):
     assert refined.estimate(224, 224).gradients == 200
 
 
+def test_steady_is_refined_for_a_third_of_the_gradients(bundled):
+    named = SAMP.steady(bundled.network, seed=4)
+    assert named.path == make_method(bundled, default_settings("samp-steady", target=281, seed=4)).path
+    assert named.estimate(224, 224).gradients == 60
+    assert SAMP.steady(bundled.network, copies=25, sweeps=0).path.searches == 25
+
+
 def test_places_are_those_of_a_sort():
     values = torch.tensor([[[3.0, -1.0], [2.0, 2.0]]])
     assert _places(values).tolist() == [[[1.0, 0.25], [0.5, 0.75]]]
@@ -189,7 +196,10 @@ def test_places_are_those_of_a_sort():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"searches": 0}, {"sweeps": -1}, {"pull": -1.0}, {"pull": float("nan")}, {"noise": float("inf")}],
+    [
+        *({name: 0} for name in ("steps", "searches", "states")),
+        *({"sweeps": -1}, {"pull": -1.0}, {"pull": float("nan")}, {"noise": float("inf")}),
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):

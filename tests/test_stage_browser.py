@@ -318,8 +318,34 @@ def test_four_lanes_fit(browser, address, scheme):
     context.close()
 
 
+def test_a_path_that_is_found_first_is_seen_while_it_is_found(page, address):
+    page.goto(link(address, "samp-refined,searches=1,sweeps=20,states=20", network=""))
+    page.get_by_role("button", name=re.compile("^Run")).click()
+    first = lane(page, 0)
+    badge, drafts = first.locator(".mapbox .badge"), first.locator(".pane .half")
+    expect(badge).to_have_text(re.compile(r"^the order after sweep \d+ of 20$"))
+    expect(first.locator(".words")).to_contain_text("finding the path")
+    expect(drafts).to_have_count(2)
+    expect(drafts.first).to_be_visible()
+    expect(first.locator(".scale")).to_contain_text("later")
+    halfway = first.locator(".pane img").first.get_attribute("src")
+    first.get_by_role("button", name="Cancel").click()
+    expect(first.locator(".words")).to_contain_text("Stopped early")
+    expect(drafts.first).to_be_hidden()
+    assert first.locator(".pane img").first.get_attribute("src") != halfway
+
+    open_and_run(page, address, "samp-refined,searches=2,sweeps=2,pull=1")
+    thin = page.locator(".plane .draft")
+    expect(thin).to_have_count(2)  # after the searches, and after the first sweep; the second is what was walked
+    assert ["after the searches" in text for text in thin.locator("title").all_text_contents()] == [True, False]
+    expect(page.locator(".plane .under")).to_contain_text("Thin: drafts of the path")
+    expect(page.locator(".scores .draft")).to_have_count(4)
+    page.locator("select.measure").select_option("evaluations")
+    expect(page.locator(".scores .draft")).to_have_count(0)  # a draft is not walked, so it has no cost along the way
+
+
 def test_what_several_copies_agree_on_is_shown_alone_and_said_of_a_pixel(page, address):
-    open_and_run(page, address, "samp-steady,steps=2,copies=3,copies_at_once=1", "ig,steps=4,start=blur")
+    open_and_run(page, address, "samp-instant,steps=2,copies=3,copies_at_once=1", "ig,steps=4,start=blur")
     first = lane(page, 0)
     switch = page.get_by_role("checkbox", name="firm only")
     expect(switch).to_be_visible()

@@ -170,7 +170,7 @@ def test_a_run_stopped_in_the_first_round_is_the_way_so_far(batch_size, smooth, 
 
 
 def test_copies_that_do_not_arrive_are_not_finished(smooth, toys):
-    steady = SAMP.steady(smooth, copies=2, ic_tolerance=0.3, max_steps=4)
+    steady = SteadyAttribution(SAMP.instant(smooth, steps=4, momentum=0.3, ic_tolerance=0.3, max_steps=4), copies=2)
     found = steady.explain(toys, TARGET)
     assert not found.finished
     assert "Stopped early" in found.notes[0]
@@ -234,7 +234,7 @@ def test_the_film_of_several_copies_shows_the_first_and_then_a_map_that_changes(
 
 def test_copies_one_at_a_time_give_the_same_map_and_a_picture_each(colour, image):
     net = Classifier("toy", colour, ("a", "b", "c"), PLAIN, "")
-    asked = default_settings("samp-steady", target=2, copies=6, copy_noise=0.1)
+    asked = default_settings("samp-instant", target=2, copies=6, copy_noise=0.1)
     together, single = (make_method(net, asked.changed(**more)) for more in ({}, {"copies_at_once": 1}))
     film, alone = filmed(single, image, 2)
     torch.testing.assert_close(alone.attributions, together.attribute(image, 2))
@@ -257,14 +257,11 @@ def test_a_film_of_many_copies_has_no_more_maps_than_it_has_pictures(colour, ima
 def test_captum_takes_it_for_one_of_its_own(smooth, toys):
     from captum.attr import GradientAttribution
 
-    steady = SAMP.steady(smooth, copies=3)
+    steady = SteadyAttribution(SAMP.instant(smooth), copies=3)
     assert isinstance(steady, GradientAttribution)
     attributions, gap = steady.attribute(toys, TARGET, return_convergence_delta=True)
     assert attributions.shape == toys.shape
     assert gap.abs().max() < 1e-10
-    assert isinstance(steady, SteadyAttribution)
-    one = METHODS["samp-steady"].defaults.options
-    assert SAMP.steady(smooth).copies.count == one["copies"]
 
 
 def test_files_written_before_there_were_copies_are_read():
@@ -273,3 +270,16 @@ def test_files_written_before_there_were_copies_are_read():
     for name in ("copies", "copy_noise", "copy_shift", "copies_at_once"):
         del written["options"][name]
     assert Settings.from_dict(written).settled() == settings.settled()
+
+
+def test_files_that_call_the_mean_of_several_copies_steady_are_read():
+    meant = default_settings("samp-instant", copies=7, steps=4, momentum=0.3, target=5)
+    written = {**meant.to_dict(), "method": "samp-steady"}
+    assert Settings.from_dict(written) == meant
+    refined = default_settings("samp-refined", target=5)
+    written = refined.to_dict()
+    for name in ("states", "search_steps"):
+        del written["options"][name]
+    assert Settings.from_dict(written) == refined
+    now = default_settings("samp-steady", target=5)
+    assert Settings.from_dict(now.to_dict()) == now

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from samp_core import attribution
 from samp_core.catalogue import BASELINES, METHODS
-from samp_core.methods.options import DIRECTIONS, SHARED, Option, Value, baseline
-from samp_core.methods.options import copies as copy_options
+from samp_core.methods.options import COPIES, DIRECTIONS, SHARED, Option, Value, baseline
 from samp_core.methods.options import rule as rule_options
 from samp_core.methods.settings import Settings
 
@@ -92,6 +91,15 @@ class Asked:
 Builder = Callable[["nn.Module | Callable[..., Tensor]", "Preprocessing", Settings], "AttributionMethod"]
 
 
+Earlier = Callable[[str, dict[str, Value]], tuple[str, dict[str, Value]]]
+"""A method's name and options, as a file holds them, to name and options that mean the same now."""
+
+
+def as_is(name: str, options: dict[str, Value]) -> tuple[str, dict[str, Value]]:
+    """Return what a file holds: it means the same as ever."""
+    return name, options
+
+
 @dataclass(frozen=True)
 class Method:
     """One attribution method: all that pages, command line, files and tests need to know of it.
@@ -108,6 +116,8 @@ class Method:
         make: builds it for a network; the settings given to it are settled.
         sketch: values of some options with which it gives a quick first look at itself; empty if it has none.
         exclusive: whether it asks which class comes first, and so is for networks whose classes exclude each other.
+        earlier: from its name and options as a file holds them to what they mean now, where an earlier version of it
+            meant something else or had fewer options.
     """
 
     name: str
@@ -121,6 +131,7 @@ class Method:
     make: Builder
     sketch: Mapping[str, Value] = field(default_factory=dict, hash=False)
     exclusive: bool = False
+    earlier: Earlier = as_is
 
     def __post_init__(self) -> None:
         names = [option.name for option in (*self.options, *SHARED)]
@@ -213,8 +224,8 @@ def path_method(
     options: tuple[Option, ...] = (),
     family: str = PATHS,
     sketch: Mapping[str, Value] | None = None,
-    copies: int = 1,
     exclusive: bool = False,
+    earlier: Earlier = as_is,
 ) -> Method:
     """Declare a method that walks a path.
 
@@ -233,8 +244,8 @@ def path_method(
         options: its own options, most important first. How it is added up and where it starts are added.
         family: group it is shown in.
         sketch: options with which it gives a quick first look.
-        copies: how many copies of a photo it explains as published.
         exclusive: whether it is for networks alone whose classes exclude each other.
+        earlier: see :class:`Method`.
     """
     own = {option.name for option in options}
     published = baselines or {}
@@ -250,10 +261,7 @@ def path_method(
     # How it is added up stands behind what steers the path, before what most people leave alone.
     main = tuple(option for option in options if not option.minor)
     minor = tuple(option for option in options if option.minor)
-    several = copy_options(copies)
-    steady = tuple(option for option in several if not option.minor)
-    rest = tuple(option for option in several if option.minor)
-    everything = (*steady, *main, *rule_options(rule), *starts, *minor, *rest)
+    everything = (*main, *rule_options(rule), *starts, *minor, *COPIES)
 
     def make(
         forward_func: nn.Module | Callable[..., Tensor], preprocessing: Preprocessing, settings: Settings
@@ -275,7 +283,9 @@ def path_method(
             batch_size=settings.batch_size,
         )
 
-    method = Method(name, title, family, summary, citation, limits, everything, ends, make, sketch or {}, exclusive)
+    method = Method(
+        name, title, family, summary, citation, limits, everything, ends, make, sketch or {}, exclusive, earlier
+    )
     return method
 
 
@@ -322,7 +332,7 @@ def direct_method(
             seed=settings.seed,
         )
 
-    return Method(name, title, family, summary, citation, limits, (*options, *copy_options()), (), make)
+    return Method(name, title, family, summary, citation, limits, (*options, *COPIES), (), make)
 
 
 def steadied(method: AttributionMethod, settings: Settings) -> AttributionMethod:

@@ -21,7 +21,6 @@ def greedy(
     citation: str = PAPER,
     limits: str = "",
     rule: str = "paper",
-    copies: int = 1,
     **published: Value,
 ) -> Method:
     """Declare a greedy search; ``published`` gives the options in which it differs from SAMP++."""
@@ -31,7 +30,6 @@ def greedy(
         summary=summary,
         citation=citation,
         limits=limits,
-        copies=copies,
         path=lambda o: paths.GreedyPath(
             o.pixels_per_step, o.steps, o.momentum, o.ic_tolerance, o.tie_band, o.max_steps
         ),

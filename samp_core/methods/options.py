@@ -188,7 +188,8 @@ class Option:
         if value is None:
             return self.off
         if self.phrase:
-            return self.phrase.format(value=self.write(value), s="" if value == 1 else "s")
+            s, es = ("", "") if value == 1 else ("s", "es")
+            return self.phrase.format(value=self.write(value), s=s, es=es)
         return f"{self.title.lower()} {self.write(value)}" if value != "" else ""
 
 
@@ -224,29 +225,28 @@ def fill(default: str = "zero") -> Option:
     return baseline("fill", "Hidden pixels become", "What stands where the image is hidden.", default, phrase=None)
 
 
-def copies(default: int = 1) -> tuple[Option, ...]:
-    """Return the options of how many copies of the photo are explained, which every method has."""
-    return (
-        Option(
-            "copies", "Copies", "How many copies of the photo, each with a little noise, are explained. The map is the "
-            "mean of theirs, and a second map says how far they agree. The cost multiplies.", default, 1, 1000,
-            slider=(1, 50), whole=True, minor=default == 1, phrase="" if default == 1 else "{value} copies",
-        ),
-        Option(
-            "copy_noise", "Noise of the copies",
-            "Standard deviation of the noise on each copy, in the network's units: 0.02 is one to three grey levels.",
-            0.02, 1e-4, 10.0, 0.01, slider=(0.01, 0.2), minor=True, short="jitter", phrase="",
-        ),
-        Option(
-            "copy_shift", "Shift of the copies", "Most pixels by which a copy is moved; its map is moved back.", 0, 0,
-            1000, slider=(0, 8), whole=True, minor=True, phrase="",
-        ),
-        Option(
-            "copies_at_once", "Copies at once", "How many copies are explained together before the map of a path "
-            "is shown anew. With 1 it is seen to settle, and takes longer; by itself as many as images at once allow.",
-            None, 1, 1000, stops=(1, 2, 4, 8, 16), whole=True, off="as many as fit", minor=True, phrase="",
-        ),
-    )  # fmt: skip
+COPIES = (
+    Option(
+        "copies", "Copies", "How many copies of the photo, each with a little noise, are explained. The map is the "
+        "mean of theirs, and a second map says how far they agree. The cost multiplies.", 1, 1, 1000,
+        slider=(1, 50), whole=True, minor=True, phrase="",
+    ),
+    Option(
+        "copy_noise", "Noise of the copies",
+        "Standard deviation of the noise on each copy, in the network's units: 0.02 is one to three grey levels.",
+        0.02, 1e-4, 10.0, 0.01, slider=(0.01, 0.2), minor=True, short="jitter", phrase="",
+    ),
+    Option(
+        "copy_shift", "Shift of the copies", "Most pixels by which a copy is moved; its map is moved back.", 0, 0,
+        1000, slider=(0, 8), whole=True, minor=True, phrase="",
+    ),
+    Option(
+        "copies_at_once", "Copies at once", "How many copies are explained together before the map of a path "
+        "is shown anew. With 1 it is seen to settle, and takes longer; by itself as many as images at once allow.",
+        None, 1, 1000, stops=(1, 2, 4, 8, 16), whole=True, off="as many as fit", minor=True, phrase="",
+    ),
+)  # fmt: skip
+"""Of how many copies of the photo the map is the mean, which every method can be asked."""
 
 
 DIRECTIONS = {"deletion": "Deletion", "insertion": "Insertion"}

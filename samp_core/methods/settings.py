@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from samp_core.catalogue import METHODS, SCORES
-from samp_core.methods.options import SEARCH, SHARED, Value, copies, rule, settle
+from samp_core.methods.options import COPIES, SEARCH, SHARED, Value, rule, settle
 
 if TYPE_CHECKING:
     from samp_core.scores import Score
@@ -103,8 +103,10 @@ class Settings:
             # Of a method without a path, or a line, most of them meant nothing.
             declared = {option.name for option in METHODS[given.get("method", cls.method)].options}
             options |= {name: value for name, value in earlier.items() if name in declared - set(options)}
+        if (name := given.get("method", cls.method)) in METHODS:
+            given["method"], options = METHODS[name].earlier(name, options)
         # Files of versions that knew no copies hold maps of the photo itself.
-        options = {option.name: option.default for option in copies()} | options
+        options = {option.name: option.default for option in COPIES} | options
         options = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
         return cls(**{**given, "options": options})
 

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from samp_core.paths.base import Draft, Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
 
-# States of a sweep, and which share of the way a pixel takes to move in the first and in the last sweep.
-TIMES, WIDEST, NARROWEST = 10, 1.0, 0.3
+TIMES = 10
+"""States of a sweep, unless others are asked for."""
+
+# Which share of the way a pixel takes to move in the first and in the last sweep.
+WIDEST, NARROWEST = 1.0, 0.3
 
 # Paths that are searched together at most; more would only need more memory.
 _TOGETHER = 24
@@ -29,7 +32,7 @@ class RefinedPath:
     This project's own. A greedy search decides move by move and never looks back. Here the area under the score along
     the path, which such a search is after, is climbed itself. With pixel i moving around time t_i, the area's slope in
     t_i is the gradient times the way of i, averaged over the states in which i is moving. So a *sweep* takes the
-    gradient at :data:`TIMES` states all along the present path, adds to every pixel's standing what it was worth while
+    gradient at some ``states`` all along the present path, adds to every pixel's standing what it was worth while
     it moved, and sorts the pixels anew. In the first sweep every pixel takes as long as the whole path for its move, in
     the last a third of that.
 
@@ -50,6 +53,7 @@ class RefinedPath:
         noise: standard deviation of the noise on copies and states, in the network's normalised space.
         seed: seed of the noise and of where along the path the states of a sweep are; the same for all images.
         chunk: states of a sweep whose gradients are taken in one call.
+        states: states of one sweep.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -63,17 +67,18 @@ class RefinedPath:
     noise: float = 0.02
     seed: int = 0
     chunk: int = 4
+    states: int = TIMES
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.searches, self.chunk) < 1 or self.sweeps < 0:
-            raise ValueError("steps, searches and chunk must be at least 1, and sweeps at least 0.")
+        if min(self.steps, self.searches, self.states, self.chunk) < 1 or self.sweeps < 0:
+            raise ValueError("steps, searches, states and chunk must be at least 1, and sweeps at least 0.")
         if not (0 <= self.pull < math.inf and 0 <= self.noise < math.inf):
             raise ValueError(f"pull and noise must be finite and not negative, not {self.pull} and {self.noise}.")
 
     def estimate(self, height: int, width: int) -> StepEstimate:
         """Return the number of moves, and how many gradients are asked for before the first."""
         moves = math.ceil(height * width / self._size(height, width))
-        before = self.searches * self.search.estimate(height, width).expected + self.sweeps * TIMES
+        before = self.searches * self.search.estimate(height, width).expected + self.sweeps * self.states
         return StepEstimate(moves, moves, gradients=before)
 
     def _size(self, height: int, width: int) -> int:
@@ -97,7 +102,7 @@ class RefinedPath:
             return lambda gradient_of, ends: iter(())
         moving = Endpoints(ends.start[rows], ends.end[rows], ends.sign[rows])
         short = self.search.estimate(*ends.start.shape[2:]).expected
-        whole = self.searches * short + self.sweeps * TIMES
+        whole = self.searches * short + self.sweeps * self.states
 
         def asked(states: Tensor, paths: Tensor) -> tuple[Tensor, Tensor]:
             return gradient_of(states, rows[paths % len(rows)])
@@ -114,7 +119,7 @@ class RefinedPath:
             along = _exchanged(moving, partner) if sweep % 2 else moving
             worth = self._worth(asked, along, standing, sweep)
             standing = standing + self.pull * _standard(worth + worth[partner])
-            done += TIMES
+            done += self.states
             words = f"after sweep {sweep + 1} of {self.sweeps}"
             yield self._draft(done / whole, standing, rows, len(active), words)
         return lambda gradient_of, ends: self._along(gradient_of, ends, rows, standing)
@@ -161,10 +166,10 @@ class RefinedPath:
         paths, way = len(ends.start), ends.end - ends.start
         turn = 1 - _places(standing)
         generator = self._generator(self.searches + sweep)
-        drawn = (torch.arange(TIMES) + torch.rand(1, generator=generator)) / TIMES * (1 + width) - width / 2
+        drawn = (torch.arange(self.states) + torch.rand(1, generator=generator)) / self.states * (1 + width) - width / 2
         times, noise = drawn.tolist(), self._noise(ends.start, generator)
         worth = torch.zeros_like(standing)
-        for some in range(0, TIMES, self.chunk):
+        for some in range(0, self.states, self.chunk):
             gone = [((time - turn) / width + 0.5).clamp(0, 1) for time in times[some : some + self.chunk]]
             states = torch.cat([torch.addcmul(ends.start, share.unsqueeze(1), way) + noise for share in gone])
             _, gradients = gradient_of(states, torch.arange(len(states), device=states.device) % paths)

@@ -30,7 +30,7 @@ _PRESETS = {
     "Momentum and constraint": ("samp", "momentum=0:0.8:0.4", "ic=off,1/10,1/20"),
     "Pixels a step": ("samp", "pixels=1792,3584,7168,14336", ""),
     "Where paths start and end": ("samp", "start=blur,zero,mean,noise", "end=zero,mean"),
-    "What noise does": ("samp-steady", "copies=1,3,7", "jitter=0.01,0.02,0.05"),
+    "What noise does": ("samp-instant", "copies=1,3,7", "jitter=0.01,0.02,0.05"),
     "How moves are added up": ("samp", "rule=paper,trapezoid,isotonic,half,monotone", ""),
 }
 """Sweeps to begin with: the paper's ablations, and questions that people ask of it."""

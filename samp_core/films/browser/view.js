@@ -359,7 +359,7 @@ class View {
     const panes = lane.directions.map((direction) => {
       const image = element("img", { class: "state", alt: `${direction.title}: ${direction.way}` });
       const moved = element("div", { class: "moved" });
-      const draft = element("span", { class: "badge", hidden: true }, "draft, half-way");
+      const draft = element("span", { class: "half", hidden: true }, "draft, half-way");
       const score = element("span", { class: "score" });
       const caption = element("figcaption", {}, element("span", {}, element("b", {}, direction.title), element("br"), direction.way), score);
       return { image, moved, draft, score, figure: element("figure", { class: "pane" }, element("div", { class: "box" }, image, moved, draft), caption) };
