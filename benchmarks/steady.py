@@ -106,8 +106,7 @@ CANDIDATES = {
     "refined, 1 sweep, pull 0.2": default_settings("samp-refined", **QUICK, pull=0.2),
     "refined, 5 sweeps": default_settings("samp-refined", searches=12, sweeps=5, steps=10),
     "refined, 4 sweeps of 9": default_settings("samp-refined", searches=14, sweeps=4, states=9, steps=8),
-    "clear, 5 copies": default_settings("samp-clear", copies=5),
-    "clear, momentum 0.9": default_settings("samp-clear", momentum=0.9),
+    "one search, monotone": default_settings("samp++", momentum=0.8, ic_tolerance=0.05, accumulation="monotone"),
 }
 USUAL = 9
 COLUMNS = (

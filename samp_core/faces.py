@@ -132,6 +132,12 @@ class SteadyAttribution(Face, Steady):
         Steady.__init__(self, method, Copies(copies, noise, shift, seed, together))
 
 
+def _order(method: str) -> dict[str, Any]:
+    """Return what tells a registered refined order from the others, as it is declared."""
+    names = ("searches", "search_steps", "sweeps", "states", "steps", "pull", "noise", "accumulation")
+    return {name: METHODS[method].defaults.options[name] for name in names}
+
+
 def _published(method: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return what tells a registered search from the others, as it is declared, changed by ``settings``."""
     options = METHODS[method].defaults.options
@@ -232,10 +238,15 @@ class SAMP(PathAttribution):
         """Build this project's quick search: six moves each way, ``half`` accumulation."""
         return cls(forward_func, **_published("samp-instant", settings))
 
-    @classmethod
-    def clear(cls, forward_func: Callable[..., Tensor], **settings: Any) -> SAMP:
-        """Build this project's clearest search: momentum 0.8, constraint 1/20, ``monotone`` accumulation."""
-        return cls(forward_func, **_published("samp-clear", settings))
+    @staticmethod
+    def clear(forward_func: Callable[..., Tensor], **settings: Any) -> RefinedSAMP:
+        """Build this project's clearest map: an order refined along the whole path, ``monotone`` accumulation.
+
+        Args:
+            forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
+            settings: others of :class:`RefinedSAMP`.
+        """
+        return RefinedSAMP(forward_func, **{**_order("samp-clear"), **settings})
 
     @staticmethod
     def steady(forward_func: Callable[..., Tensor], copies: int | None = None, **settings: Any) -> RefinedSAMP:
@@ -243,14 +254,11 @@ class SAMP(PathAttribution):
 
         Args:
             forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
-            copies: copies of the image that are searched first, 1 to 1000; three are published.
+            copies: copies of the image that are searched first, 1 to 1000; five are published.
             settings: others of :class:`RefinedSAMP`.
         """
-        options = METHODS["samp-steady"].defaults.options
-        own = {
-            name: options[name] for name in ("searches", "search_steps", "sweeps", "states", "steps", "pull", "noise")
-        }
-        return RefinedSAMP(forward_func, **{**own, **({} if copies is None else {"searches": copies}), **settings})
+        searched = {} if copies is None else {"searches": copies}
+        return RefinedSAMP(forward_func, **{**_order("samp-steady"), **searched, **settings})
 
 
 class IntegratedGradients(PathAttribution):

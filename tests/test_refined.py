@@ -187,6 +187,9 @@ def test_steady_is_refined_for_a_third_of_the_gradients(bundled):
     assert named.path == make_method(bundled, default_settings("samp-steady", target=281, seed=4)).path
     assert named.estimate(224, 224).gradients == 60
     assert SAMP.steady(bundled.network, copies=25, sweeps=0).path.searches == 25
+    clear, made = SAMP.clear(bundled.network), make_method(bundled, default_settings("samp-clear", target=281))
+    assert clear.path == made.path
+    assert clear.accumulation == made.accumulation == "monotone"
 
 
 def test_places_are_those_of_a_sort():

@@ -272,10 +272,12 @@ def test_files_written_before_there_were_copies_are_read():
     assert Settings.from_dict(written).settled() == settings.settled()
 
 
-def test_files_that_call_the_mean_of_several_copies_steady_are_read():
+def test_files_that_call_other_searches_steady_or_clear_are_read():
     meant = default_settings("samp-instant", copies=7, steps=4, momentum=0.3, target=5)
     written = {**meant.to_dict(), "method": "samp-steady"}
     assert Settings.from_dict(written) == meant
+    clear = default_settings("samp++", momentum=0.8, ic_tolerance=1 / 20, accumulation="monotone")
+    assert Settings.from_dict({**clear.to_dict(), "method": "samp-clear"}) == clear
     refined = default_settings("samp-refined", target=5)
     written = refined.to_dict()
     for name in ("states", "search_steps"):

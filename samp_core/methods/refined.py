@@ -50,6 +50,7 @@ def refined(
     *,
     summary: str,
     limits: str,
+    rule: str = "ordered",
     earlier: Earlier = as_is,
     published: Mapping[str, Value] | None = None,
 ) -> Method:
@@ -72,7 +73,7 @@ def refined(
             states=o.states,
         ),
         ends=both_ways(),
-        rule="ordered",
+        rule=rule,
         options=tuple(replace(option, default=own.get(option.name, option.default)) for option in _OPTIONS),
         sketch={"searches": 1, "sweeps": 0, "steps": 4},
         earlier=earlier,
