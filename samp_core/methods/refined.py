@@ -19,7 +19,7 @@ _OPTIONS = (
     Option(
         "search_steps", "Moves of a search", "Into how many moves each short search shares out the pixels; fewer are "
         "steadier and cheaper.", 4, 1, 100, slider=(1, 10), whole=True, minor=True,
-        phrase="{value} move{s} a search",
+        phrase="",
     ),
     Option(
         "sweeps", "Sweeps", "How often the order is refined along the whole path; 0 keeps the first order. Every "
@@ -28,7 +28,7 @@ _OPTIONS = (
     ),
     Option(
         "states", "States", "How many states along the whole path each sweep looks at.", 10, 1, 1000,
-        slider=(2, 20), whole=True, minor=True, phrase="{value} state{s} a sweep",
+        slider=(2, 20), whole=True, minor=True, phrase="",
     ),
     Option(
         "pull", "Pull", "How far one sweep changes the order, in standard deviations of what stood before. "

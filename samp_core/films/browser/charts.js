@@ -77,8 +77,11 @@ Object.assign(View.prototype, {
     const x = (v) => left + (v / whole) * (width - left - right);
     const y = (v) => top + (1 - (bend(v) - low) / (high - low)) * (height - top - bottom);
     const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
+    const said = unbend ? [0] : [];
     for (const tick of unbend ? bentTicks(unbend(low), unbend(high)) : ticks(low, high)) {
       svg.append(shape("line", { class: tick === 0 ? "zero" : "grid", x1: left, x2: width - right, y1: y(tick), y2: y(tick) }));
+      if (tick !== 0 && said.some((other) => Math.abs(y(other) - y(tick)) < 13)) continue; // no room for its number
+      said.push(tick);
       svg.append(shape("text", { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }, unbend ? short(tick).replace(/\.0+$/, "") : String(tick)));
     }
     const percent = this.measure === "way" || this.measure === "pixels";
