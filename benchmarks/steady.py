@@ -40,6 +40,7 @@ CANDIDATES = {
     "IG": default_settings("ig"),
     "refined": default_settings("samp-refined"),
     # Tried on the way; not measured unless asked for.
+    "steady, ordered": default_settings("samp-steady", accumulation="ordered"),
     "steady on 3 copies": default_settings("samp-steady", copies=3),
     # 60 gradients, or 56.
     "3 searches of 4, 3 sweeps of 5, 3 moves": default_settings(

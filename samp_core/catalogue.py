@@ -178,7 +178,9 @@ METHODS: Catalogue[Any] = Catalogue(
 RULES: Catalogue[Any] = Catalogue(
     "accumulation rule",
     "RULE",
-    _files("rules", "paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "ordered", "idgi"),
+    _files(
+        "rules", "paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "ordered", "falling", "idgi"
+    ),
     group="samp_core.rules",
 )
 """Accumulation rules, as :class:`~samp_core.rules.RuleDeclaration`."""

@@ -53,6 +53,7 @@ def quadratic(states, paths):
         ("half", [3.5, 3.5], [-1, -6]),
         # A tenth of 7 by place: the first of two equal ways has half of the whole and then half of the rest to come.
         ("ordered", [0.9 * 3.5 + 0.7, 0.9 * 3.5], [-0.9, -0.9 * 6 - 0.7]),
+        ("falling", [0.9 * 3.5 + 0.7, 0.9 * 3.5], [-0.9, -0.9 * 6 - 0.7]),  # one pixel a move: nothing to draw together
         ("idgi", [1, 6], [-1, -6]),  # in each move one value moves and takes the whole gain
     ],
 )
@@ -64,7 +65,18 @@ def test_rules_by_hand(name, upwards, downwards):
 
 def test_there_is_a_worked_example_of_every_rule():
     own = {name for name, rule in RULES.items() if rule.kind.__module__.startswith("samp_core.")}
-    assert own == {"paper", "trapezoid", "gauss", "isotonic", "spread", "monotone", "half", "ordered", "idgi"}
+    assert own == {
+        "paper",
+        "trapezoid",
+        "gauss",
+        "isotonic",
+        "spread",
+        "monotone",
+        "half",
+        "ordered",
+        "falling",
+        "idgi",
+    }
 
 
 def test_what_counts_is_steering_for_paper_and_the_gradient_for_integrals():
@@ -114,6 +126,32 @@ def test_isotonic_weighs_by_mass_and_deals_by_promise():
     steering = images([1, 0, 0, 0], [0, 1, 3, 0], [0, 0, 0, 1])
     rule = accumulate("isotonic", states, table([0, 5, 7, 11]), steering=steering)
     torch.testing.assert_close(rule.total(), images([5, 1, 3, 2]))
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        # Densities 2 and 2, so by promise 3, 1, 3, 1: the middle two are drawn together. Of a tenth of 8 by place, one
+        # with three pixels to come has 3 of 6.
+        ([0, 4, 8], [2.7 + 0.4, 1.8 + 0.8 / 3, 1.8 + 0.4 / 3, 0.9]),
+        # Nothing, then -3 and -1, which rise; by place the last has most of a fall.
+        ([4, 4, 0], [0, -0.2 / 3, -1.8 - 0.4 / 3, -1.8 - 0.2]),
+    ],
+)
+def test_falling_keeps_the_order_of_the_path(scores, expected):
+    states = images([0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1])
+    steering = images([3, 1, 0, 0], [0, 0, 3, 1])
+    torch.testing.assert_close(
+        accumulate("falling", states, table(scores), steering=steering).total(), images(expected)
+    )
+
+
+def test_falling_moves_credit_between_two_moves_of_one_pixel_too():
+    """Halves of two pixels by turns: each has the mean of its credits, and the sum stays as it is."""
+    states = images([0, 0], [1, 0], [1, 1], [2, 1], [2, 2])
+    found = accumulate("falling", states, table([0, 4, 5, 9, 9.5])).total().flatten()
+    assert found.sum().item() == pytest.approx(9.5)
+    assert found[0] > found[1] > 0
 
 
 @pytest.mark.parametrize(
@@ -239,6 +277,7 @@ def test_rules_that_deal_out_measured_changes_are_no_integrals():
         "monotone": False,
         "half": False,
         "ordered": False,
+        "falling": False,
         "idgi": False,
     }
 

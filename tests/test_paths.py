@@ -455,7 +455,9 @@ def test_impossible_settings_are_refused(settings, says, smooth):
 
 
 def test_unknown_rule_lists_the_known(smooth, toys):
-    with pytest.raises(ValueError, match="paper, trapezoid, gauss, isotonic, spread, monotone, half, ordered, idgi"):
+    with pytest.raises(
+        ValueError, match="paper, trapezoid, gauss, isotonic, spread, monotone, half, ordered, falling, idgi"
+    ):
         SAMP(smooth, accumulation="simpson").attribute(toys, TARGET)
 
 

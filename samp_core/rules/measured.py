@@ -57,12 +57,15 @@ class Measured(Rule):
             goes by share of the way, with pixels of larger promise :data:`SPREAD` above the others.
         by_place: which part of the whole change is dealt out by the place of each pixel on the path alone, 0 to 1: the
             first gets most and the last nothing, and inside a move those of larger promise come first.
+        falling: whether what moves later never gets more, inside a move and from one move to the next, so that the map
+            keeps the order of the path.
     """
 
     is_integral = False
     monotone = 0.0
     by_promise = 1.0
     by_place = 0.0
+    falling = False
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         super().__init__(ends, gradient_of)
@@ -126,6 +129,7 @@ class Measured(Rule):
         if not mass.any():
             return result
         apart = SPREAD * _deviation(density, mass)
+        credits = [np.zeros_like(share) for share in shares]
         for k in np.flatnonzero(mass):
             share, promise = shares[k], moves.promise[k]
             credit = np.zeros_like(share)
@@ -135,25 +139,58 @@ class Measured(Rule):
             if self.by_promise < 1:
                 better = _standard(sign * promise / share, share)
                 credit += (1 - self.by_promise) * share * (density[k] + apart * better)
-            result[moves.pixels[k]] += (1 - self.by_place) * credit
+            credits[k] = credit
+        firsts = [np.argsort(-sign * promise, kind="stable") for promise in moves.promise[: len(shares)]]
+        if self.falling:
+            credits = _falling(credits, shares, firsts)
+        for pixels, credit in zip(moves.pixels, credits, strict=False):
+            result[pixels] += (1 - self.by_place) * credit
         if self.by_place:
-            self._deal_by_place(result, moves, sign, mass, shares)
+            change = self.by_place * sign * (moves.scores[len(shares)] - moves.scores[0])
+            weights = _by_place(shares, firsts, mass, backwards=self.falling and change < 0)
+            for pixels, weight in zip(moves.pixels, weights, strict=False):
+                result[pixels] += change * weight
         return result
 
-    def _deal_by_place(self, result: Vector, moves: Moves, sign: float, mass: Vector, shares: list[Vector]) -> None:
-        """Add the part of the whole change that goes by place: in proportion to the way that is still to come."""
-        late = mass.sum() - np.cumsum(mass)  # what comes after each move
-        weights = []
-        for k, share in enumerate(shares):
-            first = np.argsort(-sign * moves.promise[k], kind="stable")
-            after = np.empty_like(share)
-            after[first] = mass[k] - np.cumsum(share[first])
-            weights.append(share * (late[k] + np.maximum(after, 0)))
-        whole = sum(float(weight.sum()) for weight in weights)
-        if whole > 0:
-            change = self.by_place * sign * (moves.scores[len(shares)] - moves.scores[0])
-            for pixels, weight in zip(moves.pixels, weights, strict=False):
-                result[pixels] += change * weight / whole
+
+def _by_place(shares: list[Vector], firsts: list[NDArray[np.int64]], mass: Vector, backwards: bool) -> list[Vector]:
+    """Return weights, 1 in all, in proportion to the way that is still to come, or ``backwards`` to that behind.
+
+    Args:
+        shares: of each move, the share of each moved pixel's way.
+        firsts: of each move, which of its pixels comes first, second, ...
+        mass: of each move, the sum of its shares.
+        backwards: whether the last pixel has most.
+    """
+    whole, before, weights = mass.sum(), 0.0, []
+    for share, first, weighs in zip(shares, firsts, mass, strict=True):
+        passed = np.empty_like(share)
+        passed[first] = np.cumsum(share[first])
+        way = before + passed - share if backwards else whole - before - passed
+        weights.append(share * np.maximum(way, 0))
+        before += weighs
+    total = sum(float(weight.sum()) for weight in weights)
+    return [weight / total if total > 0 else share / whole for weight, share in zip(weights, shares, strict=True)]
+
+
+def _falling(credits: list[Vector], shares: list[Vector], firsts: list[NDArray[np.int64]]) -> list[Vector]:
+    """Return the credits closest to these, in least squares, of which none is more than one before it on the path.
+
+    What a pixel gets is measured by its share of the way; the sum of all stays as it is.
+    """
+    from scipy.optimize import isotonic_regression  # noqa: PLC0415
+
+    share, credit = (
+        np.concatenate([v[f] for v, f in zip(values, firsts, strict=True)]) for values in (shares, credits)
+    )
+    fitted = share * isotonic_regression(credit / share, weights=share, increasing=False).x
+    found, begin = [], 0
+    for first in firsts:
+        moved = np.empty(len(first))
+        moved[first] = fitted[begin : begin + len(first)]
+        found.append(moved)
+        begin += len(first)
+    return found
 
 
 def _densities(scores: Vector, mass: Vector) -> Vector:
