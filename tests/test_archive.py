@@ -33,6 +33,7 @@ from samp_core.films import (
     data_uri,
     film_of,
     frame_message,
+    pieces,
     points_message,
     surveys,
 )
@@ -101,8 +102,7 @@ def seen(toy, lanes):
         Walk(str(k), entry.settings, film) for k, (entry, film) in enumerate(lanes) if isinstance(film, Film) and k != 3
     ]
     found = surveys(walks, "the score")
-    for survey in found:
-        assert sum(survey.pieces(toy, lanes[0][0].settings)) == survey.cells
+    assert sum(pieces(found, toy, lanes[0][0].settings)) == sum(survey.cells for survey in found)
     assert sum(len(survey.view.drafts) for survey in found) == 2 * 2
     return {"films": [Reel.of(film) for film in films], "planes": [survey.view for survey in found]}
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from samp_core import SAMP, BlurIG, IntegratedGradients, RefinedSAMP
-from samp_core.films import PICTURES, Film, Walk, compand, still, surveys
+from samp_core.films import PICTURES, Film, Walk, compand, pieces, still, surveys
 from samp_core.films.drafts import MOST_DRAFTS, states_along
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import default_settings, make_method
@@ -189,13 +189,19 @@ def test_a_plane_shows_drafts_and_the_score_along_them(bundled):
     film.close(run.result())
     found = surveys([Walk("run", settings, film)], "the score")
     assert len(found) == 2
+    along = sum(len(track.places) for survey in found for track in survey.view.drafts)
+    work, done = pieces(found, bundled, settings), 0
+    while done < along:  # all drafts before the first ground
+        done += next(work)
+    assert all(value is None for survey in found for row in survey.view.values for value in row)
+    assert all(track.scores for survey in found for track in survey.view.drafts)
+    assert done + sum(work) == sum(survey.cells for survey in found)
     for survey in found:
         drafts = survey.view.drafts
         assert [(track.run, track.words) for track in drafts] == [
             ("run", "after the searches"),
             ("run", "after sweep 1 of 2"),
         ]
-        assert sum(survey.pieces(bundled, settings)) == survey.cells
         away = drafts[0].direction == "deletion"
         for track in drafts:
             assert track.places[0] == pytest.approx([float(away), 0.0], abs=1e-3)

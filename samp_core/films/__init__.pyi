@@ -4,7 +4,7 @@ from .drafts import Glimpse
 from .frames import PICTURES, Film, Frame, Points, Still, film_of, still
 from .lanes import MOST
 from .levels import compand, data_uri, palettes
-from .planes import View, Walk, called, surveys
+from .planes import View, Walk, called, pieces, surveys
 from .recording import KINDS, MOMENTS, Lane, Recording, Take, film
 from .reel import Reel, view_from_dict
 from .scene import anatomy_message, frame_message, lane_message, points_message, result_message, slow_message
@@ -37,6 +37,7 @@ __all__ = [
     "kit",
     "lane_message",
     "palettes",
+    "pieces",
     "player_parts",
     "points_message",
     "result_message",

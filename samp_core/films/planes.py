@@ -106,26 +106,17 @@ class Survey:
         """Number of cells of the ground, and of states of drafts, whose scores are to be worked out."""
         return self.places.shape[0] * self.places.shape[1] + sum(len(track.places) for track in self.view.drafts)
 
-    def pieces(self, classifier: Classifier, settings: Settings) -> Iterator[int]:
-        """Work out the scores along drafts and then of the ground, coarse cells first; yields how many a piece did.
-
-        Args:
-            classifier: what is explained.
-            settings: which score; with a target.
-        """
-        target = torch.tensor([settings.target], device=classifier.device)
-        score = ScoreFunction(classifier.network, target, settings.make_score(), (), 1, BATCH)
-
-        def scores(images: Tensor) -> list[float]:
-            values = score.values(images.to(classifier.device), torch.zeros(len(images), dtype=torch.long))
-            return [round(value, _DECIMALS) for value in values.tolist()]
-
+    def along(self, scores: Callable[[Tensor], list[float]]) -> Iterator[int]:
+        """Work out the scores along the drafts; yields how many each piece did."""
         for track, states in zip(self.view.drafts, self.drafts, strict=True):
             images = states()
             for begin in range(0, len(images), BATCH):
                 some = images[begin : begin + BATCH]
                 track.scores.extend(scores(some))
                 yield len(some)
+
+    def ground(self, scores: Callable[[Tensor], list[float]]) -> Iterator[int]:
+        """Work out the scores of the ground, coarse cells first; yields how many each piece did."""
         cells = coarse_first(*self.places.shape[:2])
         for begin in range(0, len(cells), BATCH):
             here = cells[begin : begin + BATCH]
@@ -133,6 +124,27 @@ class Survey:
             for (r, c), value in zip(here, values, strict=True):
                 self.view.values[r][c] = value
             yield len(here)
+
+
+def pieces(found: Sequence[Survey], classifier: Classifier, settings: Settings) -> Iterator[int]:
+    """Work out the scores of planes: along all drafts, then of one ground after the other; yields how many a piece did.
+
+    Args:
+        found: the planes.
+        classifier: what is explained.
+        settings: which score; with a target.
+    """
+    target = torch.tensor([settings.target], device=classifier.device)
+    score = ScoreFunction(classifier.network, target, settings.make_score(), (), 1, BATCH)
+
+    def scores(images: Tensor) -> list[float]:
+        values = score.values(images.to(classifier.device), torch.zeros(len(images), dtype=torch.long))
+        return [round(value, _DECIMALS) for value in values.tolist()]
+
+    for survey in found:
+        yield from survey.along(scores)
+    for survey in found:
+        yield from survey.ground(scores)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from samp_core.films.browser import film_page
 from samp_core.films.frames import Film, Still, film_of
 from samp_core.films.lanes import MOST, read_lanes, require_lanes
 from samp_core.films.levels import data_uri, palettes
-from samp_core.films.planes import View, Walk, called, surveys
+from samp_core.films.planes import View, Walk, called, pieces, surveys
 from samp_core.films.reel import Reel
 from samp_core.films.scene import frame_message, lane_message, points_message, result_message, slow_message
 from samp_core.images import sha256
@@ -121,10 +121,9 @@ class Recording:
         ]
         found = surveys(walks, self.score)
         done, cells = 0, sum(survey.cells for survey in found)
-        for survey in found:
-            for piece in survey.pieces(self.classifier, self.lanes[0].settings):
-                done += piece
-                watch(done / cells)
+        for piece in pieces(found, self.classifier, self.lanes[0].settings):
+            done += piece
+            watch(done / cells)
         self.views = [survey.view for survey in found]
 
     def take_views(self, views: Sequence[View], runs: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
-from samp_core.films import Film, Reel, View, Walk, surveys
+from samp_core.films import Film, Reel, View, Walk, pieces, surveys
 from samp_core.scores import PathError
 from ui.work.lane_run import LaneRun, views_of
 from ui.work.turns import BACKGROUND, Turns
@@ -74,19 +74,18 @@ class Ground(Worker):
         self.views = [*(survey.view for survey in found), *self._back]
         self._cells = max(1, sum(survey.cells for survey in found))
         self.version += 1
-        for survey in found:
-            pieces = survey.pieces(first.classifier, first.settings)
-            for number in range(survey.cells):
-                if self._cancelled.is_set():
-                    return
-                with self.turn():
-                    done = next(pieces, None)
-                if done is None:
-                    break
-                self._done += done
-                # The browser is sent the ground in a few pieces, not with every batch.
-                if number % 16 == 7:
-                    self.version += 1
+        work = pieces(found, first.classifier, first.settings)
+        for number in range(self._cells):
+            if self._cancelled.is_set():
+                return
+            with self.turn():
+                done = next(work, None)
+            if done is None:
+                break
+            self._done += done
+            # The browser is sent the ground in a few pieces, not with every batch.
+            if number % 16 == 7:
+                self.version += 1
         for run, _ in self._fresh:
             run.views = self.views
 
