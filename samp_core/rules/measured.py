@@ -140,7 +140,9 @@ class Measured(Rule):
                 better = _standard(sign * promise / share, share)
                 credit += (1 - self.by_promise) * share * (density[k] + apart * better)
             credits[k] = credit
-        firsts = [np.argsort(-sign * promise, kind="stable") for promise in moves.promise[: len(shares)]]
+        firsts = []
+        if self.falling or self.by_place:  # sorted for those alone: every picture of a film deals anew
+            firsts = [np.argsort(-sign * promise, kind="stable") for promise in moves.promise[: len(shares)]]
         if self.falling:
             credits = _falling(credits, shares, firsts)
         for pixels, credit in zip(moves.pixels, credits, strict=False):
