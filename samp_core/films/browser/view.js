@@ -717,20 +717,13 @@ class View {
     if (this.display.mode === "order") return this.orderLegend(panel);
     const signedMode = this.display.mode === "signed";
     const [low, bar, high] = panel.scale.children;
-    const stops = this.palettes[this.display.mode].slice(signedMode ? 1 : 128).filter((_, k) => k % 16 === 0).map((c) => `rgb(${c.join(",")})`);
+    const draft = shown.states && shown.states.length; // an order that is not walked yet
+    const stops = this.palettes[this.display.mode].slice(signedMode && !draft ? 1 : 128).filter((_, k) => k % 16 === 0).map((c) => `rgb(${c.join(",")})`);
     bar.style.background = `linear-gradient(90deg, ${stops.join(",")})`;
-    if (shown.states && shown.states.length) { // an order that is not walked yet
-      low.textContent = "later";
-      high.textContent = "first";
-      bar.hidden = false;
-      bar.style.background = `linear-gradient(90deg, ${this.palettes[this.display.mode].slice(128).filter((_, k) => k % 16 === 0).map((c) => `rgb(${c.join(",")})`).join(",")})`;
-      panel.scale.title = "When each pixel would move, as far as the path is known";
-      return;
-    }
-    low.textContent = signedMode ? `against, -${short(shown.limit)}` : "0";
-    high.textContent = signedMode ? `for, +${short(shown.limit)}` : `|a| ${short(shown.limit)}`;
+    low.textContent = draft ? "later" : signedMode ? `against, -${short(shown.limit)}` : "0";
+    high.textContent = draft ? "first" : signedMode ? `for, +${short(shown.limit)}` : `|a| ${short(shown.limit)}`;
     bar.hidden = false;
-    panel.scale.title = "Colours saturate at the 99th percentile of |a|, in units of the score";
+    panel.scale.title = draft ? "When each pixel would move, as far as the path is known" : "Colours saturate at the 99th percentile of |a|, in units of the score";
   }
 }
 
