@@ -73,6 +73,7 @@ QUESTIONS: dict[str, dict[str, Maker]] = {
         "SAMP": registered("samp"),
         "SAMP++": registered("samp++"),
         "SAMP steady": registered("samp-steady"),
+        "SAMP clear": registered("samp-clear"),
         "SAMP, mean of 7 copies": registered("samp-instant", steps=4, momentum=0.3, copies=7),
         "SAMP refined": registered("samp-refined"),
         "SAMP, as in SIG's table": as_in_the_table,

@@ -28,7 +28,48 @@ from samp_core.metrics import cancellation, deletion, diffid, insertion, scaled_
 from samp_core.process import keep_freed_memory
 
 MEAN = {"steps": 4, "momentum": 0.3, "copies": 7}  # SAMP instant on seven copies: SAMP steady before there were sweeps
-QUICK = {"searches": 4, "sweeps": 1, "states": 10, "steps": 4}
+
+
+def refined(way: tuple[int, ...], pull: float = 0.1, rule: str = "ordered") -> Settings:
+    """Return a refined order: how many searches of how many moves, sweeps of how many states, and moves in the end."""
+    names = ("searches", "search_steps", "sweeps", "states", "steps")
+    return default_settings("samp-refined", **dict(zip(names, way, strict=True)), pull=pull, accumulation=rule)
+
+
+def called(way: tuple[int, ...], pull: float = 0.1) -> str:
+    words = "{} searches of {}, {} sweeps of {}, {} moves".format(*way)
+    return words if pull == 0.1 else f"{words}, pull {pull}"
+
+
+# Tried on the way for 60 gradients, or 56; with the rule `ordered`.
+QUICK = (
+    *((3, 4, 3, 5, 3), (3, 4, 4, 4, 2), (3, 4, 4, 3, 4), (3, 4, 4, 3, 6), (3, 4, 3, 4, 6), (2, 4, 4, 5, 2)),
+    *(
+        (4, 4, 2, 5, 4),
+        (4, 4, 4, 2, 4),
+        (4, 4, 4, 3, 2),
+        (4, 3, 4, 3, 6),
+        (3, 3, 4, 4, 5),
+        (6, 2, 4, 3, 6),
+        (5, 2, 4, 4, 4),
+    ),
+)
+# For 200 or fewer; with the rule `falling`.
+LONG = (
+    *(((16, 4, 3, 10, 6), 0.1), ((16, 3, 4, 10, 6), 0.1), ((20, 3, 4, 8, 6), 0.1), ((24, 3, 4, 6, 4), 0.1)),
+    *(((20, 3, 4, 9, 4), 0.1), ((14, 4, 4, 8, 6), 0.1), ((16, 3, 4, 10, 6), 0.15), ((20, 3, 4, 8, 6), 0.15)),
+    *(((24, 2, 4, 6, 10), 0.15), ((24, 2, 4, 10, 10), 0.15), ((24, 2, 4, 8, 8), 0.15), ((16, 3, 4, 8, 8), 0.15)),
+    *(((16, 2, 4, 6, 8), 0.15), ((12, 3, 4, 6, 8), 0.15), ((16, 3, 4, 10, 8), 0.15), ((12, 4, 4, 10, 8), 0.15)),
+    *(((16, 3, 4, 10, 10), 0.1), ((16, 3, 4, 8, 12), 0.1), ((20, 2, 4, 8, 12), 0.1), ((12, 3, 4, 6, 12), 0.1)),
+    *(((14, 3, 4, 6, 16), 0.1), ((12, 4, 4, 8, 12), 0.1), ((14, 4, 4, 6, 12), 0.1), ((12, 4, 4, 10, 10), 0.1)),
+    *(
+        ((16, 4, 4, 6, 8), 0.1),
+        ((10, 5, 4, 8, 12), 0.1),
+        ((20, 3, 4, 8, 6), 0.07),
+        ((20, 3, 4, 8, 6), 0.08),
+        ((22, 3, 4, 7, 6), 0.08),
+    ),
+)
 CANDIDATES = {
     "SAMP++": default_settings("samp++"),
     "SAMP": default_settings("samp"),
@@ -42,51 +83,12 @@ CANDIDATES = {
     # Tried on the way; not measured unless asked for.
     "steady, ordered": default_settings("samp-steady", accumulation="ordered"),
     "steady on 3 copies": default_settings("samp-steady", copies=3),
-    # 60 gradients, or 56.
-    "3 searches of 4, 3 sweeps of 5, 3 moves": default_settings(
-        "samp-refined", searches=3, search_steps=4, sweeps=3, states=5, steps=3
-    ),
-    "3 searches of 4, 4 sweeps of 4, 2 moves": default_settings(
-        "samp-refined", searches=3, search_steps=4, sweeps=4, states=4, steps=2
-    ),
-    "3 searches of 4, 4 sweeps of 3, 4 moves": default_settings(
-        "samp-refined", searches=3, search_steps=4, sweeps=4, states=3, steps=4
-    ),
-    "3 searches of 4, 4 sweeps of 3, 6 moves": default_settings(
-        "samp-refined", searches=3, search_steps=4, sweeps=4, states=3, steps=6
-    ),
-    "3 searches of 4, 3 sweeps of 4, 6 moves": default_settings(
-        "samp-refined", searches=3, search_steps=4, sweeps=3, states=4, steps=6
-    ),
-    "2 searches of 4, 4 sweeps of 5, 2 moves": default_settings(
-        "samp-refined", searches=2, search_steps=4, sweeps=4, states=5, steps=2
-    ),
-    "4 searches of 4, 2 sweeps of 5, 4 moves": default_settings(
-        "samp-refined", searches=4, search_steps=4, sweeps=2, states=5, steps=4
-    ),
-    "4 searches of 4, 4 sweeps of 2, 4 moves": default_settings(
-        "samp-refined", searches=4, search_steps=4, sweeps=4, states=2, steps=4
-    ),
-    "4 searches of 4, 4 sweeps of 3, 2 moves": default_settings(
-        "samp-refined", searches=4, search_steps=4, sweeps=4, states=3, steps=2
-    ),
-    "4 searches of 3, 4 sweeps of 3, 6 moves": default_settings(
-        "samp-refined", searches=4, search_steps=3, sweeps=4, states=3, steps=6
-    ),
-    "3 searches of 3, 4 sweeps of 4, 5 moves": default_settings(
-        "samp-refined", searches=3, search_steps=3, sweeps=4, states=4, steps=5
-    ),
-    "6 searches of 2, 4 sweeps of 3, 6 moves": default_settings(
-        "samp-refined", searches=6, search_steps=2, sweeps=4, states=3, steps=6
-    ),
-    "5 searches of 2, 4 sweeps of 4, 4 moves": default_settings(
-        "samp-refined", searches=5, search_steps=2, sweeps=4, states=4, steps=4
-    ),
-    "6 searches of 2, 4 sweeps of 3, 6 moves, pull 0.15": default_settings(
-        "samp-refined", searches=6, search_steps=2, sweeps=4, states=3, steps=6, pull=0.15
-    ),
+    **{called(way): refined(way) for way in QUICK},
+    called((6, 2, 4, 3, 6), 0.15): refined((6, 2, 4, 3, 6), 0.15),
+    **{f"{called(way, pull)}, falling": refined(way, pull, "falling") for way, pull in LONG},
     "instant, spread": default_settings("samp-instant", accumulation="spread"),
     "instant, isotonic": default_settings("samp-instant", accumulation="isotonic"),
+    "instant, falling": default_settings("samp-instant", accumulation="falling"),
     "instant, 4 moves": default_settings("samp-instant", steps=4),
     "mean of 7, spread": default_settings("samp-instant", **MEAN, accumulation="spread"),
     "mean of 7, isotonic": default_settings("samp-instant", **MEAN, accumulation="isotonic"),
@@ -101,12 +103,12 @@ CANDIDATES = {
     "mean of 7, no momentum": default_settings("samp-instant", **{**MEAN, "momentum": 0.0}),
     "mean of 7, noise 0.05": default_settings("samp-instant", **MEAN, copy_noise=0.05),
     "mean of 7, shift 1": default_settings("samp-instant", **MEAN, copy_shift=1),
-    "refined, no sweeps": default_settings("samp-refined", searches=23, sweeps=0),
-    "refined, 5 searches and 1 sweep": default_settings("samp-refined", searches=5, sweeps=1, steps=5),
-    "refined, 1 sweep": default_settings("samp-refined", **QUICK),
-    "refined, 1 sweep, pull 0.2": default_settings("samp-refined", **QUICK, pull=0.2),
-    "refined, 5 sweeps": default_settings("samp-refined", searches=12, sweeps=5, steps=10),
-    "refined, 4 sweeps of 9": default_settings("samp-refined", searches=14, sweeps=4, states=9, steps=8),
+    "refined, no sweeps": refined((23, 4, 0, 10, 6)),
+    "refined, 5 searches and 1 sweep": refined((5, 4, 1, 10, 5)),
+    "refined, 1 sweep": refined((4, 4, 1, 10, 4)),
+    "refined, 1 sweep, pull 0.2": refined((4, 4, 1, 10, 4), 0.2),
+    "refined, 5 sweeps": refined((12, 4, 5, 10, 10)),
+    "refined, 4 sweeps of 9": refined((14, 4, 4, 9, 8)),
     "one search, monotone": default_settings("samp++", momentum=0.8, ic_tolerance=0.05, accumulation="monotone"),
 }
 USUAL = 9

@@ -240,7 +240,7 @@ class SAMP(PathAttribution):
 
     @staticmethod
     def clear(forward_func: Callable[..., Tensor], **settings: Any) -> RefinedSAMP:
-        """Build this project's clearest map: an order refined along the whole path, ``monotone`` accumulation.
+        """Build this project's clearest map: an order refined along the whole path and walked in twelve moves.
 
         Args:
             forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
@@ -395,7 +395,7 @@ class GuidedIG(PathAttribution):
 class RefinedSAMP(PathAttribution):
     """Attribution along an order of the pixels that is found by searching and refined along the whole path.
 
-    This project's own; see :class:`~samp_core.paths.RefinedPath`. Complete to rounding with the rule ``ordered``.
+    This project's own; see :class:`~samp_core.paths.RefinedPath`. Complete to rounding with the rule ``falling``.
 
     Args:
         forward_func: images (N, C, H, W) to logits (N, K), or to one number an image.
@@ -422,17 +422,17 @@ class RefinedSAMP(PathAttribution):
         self,
         forward_func: Callable[..., Tensor],
         steps: int = 6,
-        searches: int = 16,
-        sweeps: int = 3,
-        pull: float = 0.1,
+        searches: int = 22,
+        sweeps: int = 4,
+        pull: float = 0.08,
         noise: float = 0.02,
         seed: int = 0,
         deletion_baseline: Baseline | None = None,
         insertion_baseline: Baseline | None = None,
-        accumulation: str = "ordered",
+        accumulation: str = "falling",
         *,
-        search_steps: int = 4,
-        states: int = 10,
+        search_steps: int = 3,
+        states: int = 7,
         gauss_nodes: int = 16,
         score: Score | None = None,
         batch_size: int | None = None,

@@ -7,6 +7,7 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jaxtyping
@@ -23,6 +24,7 @@ install("samp_core")  # before the first import of what it checks
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
+from samp_core.plane import grid
 from tests.serving import LONG, ROOT, serve
 
 keep_freed_memory()  # as they do, too
@@ -110,6 +112,14 @@ def linear() -> nn.Module:
 def toys() -> torch.Tensor:
     """Three random float64 images of 2 x 12 x 10."""
     return torch.randn(3, 2, 12, 10, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def few_cells() -> Iterator[None]:
+    """Give every path plane a coarse ground, whose 48 scores take an eighth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samp_core.films.planes.grid", partial(grid, columns=8, rows=6))
+        yield
 
 
 @pytest.fixture(scope="session")

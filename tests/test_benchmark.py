@@ -518,18 +518,27 @@ def test_ray_gives_what_the_local_engine_gives(tmp_path):
     for name in ("coffee", "chelsea"):
         load_sample(name).save(photos / f"{name}.png")
     (photos / "bad.png").write_bytes(b"nothing")
-    common = [str(photos), "--methods", "samp,gradient,random", "--metrics", "gap,concentration", "--quiet"]
+    common = [
+        str(photos),
+        "--methods",
+        "samp,gradient,random",
+        "--metrics",
+        "gap,concentration",
+        "--quiet",
+        "--threads",
+        "1",
+    ]
     environment = os.environ | {"RAY_worker_niceness": "0"}  # or a busy machine never lets the workers work
-    for engine in ("local", "ray"):
-        arguments = [*common, "--engine", engine, "--out", str(tmp_path / f"{engine}.sqlite")]
-        done = subprocess.run(
-            [sys.executable, "-m", "samp_core", "benchmark", *arguments],
-            cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=250,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    outs = {engine: tmp_path / f"{engine}.sqlite" for engine in ("local", "ray")}
+    assert command_line.main(["benchmark", *common, "--engine", "local", "--out", str(outs["local"])]) == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "samp_core", "benchmark", *common, "--engine", "ray", "--out", str(outs["ray"])],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     frames = []
-    for engine in ("local", "ray"):
-        with Store(tmp_path / f"{engine}.sqlite", read_only=True) as store:
+    for out in outs.values():
+        with Store(out, read_only=True) as store:
             frames.append(numbers(store.results()))
             assert store.photos()["error"].notna().sum() == 1
     pd.testing.assert_frame_equal(*frames)

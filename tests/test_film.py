@@ -180,6 +180,7 @@ def test_of_many_drafts_a_film_keeps_some(colour, image):
     assert not film_of(RefinedSAMP(colour, searches=2, sweeps=0, steps=2), image)[0].drafts
 
 
+@pytest.mark.usefixtures("few_cells")
 def test_a_plane_shows_drafts_and_the_score_along_them(bundled):
     asked = default_settings("samp-refined", searches=2, sweeps=2, steps=4)
     settings, run = begin(bundled, load_sample("chelsea"), asked)

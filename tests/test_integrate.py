@@ -53,7 +53,8 @@ def quadratic(states, paths):
         ("half", [3.5, 3.5], [-1, -6]),
         # A tenth of 7 by place: the first of two equal ways has half of the whole and then half of the rest to come.
         ("ordered", [0.9 * 3.5 + 0.7, 0.9 * 3.5], [-0.9, -0.9 * 6 - 0.7]),
-        ("falling", [0.9 * 3.5 + 0.7, 0.9 * 3.5], [-0.9, -0.9 * 6 - 0.7]),  # one pixel a move: nothing to draw together
+        # A hundredth; one pixel a move: nothing to draw together.
+        ("falling", [0.99 * 3.5 + 0.07, 0.99 * 3.5], [-0.99, -0.99 * 6 - 0.07]),
         ("idgi", [1, 6], [-1, -6]),  # in each move one value moves and takes the whole gain
     ],
 )
@@ -131,11 +132,11 @@ def test_isotonic_weighs_by_mass_and_deals_by_promise():
 @pytest.mark.parametrize(
     ("scores", "expected"),
     [
-        # Densities 2 and 2, so by promise 3, 1, 3, 1: the middle two are drawn together. Of a tenth of 8 by place, one
-        # with three pixels to come has 3 of 6.
-        ([0, 4, 8], [2.7 + 0.4, 1.8 + 0.8 / 3, 1.8 + 0.4 / 3, 0.9]),
+        # Densities 2 and 2, so by promise 3, 1, 3, 1: the middle two are drawn together. Of a hundredth of 8 by place,
+        # one with three pixels to come has 3 of 6.
+        ([0, 4, 8], [2.97 + 0.04, 1.98 + 0.08 / 3, 1.98 + 0.04 / 3, 0.99]),
         # Nothing, then -3 and -1, which rise; by place the last has most of a fall.
-        ([4, 4, 0], [0, -0.2 / 3, -1.8 - 0.4 / 3, -1.8 - 0.2]),
+        ([4, 4, 0], [0, -0.02 / 3, -1.98 - 0.04 / 3, -1.98 - 0.02]),
     ],
 )
 def test_falling_keeps_the_order_of_the_path(scores, expected):

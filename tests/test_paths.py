@@ -503,6 +503,8 @@ def test_every_registered_path_method_explains_a_photo(name, bundled, cat):
     changes = {"steps": 4, "target": 282}
     if METHODS[name].is_search and METHODS[name].defaults.options.get("ic_tolerance"):
         changes["ic_tolerance"] = 0.25
+    if METHODS[name].option("searches"):
+        changes["searches"] = 2
     settings = default_settings(name, **changes)
     method = make_method(bundled, settings)
     explanation = method.explain(cat, settings.target)

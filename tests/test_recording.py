@@ -30,7 +30,7 @@ def recording(bundled) -> Recording:
 
 
 @pytest.fixture(scope="module")
-def surveyed(recording, bundled) -> Recording:
+def surveyed(recording, bundled, few_cells) -> Recording:
     again = Recording(bundled, recording.image, recording.name, recording.lanes)
     seen: list[float] = []
     again.survey(seen.append)

@@ -11,7 +11,7 @@ from samp_core.paths import Endpoints, GreedyPath, RefinedPath
 from samp_core.paths.refined import TIMES, _exchanged, _partners, _places
 
 BLUR = GaussianBlur(5, 2.0)
-SHORT = GreedyPath(steps=4, momentum=0.3)
+SHORT = GreedyPath(steps=3, momentum=0.3)
 TARGET = [0, 2, 1]
 
 
@@ -26,9 +26,14 @@ def area(explanation):
 
 
 def test_sweeps_raise_the_area_under_the_path_that_they_are_for(smooth, toys):
-    found = [area(method(smooth, sweeps=sweeps, pull=1.0, noise=0.0).explain(toys, TARGET)) for sweeps in (0, 3, 9)]
-    assert (found[1] > found[0]).all()
-    assert found[2].sum() > found[1].sum()
+    """From an order that one gradient gives, on a network that images of this contrast saturate."""
+    begin = {"searches": 1, "search_steps": 1, "noise": 0.0}
+    found = [
+        area(method(smooth, sweeps=sweeps, pull=0.5, **begin).explain(3 * toys, TARGET)).sum().item()
+        for sweeps in (0, 1, 3, 9)
+    ]
+    assert found == sorted(found)
+    assert found[-1] > 1.03 * found[0]
 
 
 def test_a_sweep_measures_the_slope_of_the_area_in_the_time_of_each_pixel(smooth, toys):
@@ -96,13 +101,13 @@ def test_it_costs_what_it_says_and_says_how_far_it_is(smooth, toys):
     pieces = list(run)
     before = [piece for piece in pieces if not isinstance(piece, Step)]
     assert before == sorted(before)
-    assert len(before) == 4 + 1 + 2  # each move of three searches together, what they found, and each sweep
+    assert len(before) == 3 + 1 + 2  # each move of three searches together, what they found, and each sweep
     assert 0 < before[0] < before[-1] < 1
     assert [isinstance(piece, Step) for piece in pieces] == [False] * len(before) + [True] * 5
     assert run.progress == 1
     found = run.result()
     assert found.finished
-    assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * 4 + 2 * TIMES + 5)
+    assert found.cost.gradients == refined.estimate(12, 10).gradients == 2 * (3 * 3 + 2 * TIMES + 5)
 
 
 def test_its_drafts_say_how_it_would_run_as_it_is_known_then(smooth, toys):
@@ -176,7 +181,7 @@ def test_the_map_is_complete_and_of_one_sign_and_keeps_the_order(smooth, toys):
 
 def test_as_registered(bundled, cat):
     settings = default_settings("samp-refined", target=281)
-    assert METHODS["samp-refined"].defaults.options["searches"] == 16
+    assert METHODS["samp-refined"].defaults.options["searches"] == 22
     refined = make_method(bundled, settings.changed(seed=4))
     assert refined.path == RefinedPath(SHORT, seed=4)
     assert refined.estimate(224, 224).gradients == 200
@@ -189,7 +194,7 @@ def test_steady_is_refined_for_a_third_of_the_gradients(bundled):
     assert SAMP.steady(bundled.network, copies=25, sweeps=0).path.searches == 25
     clear, made = SAMP.clear(bundled.network), make_method(bundled, default_settings("samp-clear", target=281))
     assert clear.path == made.path
-    assert clear.accumulation == made.accumulation == "monotone"
+    assert clear.accumulation == made.accumulation == "falling"
 
 
 def test_places_are_those_of_a_sort():

@@ -278,7 +278,7 @@ def test_files_that_call_other_searches_steady_or_clear_are_read():
     assert Settings.from_dict(written) == meant
     clear = default_settings("samp++", momentum=0.8, ic_tolerance=1 / 20, accumulation="monotone")
     assert Settings.from_dict({**clear.to_dict(), "method": "samp-clear"}) == clear
-    refined = default_settings("samp-refined", target=5)
+    refined = default_settings("samp-refined", states=10, search_steps=4, target=5)  # which could not be chosen
     written = refined.to_dict()
     for name in ("states", "search_steps"):
         del written["options"][name]

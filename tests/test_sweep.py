@@ -14,7 +14,6 @@ import pytest
 from samp_core import cli as command_line
 from samp_core.compare import front
 from samp_core.digits import samples
-from samp_core.images import load_sample
 from samp_core.methods import METHODS, default_settings
 from samp_core.sweep import MOST, read_axis, settings_of
 from tests.serving import ROOT
@@ -76,12 +75,12 @@ def test_the_front_is_what_no_other_point_beats():
         assert found == (not others)
 
 
-def test_a_sweep_from_the_command_line_goes_on_and_is_written(tmp_path, capsys, bundled, monkeypatch):
-    monkeypatch.setattr("samp_core.cli.tune.load_network", lambda *a, **k: bundled)
-    for name in ("coffee", "chelsea"):
-        load_sample(name).save(tmp_path / f"{name}.png")
+def test_a_sweep_from_the_command_line_goes_on_and_is_written(tmp_path, capsys):
+    for digit in (3, 8):
+        samples()[digit].save(tmp_path / f"{digit}.png")
     out = tmp_path / "tune.sqlite"
-    common = ["tune", str(tmp_path), "--method", "ig", "--metrics", "gap,curves", "--out", str(out), "--quiet"]
+    common = ["tune", str(tmp_path), "--model", "mnist_cnn", "--method", "ig", "--metrics", "gap,curves"]
+    common += ["--out", str(out), "--quiet"]
     assert command_line.main([*common, "--sweep", "steps=2,4"]) == 0
     with sqlite3.connect(out) as file:
         before = set(file.execute("select * from results"))

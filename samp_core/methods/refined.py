@@ -13,26 +13,26 @@ from samp_core.methods.options import SEARCH, Option, Value, steps
 _OPTIONS = (
     Option(
         "searches", "Searches", "How many short searches, each on a copy of the photo with a little noise, give "
-        "the first order; more are steadier.", 16, 1, 1000, slider=(1, 24), whole=True,
+        "the first order; more are steadier.", 22, 1, 1000, slider=(1, 24), whole=True,
         phrase="{value} search{es}",
     ),
     Option(
         "search_steps", "Moves of a search", "Into how many moves each short search shares out the pixels; fewer are "
-        "steadier and cheaper.", 4, 1, 100, slider=(1, 10), whole=True, minor=True,
+        "steadier and cheaper.", 3, 1, 100, slider=(1, 10), whole=True, minor=True,
         phrase="",
     ),
     Option(
         "sweeps", "Sweeps", "How often the order is refined along the whole path; 0 keeps the first order. Every "
-        "second one is made with both baselines exchanged.", 3, 0, 1000, slider=(0, 20), whole=True,
+        "second one is made with both baselines exchanged.", 4, 0, 1000, slider=(0, 20), whole=True,
         phrase="{value} sweep{s}",
     ),
     Option(
-        "states", "States", "How many states along the whole path each sweep looks at.", 10, 1, 1000,
+        "states", "States", "How many states along the whole path each sweep looks at.", 7, 1, 1000,
         slider=(2, 20), whole=True, minor=True, phrase="",
     ),
     Option(
         "pull", "Pull", "How far one sweep changes the order, in standard deviations of what stood before. "
-        "More ranks better by the network's own curves, and holds still less.", 0.1, 0.0, 10.0, 0.05,
+        "More ranks better by the network's own curves, and holds still less.", 0.08, 0.0, 10.0, 0.05,
         slider=(0.0, 1.0),
     ),
     steps(6, "Into how many moves the pixels are shared out in the end.", slider=(2, 30)),
@@ -50,7 +50,6 @@ def refined(
     *,
     summary: str,
     limits: str,
-    rule: str = "ordered",
     earlier: Earlier = as_is,
     published: Mapping[str, Value] | None = None,
 ) -> Method:
@@ -73,7 +72,7 @@ def refined(
             states=o.states,
         ),
         ends=both_ways(),
-        rule=rule,
+        rule="falling",
         options=tuple(replace(option, default=own.get(option.name, option.default)) for option in _OPTIONS),
         sketch={"searches": 1, "sweeps": 0, "steps": 4},
         earlier=earlier,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from samp_core.paths.base import Draft, Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
 
-TIMES = 10
+TIMES = 7
 """States of a sweep, unless others are asked for."""
 
 # Which share of the way a pixel takes to move in the first and in the last sweep.
@@ -61,9 +61,9 @@ class RefinedPath:
 
     search: Path
     steps: int = 6
-    searches: int = 16
-    sweeps: int = 3
-    pull: float = 0.1
+    searches: int = 22
+    sweeps: int = 4
+    pull: float = 0.08
     noise: float = 0.02
     seed: int = 0
     chunk: int = 4

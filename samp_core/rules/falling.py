@@ -11,12 +11,13 @@ class Falling(Measured):
 
     See :class:`~samp_core.rules.measured.Measured`. By ``ordered`` the last pixels of one move may get less than the
     first of the next one, and where two moves gain about the same, many of both change places with every small change
-    of a score. Here credits are drawn together until none is more than one before it, and a tenth of the whole change
-    goes by place, so that none are level. Every credit has the sign of the score's change from start to end.
+    of a score. Here credits are drawn together until none is more than one before it. What is level then is told apart
+    by place; as nothing has to be outweighed any more, a hundredth of the whole change is enough for that. Every credit
+    has the sign of the score's change from start to end.
     """
 
     monotone = 1.0
-    by_place = 0.1
+    by_place = 0.01
     falling = True
 
 
