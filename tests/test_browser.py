@@ -524,19 +524,20 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
     assert places(page) == before
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_nothing_overflows(browser, address, scheme, width):
-    context = browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
-    )
+def test_nothing_overflows(browser, address, width):
+    context = browser.new_context(viewport={"width": width, "height": 844}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(LONG)
     pages = ("", "/Explain", "/Compare", "/Metrics", "/Tune", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust")
     for path in pages:
+        page.emulate_media(color_scheme="light")
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         page.wait_for_timeout(500)
-        for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
-            assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), path
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(200)
+            for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
+                assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), (path, scheme)
     context.close()

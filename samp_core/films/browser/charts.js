@@ -92,7 +92,7 @@ Object.assign(View.prototype, {
       svg.append(line);
     }
     for (const { colour, kind, points, panel, quiet, age, name: title } of series) {
-      const d = points.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+      const d = through(points, x, y);
       svg.append(shape("path", { class: kind, "data-colour": colour, d, ...(age ? { opacity: age } : {}) }, shape("title", {}, title)));
       if (quiet) continue;
       const places = points.map(([a]) => a);
@@ -142,13 +142,13 @@ Object.assign(View.prototype, {
     const away = new Map(); // distance of each path's present state from the plane
     const drafts = this.drafts([view]);
     for (const { track, panel, age } of drafts) {
-      const d = track.places.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+      const d = through(track.places, x, y);
       svg.append(shape("path", { class: "draft", "data-colour": panel.lane.colour, opacity: age, d }, shape("title", {}, `${panel.lane.title}, ${track.direction}, ${track.words}`)));
     }
     for (const track of view.tracks) {
       const panel = this.filled().find((p) => p.lane.run === track.run);
       if (!panel) continue;
-      const d = track.places.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+      const d = through(track.places, x, y);
       const colour = panel.lane.colour;
       const direction = this.directionOf(panel, track);
       svg.append(shape("path", { class: "halo", d }), shape("path", { class: this.isAway(panel, direction) ? "path away" : "path", "data-colour": colour, d }));

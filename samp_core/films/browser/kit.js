@@ -16,6 +16,9 @@ function fill(made, attributes, children) {
 const element = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const shape = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
+// The line through some points, as the `d` of a path; x and y say where a value stands in the picture.
+const through = (points, x, y) => points.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("");
+
 // A number as people read it: three digits, powers of ten for the very large and the very small.
 function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "";

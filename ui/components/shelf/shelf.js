@@ -10,7 +10,7 @@ function preview(places) {
   const y = (v) => HIGH - EDGE - (Math.min(Math.abs(v), HIGHEST) / HIGHEST) * (HIGH - 2 * EDGE);
   return shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     shape("line", { x1: x(0), y1: y(0), x2: x(1), y2: y(0) }),
-    shape("path", { d: places.map(([a, b], k) => `${k ? "L" : "M"}${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("") }));
+    shape("path", { d: through(places, x, y) }));
 }
 
 class Shelf {
