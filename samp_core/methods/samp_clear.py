@@ -1,4 +1,4 @@
-"""SAMP clear: the Concentration Principle kept, with a map that adds up and has one sign."""
+"""SAMP clear: the Concentration Principle kept, with a map that adds up and has one sign each way."""
 
 from samp_core.methods.options import Value
 from samp_core.methods.refined import refined
@@ -12,7 +12,7 @@ def earlier(name: str, options: dict[str, Value]) -> tuple[str, dict[str, Value]
 METHOD = refined(
     "samp-clear",
     "SAMP clear",
-    summary="This project's clearest map: no credit is cancelled by another, the map adds up, and much of it lies on "
+    summary="This project's clearest map: it adds up, all credit of one direction has one sign, and much of it lies on "
     "few pixels. An order found by short searches, bettered by sweeps along the whole path, and walked in more moves.",
     limits="Pixels that move when the score has reached its end get next to nothing, and differ by their place on the "
     "path alone. As its sweeps climb curves of insertion and deletion, such curves judge it too kindly.",
