@@ -421,6 +421,22 @@ def test_what_a_link_cannot_mean_is_left_out_with_a_word(words):
     assert knob(page, "slider", "steps").value == 14
 
 
+def test_what_a_link_sets_beyond_a_slider_is_shown_and_can_be_taken_back():
+    page = opened("pages/1_Explain.py", lanes="ig,steps=500")
+    (lane,) = page.session_state["stage"].lanes
+    live(page, False)
+    assert (knob(page, "slider", "steps").value, knob(page, "slider", "steps").max) == (500, 500)
+    knob(page, "slider", "steps").set_value(80).run().run()
+    assert lane.settings.options["steps"] == knob(page, "slider", "steps").value == 80
+    assert knob(page, "slider", "steps").max == 200
+    compare = opened("pages/2_Compare.py", **{"methods": "ig", "ig.steps": "500"})
+    assert any("steps 500, not 50" in caption.value for caption in compare.caption)
+    assert compare.slider(key="compare-ig-steps").value == 500
+    compare.slider(key="compare-ig-steps").set_value(80).run().run()
+    assert compare.slider(key="compare-ig-steps").value == 80
+    assert_fine(compare)
+
+
 # -- Compare ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from samp_core.words import overshoot_in_words, result_in_words, ways
 from ui.components.feed import pressed
 from ui.components.ledger import Ledger
 from ui.shared import lanes
+from ui.shared.knob import face
 from ui.shared.link import from_text, to_text
 from ui.shared.state import Photo
 from ui.work import lane_run
@@ -124,10 +125,24 @@ def test_lanes_survive_the_address():
     assert to_text(default_settings("samp++", ic_tolerance=None)) == "samp++,ic=off"
 
 
+def test_a_knob_shows_what_its_lane_has_beyond_its_slider_and_between_its_stops():
+    settings = from_text("samp++,steps=9999,momentum=0.97,ic=1/30")
+    shown = {name: face(METHODS["samp++"].option(name), settings.options[name]) for name in settings.options}
+    steps, momentum, ic = (shown[name] for name in ("steps", "momentum", "ic_tolerance"))
+    assert (steps.more["min_value"], steps.more["max_value"]) == (2, 9999)
+    assert momentum.more["max_value"] == momentum.shown(0.97) == 0.97
+    words = [ic.more["format_func"](stop) for stop in ic.more["options"]]
+    assert words == ["no IC", "1/5", "1/10", "1/20", "1/30", "1/40", "1/50", "1/100", "1/200"]
+    assert ic.value(ic.shown(1 / 30)) == 1 / 30
+    for name, value in settings.options.items():
+        if value is not None:
+            assert shown[name].value(shown[name].shown(value)) == value
+
+
 @pytest.mark.parametrize(
     "text",
     ["samp,momentum=nan", "samp,momentum=7", "samp,steps=x", "samp,ic=1/0", "samp,ic=-1", "samp,rule=none",
-     "samp,ways=up", "samp,start=nowhere", "samp,steps=1000000", "samp,steps=9999", "samp,momentum=0.97", "samp,,=,===",
+     "samp,ways=up", "samp,start=nowhere", "samp,steps=1000000", "samp,,=,===",
      "samp,ic=1e999"],
 )  # fmt: skip
 def test_nonsense_in_the_address_is_left_out(text):

@@ -141,12 +141,6 @@ class Option:
             raise self._refusal(value)
         return int(value) if self.is_whole else float(value)
 
-    def fits(self, value: Value) -> bool:
-        """Return whether its slider reaches a value; what has none can show all."""
-        if self.slider is None or not isinstance(value, int | float):
-            return True
-        return self.slider[0] <= value <= self.slider[1]
-
     def _refusal(self, value: object) -> ValueError:
         return ValueError(f"{self.name} must be {self.range_in_words}, not {value!r}")
 

@@ -38,8 +38,11 @@ def _same(value: Any) -> Any:
     return value
 
 
-def face(option: Option) -> Face:
-    """Return how an option is shown."""
+def face(option: Option, now: Value = None) -> Face:
+    """Return how an option is shown, so that it can show the value that it has now, too.
+
+    A slider is as long as most people need; a link, a file or code may hold a value beyond it, or between its stops.
+    """
     help_text = option.help
     if option.is_several:
         names = ["both", *option.titles] if len(option.titles) == 2 else list(option.titles)
@@ -60,7 +63,11 @@ def face(option: Option) -> Face:
     if option.is_text:
         return Face(st.text_input, {"max_chars": 80, "help": help_text}, lambda shown: {"value": shown}, _same, _same)
     if option.stops:
-        stops = [OFF, *option.stops] if option.off else list(option.stops)
+        stops = list(option.stops)
+        if isinstance(now, int | float) and now not in stops:
+            stops = sorted([*stops, now], reverse=stops[0] > stops[-1])
+        if option.off:
+            stops.insert(0, OFF)
         return Face(
             st.select_slider,
             {"options": stops, "format_func": lambda v: option.write(v) if v else option.off, "help": help_text},
@@ -78,21 +85,20 @@ def face(option: Option) -> Face:
             lambda shown: {"value": shown}, lambda value: None if value is None else kind(value), _same,
         )  # fmt: skip
     low, high = option.slider or (option.low, option.high)
+    if isinstance(now, int | float):
+        low, high = min(low, now), max(high, now)
     return Face(
         st.slider,
         {"min_value": kind(low), "max_value": kind(high), "step": kind(option.step), "help": help_text},
         lambda shown: {"value": shown},
-        lambda value: kind(min(max(value if isinstance(value, int | float) else option.default, low), high)),  # type: ignore[type-var]
+        lambda value: kind(value if isinstance(value, int | float) else option.default),
         lambda shown: None if shown is None else kind(round(shown, 10)),
     )
 
 
 def knob(option: Option, value: Value, key: str, **more: Any) -> Value:
-    """Show an option's widget with this value as its default; return what it says.
-
-    A value between what the widget can show stays as it is until somebody moves the widget.
-    """
-    looks = face(option)
+    """Show an option's widget with this value as its default; return what it says."""
+    looks = face(option, value)
     before = looks.shown(value)
     after = looks.widget(option.title, key=key, **looks.default(before), **looks.more, **more)
     return value if after == before else looks.value(after)
@@ -105,18 +111,14 @@ class KeptOption(Kept[Value]):
     option: Option
 
     def _read(self, words: str) -> Value:
-        value = self.option.read(words)
-        if not self.option.fits(value):
-            raise ValueError(words)
-        looks = face(self.option)
-        return looks.value(looks.shown(value))  # links hold only what the widget can show
+        return self.option.read(words)
 
     def _write(self, value: Value) -> str:
         return self.option.write(value)
 
     def knob(self, key: str, **more: Any) -> Value:
         """Show its widget."""
-        looks = face(self.option)
+        looks = face(self.option, self.value())
         return self._show(
             looks.widget, self.option.title, key, looks.default, shown=looks.shown, value=looks.value,
             **looks.more, **more,

@@ -28,8 +28,8 @@ def from_text(text: str) -> Settings | None:
         key, _, value = part.partition("=")
         option = options.get(key)
         try:
-            if option is not None and option.fits(read := option.read(value[:80])):
-                settings = settings.changed(**{option.name: read})
+            if option is not None:
+                settings = settings.changed(**{option.name: option.read(value[:80])})
         except (ValueError, OverflowError):
             continue
     return settings
