@@ -12,6 +12,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
 # The browser without a window's machinery first: opening a page costs it less of the processor.
@@ -19,6 +23,23 @@ _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 LONG = 90_000  # ms; generous, for machines that do other things as well
+
+# Whether the script has been done and nothing has moved, but for what never ends, for so many ms since `window.since`.
+_QUIET = """(least) => {
+  const app = document.querySelector("[data-testid=stApp]");
+  const busy = !app || app.getAttribute("data-test-script-state") !== "notRunning"
+    || document.querySelector("[data-testid=stSkeleton]")
+    || document.getAnimations().some((a) => a.playState === "running" && a.effect.getTiming().iterations !== Infinity);
+  const now = performance.now();
+  if (busy || window.since === undefined) window.since = now;
+  return !busy && now - window.since >= least;
+}"""
+
+
+def quiet(page: Page, least: int = 200) -> None:
+    """Wait until the page's script is done and what it drew stands still, for ``least`` ms on end from now."""
+    page.evaluate("() => { window.since = undefined; }")
+    page.wait_for_function(_QUIET, arg=least, polling=40, timeout=LONG)
 
 
 @contextmanager

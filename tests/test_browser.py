@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from samp_core.images import load_sample
-from tests.serving import CHROMIUM, FLAGS, LONG
+from tests.serving import CHROMIUM, FLAGS, LONG, quiet
 from ui.shared.server import policy
 
 pytestmark = [
@@ -70,9 +70,8 @@ def barriers(page: Page, only: tuple[str, ...] = ()) -> list[str]:
     than looking.
     """
     options = {"resultTypes": ["violations"]} | ({"runOnly": list(only)} if only else {})
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_role("button", name=re.compile("^Cancel"))).to_have_count(0)
-    page.wait_for_timeout(300)
+    quiet(page)
     return [
         f"{violation['id']}: {[node['html'][:120] for node in violation['nodes']]}"
         for violation in Axe().run(page, options=options).response["violations"]
@@ -82,8 +81,7 @@ def barriers(page: Page, only: tuple[str, ...] = ()) -> list[str]:
 
 def at_rest(page: Page) -> None:
     """Wait until the script is done and what it drew is there."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(300)
+    quiet(page)
 
 
 def places(page: Page) -> list[float]:
@@ -534,10 +532,9 @@ def test_nothing_overflows(browser, address, width):
         page.emulate_media(color_scheme="light")
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        page.wait_for_timeout(500)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(200)
+            quiet(page)
             for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
                 assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), (path, scheme)
     context.close()

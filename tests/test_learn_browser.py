@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.serving import LONG
+from tests.serving import LONG, quiet
 from tests.test_browser import barriers, browser, page, pytestmark  # noqa: F401
 from ui.learn.lesson import SCENES
 
@@ -28,10 +28,8 @@ def seen(page: Page) -> str:
 
 def settle(page: Page) -> None:
     """Wait until the script is done and what it drew is there."""
-    page.wait_for_timeout(250)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.locator(".keys-root")).to_be_attached()
-    page.wait_for_timeout(250)
+    quiet(page)
 
 
 def changes(page: Page, before: str) -> str:
@@ -340,7 +338,7 @@ def test_no_serious_barrier_on_any_page(browser: Browser, address):
         paper = set()
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_timeout(400)
+            quiet(page)
             paper.add(page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
             # What the colours do not touch was asked in the light.
             asked = () if scheme == "light" else ("color-contrast",)
@@ -359,9 +357,7 @@ def test_no_serious_barrier_on_any_page(browser: Browser, address):
     ):
         page.goto(f"{address}/{where}")
         expect(page.locator("h1").first).to_be_visible()
-        page.wait_for_timeout(400)
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-        page.wait_for_timeout(400)
+        quiet(page, 300)
         if "scene=" in where:
             look(f"{where}, asked")
             reveal(page)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.serving import ROOT
+
 PROGRAM = """
 import resource
 from samp_core.process import keep_freed_memory
@@ -65,3 +67,17 @@ def test_what_the_user_set_stays(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     assert not sleep_when_idle()  # torch is there already
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_what_plots_look_for_is_there_before_a_page_draws():
+    """A module that one thread is still importing is in sys.modules without what it has; plotly takes it as it is."""
+    program = """
+import sys
+from ui.shared import loading
+for _, work, _ in loading._STAGES[:-1]:
+    work()
+missing = {"numpy", "pandas", "pyarrow", "narwhals", "PIL", "plotly"} - set(sys.modules)
+assert not missing, missing
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -34,7 +34,10 @@ def _network() -> None:
 _STAGES: tuple[tuple[str, Callable[[], None], float], ...] = (
     ("PyTorch", _import("torch"), 2.0),
     ("the engine", _import("samp_core.runs", "samp_core.compare", "ui.shared.state"), 0.7),
-    ("the pages", _import("ui.stage.page", "ui.compare.results", "ui.shared.sidebar", "ui.shared.picker"), 1.0),
+    # Streamlit would import them with the first table or plot, and plotly uses whatever of pandas is there: where a
+    # quick visitor's click ended a run amid that import, the next run ended in an exception.
+    ("pandas", _import("pandas", "pyarrow"), 0.5),
+    ("the pages", _import("ui.stage.page", "ui.compare.results", "ui.shared.sidebar", "ui.shared.picker"), 0.8),
     ("the bundled network", _network, 1.0),
 )
 """What is loaded, as people are told, and about how many seconds each takes."""
