@@ -32,7 +32,7 @@ _OPTIONS = (
     ),
     Option(
         "pull", "Pull", "How far one sweep changes the order, in standard deviations of what stood before. "
-        "More ranks better by the network's own curves, and holds still less.", 0.08, 0.0, 10.0, 0.05,
+        "More ranks better by the network's own curves, and holds still less.", 0.08, 0.0, 10.0, 0.01,
         slider=(0.0, 1.0),
     ),
     steps(6, "Into how many moves the pixels are shared out in the end.", slider=(2, 30)),

@@ -1,4 +1,4 @@
-"""The falling rule: as ``ordered``, and what moves later never gets more."""
+"""The falling rule: as ``monotone``, and what moves later never gets more."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ class Falling(Measured):
 RULE = rule(
     "falling",
     "Falling",
-    "ordered, and what moves later never gets more, so the map keeps the order of the path",
+    "monotone, and what moves later never gets more, so the map keeps the order of the path",
     Falling,
 )

@@ -72,7 +72,7 @@ def face(option: Option, now: Value = None) -> Face:
             st.select_slider,
             {"options": stops, "format_func": lambda v: option.write(v) if v else option.off, "help": help_text},
             lambda shown: {"value": shown},
-            lambda value: min(stops, key=lambda stop: abs(stop - float(value or OFF))),  # type: ignore[arg-type]
+            lambda value: value or OFF,
             lambda shown: shown or None,
         )
     kind: Callable[[Any], Any] = int if option.is_whole else float
