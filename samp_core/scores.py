@@ -8,6 +8,7 @@ travels with every result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -471,7 +472,7 @@ def differentiable() -> Iterator[None]:
 
 def is_finite(values: Tensor) -> bool:
     """Return whether every value is a finite number. NaN and infinity show in the extremes; one pass, no copy."""
-    return not values.numel() or all(bool(extreme.isfinite()) for extreme in values.aminmax())
+    return not values.numel() or all(math.isfinite(extreme.item()) for extreme in values.aminmax())
 
 
 def require_finite(values: Tensor, what: str) -> None:

@@ -29,6 +29,7 @@ CHAIN = [  # each may import from those before it
         "version",
         "catalogue",
         "process",
+        "order",
         "checkpoints",
         "files",
         "decoding",

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samp_core.order import ranks
 from samp_core.paths import Step
 from samp_core.rules import Completeness
 from samp_core.scores import Cost, PathError, is_finite
@@ -63,8 +64,7 @@ class Belief:
         agreement = (maps.sign() == side).to(maps.dtype).mean(0)
         last = max(1, maps[0, 0].numel() - 1)
         # Copy by copy: sorting takes several times a map's memory.
-        orders = (torch.argsort(copy.flatten(1), dim=1, descending=True, stable=True) for copy in maps)
-        places = torch.stack([order.argsort(1).to(maps.dtype) / last for order in orders])
+        places = torch.stack([ranks(copy.flatten(1), descending=True).to(maps.dtype) / last for copy in maps])
         outer = maps.new_tensor([0.05, 0.95])
         low, high = torch.quantile(places, outer, 0).view(2, *maps.shape[1:])
         return cls(len(maps), agreement, low, high)

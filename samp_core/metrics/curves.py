@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samp_core import order
 from samp_core.baselines import Baseline, GaussianBlur, Zero
 from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, pixel_maps, score_words
 from samp_core.scores import Logit, Probability, Score, ScoreFunction, Sigmoid, as_target
@@ -129,8 +130,7 @@ def ranks(inputs: Float[Tensor, "n c h w"], maps: Float[Tensor, "n ..."]) -> Int
     """
     found = pixel_maps(maps, inputs)
     # Stable, so that pixels of the same value keep their place and a curve can be measured twice.
-    order = found.flatten(1).argsort(dim=1, descending=True, stable=True)
-    return order.argsort(dim=1).view_as(found).unsqueeze(1)
+    return order.ranks(found.flatten(1), descending=True).view_as(found).unsqueeze(1)
 
 
 def mix(

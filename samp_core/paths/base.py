@@ -53,6 +53,7 @@ class Step:
         steering: what chose the move, (P, C, H, W); the gradient itself unless the path has momentum.
         credit: what the move is worth to first order, (P, C, H, W), where its method says something else than steering
             times move.
+        far: how far each pixel moves, (P, H, W), where its path knows that already; see :attr:`way`.
     """
 
     index: int
@@ -63,11 +64,12 @@ class Step:
     gradient: Float[Tensor, "p c h w"]
     steering: Float[Tensor, "p c h w"]
     credit: Float[Tensor, "p c h w"] | None = None
+    far: Float[Tensor, "p h w"] | None = None
 
     @cached_property
     def way(self) -> Float[Tensor, "p h w"]:
         """How far each pixel moves: the L1 norm of the move over channels, (P, H, W)."""
-        return self.move.abs().sum(1)
+        return self.move.abs().sum(1) if self.far is None else self.far
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samp_core.order import ranks
 from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, scores_of, walk_known
 
 EVEN = 1e-6
@@ -29,8 +30,7 @@ def deal(slopes: Float[Tensor, "p n"]) -> Int[Tensor, "p n"]:
     count = share.long()
     left = share.shape[1] - count.sum(1, keepdim=True)
     # Of equal shares the earlier comes first; the authors' sort leaves it open.
-    order = torch.where(count > 0, -1, share).argsort(dim=1, descending=True, stable=True)
-    rank = order.argsort(dim=1)
+    rank = ranks(torch.where(count > 0, -1, share), descending=True)
     return count + (rank < left).long()
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from samp_core.order import nth_largest
 from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
 
 
@@ -101,6 +102,6 @@ class GuidedPath:
 
     def _threshold(self, size: Tensor, open_values: Tensor) -> Tensor:
         """Return the gradient up to which values move: the quantile over all values, closed ones last."""
-        ordered = torch.where(open_values, size, torch.inf).flatten()
-        threshold = ordered.kthvalue(max(1, math.ceil(self.fraction * ordered.numel()))).values
+        values = torch.where(open_values, size, torch.inf).flatten()
+        threshold = -nth_largest(-values.unsqueeze(0), max(1, math.ceil(self.fraction * values.numel()))).squeeze()
         return threshold.clamp(max=torch.finfo(size.dtype).max)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from samp_core.order import ranks
 from samp_core.paths.base import Draft, Endpoints, GradientFn, Path, Step, StepEstimate, Walk, spread, walk_known
 
 TIMES = 7
@@ -214,8 +215,7 @@ def _exchanged(ends: Endpoints, partner: Int[Tensor, " p"]) -> Endpoints:
 
 def _ranks(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:
     """Return the place of each pixel among those of its path by size: the smallest has 1, the largest their number."""
-    order = values.flatten(1).argsort(dim=1, stable=True)
-    return (1 + order.argsort(dim=1)).to(values).view_as(values)
+    return (1 + ranks(values.flatten(1))).to(values).view_as(values)
 
 
 def _places(values: Float[Tensor, "p h w"]) -> Float[Tensor, "p h w"]:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samp_core.order import largest, nth_largest
 from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
 from samp_core.scores import PathError
 
@@ -92,10 +93,14 @@ class GreedyPath:
         size = self.pixels(height, width)
         toward = ends.sign.view(-1, 1, 1)
         way = ends.end - ends.start
+        distance = way.abs().sum(1)
         longest = None if self.ic_tolerance is None else self.ic_tolerance * way.abs().sum((1, 2, 3))
         is_open = (way.abs() > ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()).any(1)
         open_count = is_open.sum((1, 2))
         self._require_feasible(int(open_count.max()), size)
+        # What puts closed pixels last when it is added to promises: 0 leaves the others exactly as they are.
+        last = torch.finfo(way.dtype).min / 2
+        closed = (~is_open).to(way.dtype) * last
         state = ends.start
         steering: Tensor | None = None
         for index in range(min(self.max_steps, self.estimate(height, width).bound)):
@@ -109,38 +114,33 @@ class GreedyPath:
                 steering = gradient
             else:
                 steering = torch.lerp(gradient, steering, self.momentum)
-            promise = (steering * way).sum(1) * toward
-            chosen = self._select(promise, is_open, size)
+            chosen = is_open
+            if int(open_count.max()) > size:
+                promise = ((steering * way).sum(1) * toward).add_(closed)
+                chosen = self._select(promise.flatten(1), size).view_as(is_open) & is_open
             # With weights of 0 and 1 products and lerp are exact, and several times faster than torch.where.
             weight = chosen.unsqueeze(1).to(way.dtype)
             move = way * weight
-            landed, following = chosen, state
+            landed, following, far = chosen, state, distance * weight.squeeze(1)
             if longest is not None:
                 length = move.abs().sum((1, 2, 3))
                 short = length > longest
                 move = move * torch.where(short, longest / (length + 1e-8), 1).view(-1, 1, 1, 1)
                 landed = chosen & ~short.view(-1, 1, 1)
                 weight = landed.unsqueeze(1).to(way.dtype)
-                following = state + move
-            yield Step(index, active, state, move, score, gradient, steering)
+                following, far = state + move, move.abs().sum(1)
+            yield Step(index, active, state, move, score, gradient, steering, far=far)
             # A full move lands exactly on its end, whatever rounding would have made of state + (end - state).
             state = torch.lerp(following, ends.end, weight)
             is_open = is_open & ~landed
+            closed.add_(weight.squeeze(1), alpha=last)
             open_count = is_open.sum((1, 2))
             way = way.sub_(move) if longest is None else torch.sub(ends.end, state, out=way)
 
-    def _select(
-        self, promise: Float[Tensor, "p h w"], is_open: Bool[Tensor, "p h w"], size: int
-    ) -> Bool[Tensor, "p h w"]:
-        # Closed pixels come last: adding 0 to the others leaves them exactly as they are.
-        lowest = torch.finfo(promise.dtype).min / 2
-        value = torch.add(promise, (~is_open).to(promise.dtype), alpha=lowest).flatten(1)
-        best = value.topk(size, dim=1, sorted=False)
-        if self.tie_band:
-            chosen = value >= best.values.amin(1, keepdim=True) - self.tie_band
-        else:
-            chosen = torch.zeros_like(value, dtype=torch.bool).scatter_(1, best.indices, True)
-        return chosen.view_as(is_open) & is_open
+    def _select(self, promise: Float[Tensor, "p n"], size: int) -> Bool[Tensor, "p n"]:
+        if not self.tie_band:
+            return largest(promise, size)
+        return promise >= nth_largest(promise, size) - self.tie_band
 
     def _require_feasible(self, open_pixels: int, size: int) -> None:
         needed = math.ceil(open_pixels / size)

@@ -77,11 +77,13 @@ class Measured(Rule):
         scores = step.score.tolist()
         for path in step.active.nonzero().squeeze(1).tolist():
             moved = np.flatnonzero(way[path] > 0)
-            steering, move = (values[path].flatten(1)[:, moved] for values in (step.steering, step.move))
+            steering, move = (
+                values[path].flatten(1).cpu().numpy().take(moved, axis=1) for values in (step.steering, step.move)
+            )
             moves = self._paths[path]
             moves.pixels.append(moved)
             moves.way.append(way[path][moved].astype(np.float64))
-            moves.promise.append((steering * move).sum(0).double().cpu().numpy())
+            moves.promise.append((steering * move).sum(0).astype(np.float64))
             moves.scores.append(scores[path])
 
     def close(self, score: Float[Tensor, " p"], gradient: Float[Tensor, "p c h w"] | None) -> None:
