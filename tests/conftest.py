@@ -6,6 +6,7 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import jaxtyping
 import pytest
 import torch
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from torch import nn
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -25,7 +26,7 @@ install("samp_core")  # before the first import of what it checks
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
 from samp_core.plane import grid
-from tests.serving import LONG, ROOT, serve
+from tests.serving import CHROMIUM, FLAGS, LONG, ROOT, forget, serve
 
 keep_freed_memory()  # as they do, too
 expect.set_options(timeout=LONG)  # what a browser is asked to show may take long on a machine that does other things
@@ -61,6 +62,28 @@ class Schedule(LoadScopeScheduling):
         super()._assign_work_unit(node)
 
 
+DRIVES = (
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
+    ),
+    # Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
+    # What fails is tried once more from the start, and the summary says so.
+    pytest.mark.flaky(reruns=1),
+)
+"""The marks of all tests that drive a browser."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that drive a browser, before anybody chooses tests by their marks."""
+    for item in items:
+        if item.path.name.endswith("_browser.py"):
+            for mark in DRIVES:
+                item.add_marker(mark)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
     """Say which process gets which tests, see ``pytest -n``."""
     return Schedule(config, log)
@@ -82,6 +105,60 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Serve the app to all browser tests that do not ask for a server of their own; yields its address."""
     with serve(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log") as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a window."""
+    assert CHROMIUM, "CI has to install Chromium: browser tests are not skipped there"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One tab for many tests: what it has read once costs the processor half as much the next time."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(LONG)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def page(tab: Page, address: str) -> Iterator[Page]:
+    """A page of a visitor who is new, which fails its test if a script breaks in it or asks anything of another host.
+
+    Nothing moves by itself in it, unless a test asks for that: drawing a film takes a processor.
+    """
+    problems: list[str] = []
+
+    def breaks(error: Exception) -> None:
+        problems.append(str(error))
+
+    def says(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            problems.append(message.text)
+
+    def asks(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:", "ws://127.0.0.1", "about:")):
+            problems.append(request.url)
+
+    listeners: dict[Any, Any] = {"pageerror": breaks, "console": says, "request": asks}
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    tab.emulate_media(color_scheme="light", reduced_motion="reduce")
+    for event, listener in listeners.items():
+        tab.on(event, listener)
+    yield tab
+    try:
+        expect(tab.get_by_test_id("stException")).to_have_count(0)
+    finally:
+        forget(tab)
+        for event, listener in listeners.items():
+            tab.remove_listener(event, listener)
+    assert not problems, problems
 
 
 @pytest.fixture

@@ -42,6 +42,16 @@ def quiet(page: Page, least: int = 200) -> None:
     page.wait_for_function(_QUIET, arg=least, polling=40, timeout=LONG)
 
 
+def forget(page: Page) -> None:
+    """Make a tab that of a visitor who is new, and who has not opened anything yet."""
+    page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch {} }")  # a blank page has none
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    page.goto("about:blank")
+    page.context.clear_cookies()
+
+
 @contextmanager
 def serve(script: Path, log_file: Path) -> Iterator[str]:
     """Serve a script as a user would, with a library beside the log; yields its address."""

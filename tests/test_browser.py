@@ -4,63 +4,19 @@ from __future__ import annotations
 
 import http.client
 import io
-import os
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from samp_core.images import load_sample
-from tests.serving import CHROMIUM, FLAGS, LONG, quiet
+from tests.serving import LONG, quiet
 from ui.shared.server import policy
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
-    ),
-    # Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
-    # What fails is tried once more from the start, and the summary says so.
-    pytest.mark.flaky(reruns=1),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "CI has to install Chromium: browser tests are not skipped there"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser, address) -> Iterator[Page]:
-    """A page that fails its test if a script breaks in it or if anything is asked of another host.
-
-    Nothing moves by itself in it, unless a test asks for that: drawing a film takes a processor.
-    """
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(LONG)
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda m: problems.append(m.text) if "Content Security Policy" in m.text else None)
-    page.on(
-        "request",
-        lambda r: None if r.url.startswith((address, "data:", "blob:", "ws://127.0.0.1")) else problems.append(r.url),
-    )
-    yield page
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    context.close()
-    assert not problems, problems
 
 
 def barriers(page: Page, only: tuple[str, ...] = ()) -> list[str]:

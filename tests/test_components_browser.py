@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,31 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from samp_core.compare import SCALES, scaled
 from samp_core.films import data_uri, kit
 from samp_core.render import colour, palette
-from tests.serving import CHROMIUM, FLAGS, ROOT
+from tests.serving import ROOT
 
 Update = Callable[[dict[str, Any]], None]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"),
-        reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "CI has to install Chromium: browser tests are not skipped there"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

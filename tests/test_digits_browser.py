@@ -8,9 +8,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.serving import ROOT, serve
-from tests.test_browser import browser, page, pytestmark
-
-__all__ = ["browser", "page", "pytestmark"]  # fixtures, and where they can run
 
 SCRIPT = f"""
 import sys

@@ -13,7 +13,7 @@ from samp_core import METHODS
 from samp_core.classifiers import Classifier
 from samp_core.images import load_sample
 from tests.serving import LONG
-from tests.test_browser import barriers, browser, page, pytestmark  # noqa: F401
+from tests.test_browser import barriers
 from tests.test_stage_browser import RUN, lane, link, open_and_run, picture, pixels, set_clock
 
 

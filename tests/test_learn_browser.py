@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.serving import LONG, quiet
-from tests.test_browser import barriers, browser, page, pytestmark  # noqa: F401
+from tests.test_browser import barriers
 from ui.learn.lesson import SCENES
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from samp_core.benchmark import Store
 from samp_core.images import load_sample
 from tests.serving import LONG, ROOT, serve
-from tests.test_browser import browser, download, page, pytestmark  # noqa: F401 - fixtures
+from tests.test_browser import download
 
 
 @pytest.fixture(scope="module")

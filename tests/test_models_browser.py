@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
 from tests.serving import ROOT, serve
-from tests.test_browser import barriers, browser, pytestmark  # noqa: F401
+from tests.test_browser import barriers
 from tests.test_walk_browser import follow, query, settle, visit
 
 

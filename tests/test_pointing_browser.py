@@ -16,7 +16,7 @@ from scipy.stats import rankdata, spearmanr
 
 from samp_core.render import order_palette
 from tests.serving import LONG
-from tests.test_browser import barriers, browser, download, page, pytestmark  # noqa: F401
+from tests.test_browser import barriers, download
 from tests.test_stage_browser import RUN, lane, open_and_run, set_clock
 
 SIDE = 224
@@ -498,16 +498,9 @@ def smoothing(page: Page) -> None:
 
 
 @pytest.fixture
-def dark_page(browser, address):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(LONG)
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    context.close()
-    assert not problems, problems
+def dark_page(page):
+    page.emulate_media(color_scheme="dark")
+    return page
 
 
 def test_a_move_is_unfolded_and_guessed_and_maps_are_seen_by_order_and_smoothed(dark_page, address):

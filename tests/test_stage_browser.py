@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from samp_core.images import load_sample
 from tests.serving import LONG, ROOT, serve
-from tests.test_browser import barriers, browser, download, page, pytestmark  # noqa: F401
+from tests.test_browser import barriers, download
 
 RUN = "samp,steps=6", "ig,steps=8,start=blur"  # lanes that are quick
 
