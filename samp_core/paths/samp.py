@@ -32,7 +32,8 @@ class GreedyPath:
         ic_tolerance: the infinitesimal constraint: longest move as a fraction of the whole way, in L1 norm, above 0
             to 1; None for no constraint. A longer move is shortened and its pixels stay open.
         tie_band: also take pixels whose predicted change is within this of the last one taken; 0 takes exactly
-            ``pixels_per_step``. The authors used 1e-6, which presumes scores of one scale.
+            ``pixels_per_step``, of level ones the first by row. The authors used 1e-6, which presumes scores of one
+            scale.
         max_steps: refuse a search that is certain to need more moves than this, and stop one that does.
 
     Raises:
