@@ -26,7 +26,7 @@ install("samp_core")  # before the first import of what it checks
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import load_sample
 from samp_core.plane import grid
-from tests.serving import CHROMIUM, FLAGS, LONG, ROOT, forget, serve
+from tests.serving import CHROMIUM, FLAGS, LONG, ROOT, serve, visit
 
 keep_freed_memory()  # as they do, too
 expect.set_options(timeout=LONG)  # what a browser is asked to show may take long on a machine that does other things
@@ -68,11 +68,11 @@ DRIVES = (
         CHROMIUM is None and not os.environ.get("CI"),
         reason="needs Chromium (Debian: apt-get install chromium-headless-shell)",
     ),
-    # Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
-    # What fails is tried once more from the start, and the summary says so.
-    pytest.mark.flaky(reruns=1),
 )
 """The marks of all tests that drive a browser."""
+# Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
+# What fails is tried once more from the start, and the summary says so; but for components without a page around them.
+AGAIN = pytest.mark.flaky(reruns=1)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that drive a browser, before anybody chooses tests by their marks."""
     for item in items:
         if item.path.name.endswith("_browser.py"):
-            for mark in DRIVES:
+            for mark in (*DRIVES, *([] if "components" in item.path.name else [AGAIN])):
                 item.add_marker(mark)
 
 
@@ -117,22 +117,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
-    """One tab for many tests: what it has read once costs the processor half as much the next time."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(LONG)
-    yield page
-    context.close()
-
-
 @pytest.fixture
-def page(tab: Page, address: str) -> Iterator[Page]:
-    """A page of a visitor who is new, which fails its test if a script breaks in it or asks anything of another host.
-
-    Nothing moves by itself in it, unless a test asks for that: drawing a film takes a processor.
-    """
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A visitor's page that fails its test if a script breaks in it or if anything is asked of another host."""
     problems: list[str] = []
 
     def breaks(error: Exception) -> None:
@@ -143,21 +130,17 @@ def page(tab: Page, address: str) -> Iterator[Page]:
             problems.append(message.text)
 
     def asks(request: Request) -> None:
-        if not request.url.startswith((address, "data:", "blob:", "ws://127.0.0.1", "about:")):
+        if not request.url.startswith((address, "data:", "blob:", "ws://127.0.0.1")):
             problems.append(request.url)
 
     listeners: dict[Any, Any] = {"pageerror": breaks, "console": says, "request": asks}
-    tab.set_viewport_size({"width": 1440, "height": 900})
-    tab.emulate_media(color_scheme="light", reduced_motion="reduce")
-    for event, listener in listeners.items():
-        tab.on(event, listener)
-    yield tab
-    try:
-        expect(tab.get_by_test_id("stException")).to_have_count(0)
-    finally:
-        forget(tab)
+    with visit(browser) as page:
         for event, listener in listeners.items():
-            tab.remove_listener(event, listener)
+            page.on(event, listener)
+        yield page
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
     assert not problems, problems
 
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
 # The browser without a window's machinery first: opening a page costs it less of the processor.
@@ -42,14 +43,42 @@ def quiet(page: Page, least: int = 200) -> None:
     page.wait_for_function(_QUIET, arg=least, polling=40, timeout=LONG)
 
 
-def forget(page: Page) -> None:
-    """Make a tab that of a visitor who is new, and who has not opened anything yet."""
+_CAMERA = (
+    "window.cameras = 0; navigator.mediaDevices.getUserMedia = () => { window.cameras += 1; return Promise.reject(); }"
+)
+_FREE: WeakKeyDictionary[Browser, list[Page]] = WeakKeyDictionary()
+
+
+@contextmanager
+def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
+    """Open a session that nobody has touched, in a tab that an earlier one is done with: there a page costs half.
+
+    Nothing moves by itself in it, unless a test asks for that, and the camera is only counted (``window.cameras``).
+    """
+    free = _FREE.setdefault(browser, [])
+    if free:
+        page = free.pop()
+    else:
+        context = browser.new_context()
+        context.add_init_script(_CAMERA)
+        page = context.new_page()
+        page.set_default_timeout(LONG)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    if url:
+        page.goto(url, wait_until="commit")
+    try:
+        yield page
+    except BaseException:
+        page.context.close()
+        raise
     page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch {} }")  # a blank page has none
     for other in page.context.pages:
         if other is not page:
             other.close()
     page.goto("about:blank")
     page.context.clear_cookies()
+    free.append(page)
 
 
 @contextmanager

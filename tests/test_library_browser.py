@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from samp_core.archive import unpack
 from samp_core.library import Library
-from tests.serving import ROOT, serve
+from tests.serving import ROOT, serve, visit
 from tests.test_browser import barriers
-from tests.test_walk_browser import follow, query, settle, visit
+from tests.test_walk_browser import follow, query, settle
 
 
 @pytest.fixture(scope="module")

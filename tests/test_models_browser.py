@@ -12,9 +12,9 @@ import torchvision
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
-from tests.serving import ROOT, serve
+from tests.serving import ROOT, serve, visit
 from tests.test_browser import barriers
-from tests.test_walk_browser import follow, query, settle, visit
+from tests.test_walk_browser import follow, query, settle
 
 
 @pytest.fixture(scope="module")

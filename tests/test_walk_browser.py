@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from samp_core.images import load_image, load_sample, sha256
-from tests.serving import LONG, ROOT, forget, quiet, serve
+from tests.serving import LONG, ROOT, quiet, serve, visit
 from ui.shared.frame import PAGES
 
 NAMES = tuple(PAGES.values())
-_CAMERA = (
-    "window.cameras = 0; navigator.mediaDevices.getUserMedia = () => { window.cameras += 1; return Promise.reject(); }"
-)
 # Every widget with what it shows, by its key.
 _WIDGETS = """() => Object.fromEntries(
     [...document.querySelectorAll('[data-testid=stElementContainer][class*="st-key-"]')].filter(
@@ -38,32 +33,6 @@ def server(tmp_path_factory) -> Iterator[str]:
     with serve(ROOT / "app.py", log) as url:
         yield url
     assert not re.search("warning|error|exception", log.read_text(), re.IGNORECASE), log.read_text()
-
-
-_FREE: WeakKeyDictionary[Browser, list[Page]] = WeakKeyDictionary()
-
-
-@contextmanager
-def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
-    """Open a session that nobody has touched, in a tab that an earlier one is done with: there a page costs half."""
-    free = _FREE.setdefault(browser, [])
-    if free:
-        page = free.pop()
-        page.set_viewport_size({"width": width, "height": 900})
-    else:
-        context = browser.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
-        context.add_init_script(_CAMERA)
-        page = context.new_page()
-        page.set_default_timeout(LONG)
-    if url:
-        page.goto(url, wait_until="commit")
-    try:
-        yield page
-    except BaseException:
-        page.context.close()
-        raise
-    forget(page)
-    free.append(page)
 
 
 def settle(page: Page, name: str) -> None:

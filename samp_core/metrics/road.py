@@ -84,8 +84,8 @@ def _means(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np
     every = np.arange(count)
     where = (np.concatenate([*rows, every]), np.concatenate([*columns, every]))
     system = csc_matrix((np.concatenate([*entries, weights]), where), shape=(count, count))
-    # Who is whose neighbour is mutual, and no diagonal is smaller than the rest of its row: said so, SuperLU orders the
-    # unknowns twice as well.
+    # Who is whose neighbour is mutual, and no diagonal is smaller than the rest of its row: told so, SuperLU finds an
+    # order of the unknowns that takes about 0.6 of the time.
     factors = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     solved: NDArray[np.float64] = factors.solve(known)
     return solved.T

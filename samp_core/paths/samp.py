@@ -94,9 +94,10 @@ class GreedyPath:
         size = self.pixels(height, width)
         toward = ends.sign.view(-1, 1, 1)
         way = ends.end - ends.start
-        distance = way.abs().sum(1)
-        longest = None if self.ic_tolerance is None else self.ic_tolerance * way.abs().sum((1, 2, 3))
-        is_open = (way.abs() > ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()).any(1)
+        lengths = way.abs()
+        distance = lengths.sum(1)
+        longest = None if self.ic_tolerance is None else self.ic_tolerance * lengths.sum((1, 2, 3))
+        is_open = (lengths > ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()).any(1)
         open_count = is_open.sum((1, 2))
         self._require_feasible(int(open_count.max()), size)
         # What puts closed pixels last when it is added to promises: 0 leaves the others exactly as they are.
@@ -122,14 +123,16 @@ class GreedyPath:
             # With weights of 0 and 1 products and lerp are exact, and several times faster than torch.where.
             weight = chosen.unsqueeze(1).to(way.dtype)
             move = way * weight
-            landed, following, far = chosen, state, distance * weight.squeeze(1)
-            if longest is not None:
+            landed, following, far = chosen, state, None
+            if longest is None:
+                far = distance * weight.squeeze(1)
+            else:
                 length = move.abs().sum((1, 2, 3))
                 short = length > longest
                 move = move * torch.where(short, longest / (length + 1e-8), 1).view(-1, 1, 1, 1)
                 landed = chosen & ~short.view(-1, 1, 1)
                 weight = landed.unsqueeze(1).to(way.dtype)
-                following, far = state + move, move.abs().sum(1)
+                following = state + move
             yield Step(index, active, state, move, score, gradient, steering, far=far)
             # A full move lands exactly on its end, whatever rounding would have made of state + (end - state).
             state = torch.lerp(following, ends.end, weight)
