@@ -58,6 +58,7 @@ def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
     free = _FREE.setdefault(browser, [])
     if free:
         page = free.pop()
+        page.context.clear_cookies()  # now, when no answer can be on its way any more that brings one
     else:
         context = browser.new_context()
         context.add_init_script(_CAMERA)
@@ -77,7 +78,6 @@ def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
         if other is not page:
             other.close()
     page.goto("about:blank")
-    page.context.clear_cookies()
     free.append(page)
 
 
