@@ -7,8 +7,10 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
 import os
+import re
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jaxtyping
@@ -35,30 +37,32 @@ expect.set_options(timeout=LONG)  # what a browser is asked to show may take lon
 class Schedule(LoadScopeScheduling):
     """Gives a file's tests to one of several processes, and those that drive a browser to all but the last of these.
 
-    A server and a browser are dear, so the last process takes such tests only when nothing else is left. Files that
-    serve the app themselves, or whose tests follow one on another, come first and stay together; the tests of the
-    others are dealt one by one, so that no process is left alone with a long file at the end.
+    A server and a browser are dear, so the last process takes such tests only when nothing else is left. Files whose
+    tests share more than these stay together and come first: the walk, as newcomers come to a server that nobody has
+    used, then the others. All other tests are dealt one by one, so that no process is left alone with a long file at
+    the end.
     """
 
-    together = ("digits", "library", "many", "models", "walk")
+    together = ("walk", "digits", "library")
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return nodeid if self._drives(file) and not self._stays(file) else file
+        return nodeid if self._drives(file) and self._turn(file) == len(self.together) else file
 
     @staticmethod
     def _drives(scope: str) -> bool:
         return scope.partition("::")[0].endswith("_browser.py")
 
-    def _stays(self, file: str) -> bool:
-        return file.endswith(tuple(f"test_{name}_browser.py" for name in self.together))
+    def _turn(self, scope: str) -> int:
+        file = Path(scope.partition("::")[0]).name
+        names = [f"test_{name}_browser.py" for name in self.together]
+        return names.index(file) if file in names else len(names)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         drives = node is not self.nodes[-1]
         fitting = [scope for scope in self.workqueue if self._drives(scope) is drives]
         if fitting:
-            first = next(filter(self._stays, fitting), fitting[0]) if drives else fitting[0]
-            self.workqueue.move_to_end(first, last=False)
+            self.workqueue.move_to_end(min(fitting, key=self._turn), last=False)
         super()._assign_work_unit(node)
 
 
@@ -101,9 +105,24 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve the app to all browser tests that do not ask for a server of their own; yields its address."""
-    with serve(ROOT / "app.py", tmp_path_factory.mktemp("server") / "log") as url:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the served app writes into."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def address(place: Path) -> Iterator[str]:
+    """Serve the app to the browser tests, yields its address; its log may hold nothing but its greeting at the end."""
+    with serve(ROOT / "app.py", place / "log") as url:
+        yield url
+    log = (place / "log").read_text()
+    assert not re.search("warning|error|exception", log, re.IGNORECASE), log
+
+
+@pytest.fixture(scope="session")
+def restarted(address: str, place: Path) -> Iterator[str]:
+    """Serve once more what the first server wrote: this one has nothing of it in memory. Yields its address."""
+    with serve(ROOT / "app.py", place / "another log") as url:
         yield url
 
 

@@ -83,13 +83,13 @@ def visit(browser: Browser, url: str = "", width: int = 1440) -> Iterator[Page]:
 
 @contextmanager
 def serve(script: Path, log_file: Path) -> Iterator[str]:
-    """Serve a script as a user would, with a library beside the log; yields its address."""
+    """Serve a script as a user would, with library and results beside the log; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = log_file.open("w+")
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless=true", f"--server.port={port}"]
-    home = {**os.environ, "SAMP_LIBRARY": str(log_file.parent / "library")}
+    home = {**os.environ, **{f"SAMP_{name.upper()}": str(log_file.parent / name) for name in ("library", "results")}}
     server = subprocess.Popen(command, cwd=ROOT, env=home, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}"
     try:

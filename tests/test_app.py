@@ -579,9 +579,9 @@ def test_maps_without_curves_are_shown_beside_those_with(small):
 
 
 def test_cards_say_where_a_path_goes_and_which_layer_is_looked_at(small):
-    assert placeholder(default_settings("ig"))["place"] == "zero → photo"
-    assert placeholder(default_settings("samp"))["place"] == "photo → zero + blur → photo"
-    assert placeholder(default_settings("edges"))["place"] == "no path"
+    assert placeholder(default_settings("ig"), "Run")["place"] == "zero → photo"
+    assert placeholder(default_settings("samp"), "Run")["place"] == "photo → zero + blur → photo"
+    assert placeholder(default_settings("edges"), "Run")["place"] == "no path"
     choose(small, "grad-cam")
     queue = compare_to_the_end(small)
     layer = queue.items[0].entry.settings.options["layer"]
@@ -739,9 +739,9 @@ def test_a_method_is_kept_once_more_and_its_knobs_are_free(small):
 
 def test_cards_say_whose_path_starts_elsewhere():
     asked = [default_settings(name) for name in ("samp", "samp++", "ig", "edges")]
-    shown = beside([placeholder(s) for s in asked], asked)
+    shown = beside([placeholder(s, "Run") for s in asked], asked)
     assert [c["other_start"] for c in shown] == [False, False, True, False]
-    assert [c["other_start"] for c in beside([placeholder(s) for s in asked[:2]], asked[:2])] == [False, False]
+    assert [c["other_start"] for c in beside([placeholder(s, "Run") for s in asked[:2]], asked[:2])] == [False, False]
     assert [c["settings"] for c in shown[1:3]] == [
         "14 steps, momentum 0.5, IC 1/50, paper rule",
         "50 steps, trapezoid rule",

@@ -140,6 +140,10 @@ def test_the_server_says_what_a_page_may_load_and_refuses_foreign_sessions(addre
 
 def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     page.goto(f"{address}/Metrics?network=mnist_cnn")
+    drawings = page.locator("img.sketch")
+    expect(drawings).to_have_count(6)
+    quiet(page)
+    assert drawings.evaluate_all("images => images.every(image => image.complete && image.naturalWidth > 0)")
     page.get_by_role("radio", name="Fast").or_(page.get_by_role("button", name="Fast")).first.click()
     expect(page.get_by_text("for 4 methods")).to_be_visible()
     names = page.locator(".st-key-metrics-names")
@@ -168,6 +172,7 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("How a number was made")).to_be_visible()
     expect(page.get_by_text("a ring around the largest attribution")).to_be_visible()
+    expect(drawings).to_have_count(2)
     assert not barriers(page)
     numbers = page.get_by_test_id("stDataFrame").locator("canvas").first
     numbers.scroll_into_view_if_needed()
@@ -488,6 +493,9 @@ def test_nothing_overflows(browser, address, width):
         page.emulate_media(color_scheme="light")
         page.goto(address + path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
+        if (button := {"/Compare": "Run", "/Tune": "Sweep"}.get(path)) is not None:  # as the page calls it
+            expect(page.get_by_role("button", name=button, exact=True)).to_be_visible()
+            expect(page.get_by_text(f"press {button} to see its map").first).to_be_visible()
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             quiet(page)

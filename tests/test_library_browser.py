@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from samp_core.archive import unpack
 from samp_core.library import Library
-from tests.serving import ROOT, serve, visit
+from tests.serving import visit
 from tests.test_browser import barriers
 from tests.test_walk_browser import follow, query, settle
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("shelf")
-
-
-@pytest.fixture(scope="module")
-def server(place) -> Iterator[str]:
-    with serve(ROOT / "app.py", place / "log") as url:
-        yield url
 
 
 def cards(page: Page) -> Locator:
@@ -40,9 +27,9 @@ def run(page: Page, url: str) -> None:
     settle(page, "Compare")
 
 
-def library(page: Page, server: str, count: int) -> None:
+def library(page: Page, address: str, count: int) -> None:
     """Go to the library; a result is written down behind the pages, so look until it is there."""
-    page.goto(f"{server}/Library")
+    page.goto(f"{address}/Library")
     for _ in range(60):
         settle(page, "Library")
         if cards(page).count() == count:
@@ -52,11 +39,11 @@ def library(page: Page, server: str, count: int) -> None:
     assert cards(page).count() == count
 
 
-def test_results_are_named_and_found(browser: Browser, server: str) -> None:
+def test_results_are_named_and_found(browser: Browser, address: str) -> None:
     with visit(browser) as page:
-        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
-        run(page, f"{server}/Compare?methods=gradient+input-x-gradient&photo=rocket")
-        library(page, server, 2)
+        run(page, f"{address}/Compare?methods=gradient&photo=coffee")
+        run(page, f"{address}/Compare?methods=gradient+input-x-gradient&photo=rocket")
+        library(page, address, 2)
         first, second = cards(page).nth(0), cards(page).nth(1)
         expect(first).to_contain_text("Gradient, Input × gradient on rocket.png")
         expect(second).to_contain_text("Gradient on coffee.png")
@@ -97,11 +84,11 @@ def test_results_are_named_and_found(browser: Browser, server: str) -> None:
         assert barriers(page) == []
 
 
-def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, server: str, tmp_path) -> None:
+def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, address: str, tmp_path) -> None:
     with visit(browser) as page:
-        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
-        run(page, f"{server}/Compare?methods=gradient&photo=rocket")
-        library(page, server, 2)
+        run(page, f"{address}/Compare?methods=gradient&photo=coffee")
+        run(page, f"{address}/Compare?methods=gradient&photo=rocket")
+        library(page, address, 2)
 
         # Two photos are not one stage.
         for card in (0, 1):
@@ -130,15 +117,17 @@ def test_results_are_taken_along_deleted_and_brought_back(browser: Browser, serv
         page.get_by_text("I want everything here to be gone for good.").click()
         page.get_by_role("button", name="Delete everything").click()
         expect(page.get_by_text("Nothing is here yet")).to_be_visible()
+        ways = page.locator(".st-key-library-to-come").get_by_role("link")
+        expect(ways).to_have_text(["Explain", "Compare", "Metrics", "Tune"])
         settle(page, "Library")
 
 
-def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browser, server: str) -> None:
+def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browser, address: str) -> None:
     with visit(browser) as page:
-        run(page, f"{server}/Compare?methods=gradient+samp&samp.steps=7&photo=coffee&class=3")
+        run(page, f"{address}/Compare?methods=gradient+samp&samp.steps=7&photo=coffee&class=3")
         asked = query(page)
-        run(page, f"{server}/Compare?methods=gradient+samp&samp.momentum=0.3&photo=coffee&class=3")
-        library(page, server, 2)
+        run(page, f"{address}/Compare?methods=gradient+samp&samp.momentum=0.3&photo=coffee&class=3")
+        library(page, address, 2)
         cards(page).nth(1).get_by_role("button", name="Open").click()
         settle(page, "Compare")
         expect(page.get_by_role("tab", name="Export")).to_be_visible()
@@ -158,7 +147,7 @@ def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browse
         expect(page.get_by_test_id("stSidebar").get_by_role("radio", name=re.compile("^3"))).to_be_checked()
 
         # The stage is a result as well; a reload finds its runs, films and all, and walks nothing again.
-        library(page, server, 3)
+        library(page, address, 3)
         expect(cards(page).nth(0)).to_contain_text("Explain")
         page.go_back()
         settle(page, "Explain")
@@ -170,18 +159,18 @@ def test_a_result_is_opened_as_it_was_and_two_stand_side_by_side(browser: Browse
         expect(page.get_by_role("button", name="Map (npz)").first).to_be_visible()
 
 
-def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, server: str) -> None:
+def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, address: str) -> None:
     with visit(
-        browser, f"{server}/Metrics?network=mnist_cnn&methods=gradient+edges&photo=coffee&metrics=curves+concentration"
+        browser, f"{address}/Metrics?network=mnist_cnn&methods=gradient+edges&photo=coffee&metrics=curves+concentration"
     ) as page:
         settle(page, "Metrics")
         page.get_by_role("button", name="Measure", exact=True).click()
         expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()
         settle(page, "Metrics")
         asked = query(page)
-        library(page, server, 1)
+        library(page, address, 1)
         expect(cards(page)).to_contain_text("Metrics")
-        page.goto(f"{server}/Metrics?{asked}")
+        page.goto(f"{address}/Metrics?{asked}")
         settle(page, "Metrics")
         expect(page.get_by_role("heading", name="How a number was made")).to_be_visible()
         expect(page.locator(".st-key-evidence-curves")).to_be_visible()
@@ -193,24 +182,25 @@ def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, serve
         assert archive.words["asked"]["metrics"] == ["curves", "concentration"]
 
 
-def test_a_restarted_server_finds_what_was_finished(browser: Browser, server: str, place) -> None:
+def test_a_restarted_server_finds_what_was_finished(browser: Browser, address: str, restarted: str) -> None:
     with visit(browser) as page:
-        run(page, f"{server}/Compare?methods=gradient&photo=coffee")
+        run(page, f"{address}/Compare?methods=gradient&photo=coffee")
         asked = query(page)
-        library(page, server, 1)
-        with serve(ROOT / "app.py", place / "second-log") as again:  # the same folder, nothing in memory
-            page.goto(f"{again}/Compare?{asked}")
-            settle(page, "Compare")
-            expect(page.get_by_role("tab", name="Export")).to_be_visible()
-            expect(page.get_by_text("is gone")).to_have_count(0)
+        library(page, address, 1)
+        page.goto(f"{restarted}/Compare?{asked}")
+        settle(page, "Compare")
+        expect(page.get_by_role("tab", name="Export")).to_be_visible()
+        expect(page.get_by_text("is gone")).to_have_count(0)
 
 
-def test_a_stage_comes_back_with_its_films_and_planes(browser: Browser, server: str, place, tmp_path) -> None:
+def test_a_stage_comes_back_with_its_films_and_planes(
+    browser: Browser, address: str, restarted: str, tmp_path: Path
+) -> None:
     """After a restart, and for somebody else who is given the file: everything is seen, nothing is walked."""
     frames = "(lanes) => lanes.map((lane) => [...lane.querySelectorAll('img.state')].map((i) => i.src.length))"
     file = tmp_path / "coffee.samp"
     with visit(
-        browser, f"{server}/Explain?lanes=samp,steps%3D5;ig,steps%3D4;gradient&photo=coffee&network=mnist_cnn"
+        browser, f"{address}/Explain?lanes=samp,steps%3D5;ig,steps%3D4;gradient&photo=coffee&network=mnist_cnn"
     ) as page:
         settle(page, "Explain")
         page.get_by_role("button", name=re.compile("^Run")).first.click()
@@ -227,20 +217,19 @@ def test_a_stage_comes_back_with_its_films_and_planes(browser: Browser, server: 
         with page.expect_download() as caught:
             page.get_by_role("button", name="Runs (.samp)").first.click()
         caught.value.save_as(file)
-        library(page, server, 1)
-        with serve(ROOT / "app.py", place / "third-log") as again:
-            page.goto(f"{again}/Explain?{asked}")
-            settle(page, "Explain")
-            expect(page.locator(".lane[data-status=done]")).to_have_count(3)
-            expect(page.get_by_text("It came back from a file.")).to_have_count(3)
-            assert page.locator(".lane").evaluate_all(frames) == shown
-            assert page.locator(".plane .under").inner_text() == plane
-            page.get_by_role("button", name="Slow motion").click()
-            expect(page.get_by_text("came back from a file, which does not hold its moves")).to_be_visible()
-            page.get_by_role("button", name="Run it again").first.click()
-            expect(page.get_by_text("It came back from a file.")).to_have_count(2)
-            expect(page.locator(".unfold > *").first).to_be_visible()  # walked here, it has its moves
-    with visit(browser, f"{server}/Explain") as other:
+        library(page, address, 1)
+        page.goto(f"{restarted}/Explain?{asked}")
+        settle(page, "Explain")
+        expect(page.locator(".lane[data-status=done]")).to_have_count(3)
+        expect(page.get_by_text("It came back from a file.")).to_have_count(3)
+        assert page.locator(".lane").evaluate_all(frames) == shown
+        assert page.locator(".plane .under").inner_text() == plane
+        page.get_by_role("button", name="Slow motion").click()
+        expect(page.get_by_text("came back from a file, which does not hold its moves")).to_be_visible()
+        page.get_by_role("button", name="Run it again").first.click()
+        expect(page.get_by_text("It came back from a file.")).to_have_count(2)
+        expect(page.locator(".unfold > *").first).to_be_visible()  # walked here, it has its moves
+    with visit(browser, f"{address}/Explain") as other:
         settle(other, "Explain")
         other.get_by_role("radio", name="Upload").click()
         other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
@@ -255,14 +244,14 @@ def test_a_stage_comes_back_with_its_films_and_planes(browser: Browser, server: 
         expect(other.locator(".lane[data-status=done][data-method=samp]")).to_have_count(1)
 
 
-def test_nothing_is_written_down_for_whoever_wants_that(browser: Browser, server: str, place) -> None:
-    with visit(browser, f"{server}/Library") as page:
+def test_nothing_is_written_down_for_whoever_wants_that(browser: Browser, address: str, place) -> None:
+    with visit(browser, f"{address}/Library") as page:
         settle(page, "Library")
         page.get_by_role("button", name="What is remembered").click()
         page.get_by_text("Remember results and uploads").click()
         settle(page, "Library")
         before = sorted(p.name for p in (place / "library").glob("*.samp"))
-        run(page, f"{server}/Compare?methods=gradient&photo=rocket")
+        run(page, f"{address}/Compare?methods=gradient&photo=rocket")
         page.reload()
         settle(page, "Compare")
         expect(page.get_by_text("The last result is gone")).to_be_visible()

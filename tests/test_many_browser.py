@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 
 import pandas as pd
-import pytest
 from playwright.sync_api import Page, expect
 
 from samp_core.benchmark import Store
 from samp_core.images import load_sample
-from tests.serving import LONG, ROOT, serve
+from tests.serving import LONG
 from tests.test_browser import download
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("server")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("SAMP_RESULTS", str(folder / "results"))
-        with serve(ROOT / "app.py", folder / "log") as url:
-            yield url
 
 
 def open_many(page: Page, address: str) -> None:

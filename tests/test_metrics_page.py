@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -490,6 +491,10 @@ def test_a_benchmark_can_be_cancelled_and_resumed(tmp_path):
 def test_every_kind_of_evidence_has_a_picture():
     from samp_core.metrics.base import EVIDENCE
     from ui.metrics.evidence import PICTURES
+    from ui.metrics.sketches import ALONE, SKETCHES
 
-    assert PICTURES.keys() == EVIDENCE.keys()
+    assert PICTURES.keys() == SKETCHES.keys() == EVIDENCE.keys()
+    assert all(not METRICS[name].evidence for name in ALONE)
+    for inside in (*SKETCHES.values(), *ALONE.values()):
+        ElementTree.fromstring(f"<svg>{inside}</svg>")
     assert {metric.evidence for metric in METRICS.values()} <= EVIDENCE.keys()

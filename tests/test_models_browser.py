@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import torch
 import torchvision
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
 
-from tests.serving import ROOT, serve, visit
+from tests.serving import visit
 from tests.test_browser import barriers
 from tests.test_walk_browser import follow, query, settle
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="module")
-def server(place: Path) -> Iterator[str]:
-    with serve(ROOT / "app.py", place / "log") as url:
-        yield url
 
 
 def choose(page: Page, name: str) -> None:
@@ -60,7 +47,7 @@ def say_multi_label(page: Page) -> None:
 
 
 def test_a_resnet_for_37_classes_is_brought_and_explained(
-    browser: Browser, server: str, place: Path, tmp_path: Path
+    browser: Browser, address: str, restarted: str, tmp_path: Path
 ) -> None:
     torch.manual_seed(3)
     network = torchvision.models.resnet18(weights=None, num_classes=37)
@@ -68,7 +55,7 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(
     (tmp_path / "labels.txt").write_text("\n".join(f"bird {k}" for k in range(37)))
     (tmp_path / "wrong.txt").write_text("only one")
     (tmp_path / "how.json").write_text('{"crop": 64, "resize": 72}')
-    with visit(browser, f"{server}/Models") as page:
+    with visit(browser, f"{address}/Models") as page:
         settle(page, "Models")
         expect(page.get_by_role("heading", name="In use: efficientnet_lite0")).to_be_visible()
         page.get_by_role("button", name="Which methods serve it?").click()
@@ -105,20 +92,24 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(
         settle(page, "Explain")
         expect(page.locator(".lane[data-status=done]")).to_have_count(2)
         asked = query(page)
-        with serve(ROOT / "app.py", place / "another log") as another:  # the server is started anew
-            page.goto(f"{another}/Models?{asked}")
-            settle(page, "Models")
-            expect(page.get_by_role("heading", name="In use: resnet18 with own weights")).to_be_visible()
-            expect(page.get_by_text("37, which do not exclude each other (multi-label)")).to_be_visible()
-            expect(page.get_by_test_id("stSidebar").get_by_text(re.compile(r"^bird \d+")).first).to_be_visible()
-    with visit(browser, f"{server}/Explain?{asked}") as page:  # somebody else's browser knows nothing of it
+        page.goto(f"{restarted}/Models?{asked}")
+        settle(page, "Models")
+        expect(page.get_by_role("heading", name="In use: resnet18 with own weights")).to_be_visible()
+        expect(page.get_by_text("37, which do not exclude each other (multi-label)")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar").get_by_text(re.compile(r"^bird \d+")).first).to_be_visible()
+    with visit(browser, f"{address}/Explain?{asked}") as page:  # somebody else's browser knows nothing of it
         settle(page, "Explain")
         expect(page.get_by_text("is not possible here").first).to_be_visible()
         expect(page.get_by_test_id("stSidebar").get_by_text(re.compile("^bird"))).to_have_count(0)
 
 
-def test_random_weights_say_so_and_a_transformer_is_explained(browser: Browser, server: str) -> None:
-    with visit(browser, f"{server}/Models") as page:
+def test_random_weights_say_so_and_a_transformer_is_explained(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/Models") as page:
+        settle(page, "Models")
+        page.locator(".st-key-models-take-mnist_vit button").click()
+        expect(page.get_by_role("heading", name="In use: mnist_vit")).to_be_visible()
+        expect(page.locator(".st-key-models-take-mnist_vit button")).to_be_disabled()
+        expect(page.locator(".st-key-models-take-efficientnet_lite0 button")).to_be_enabled()
         settle(page, "Models")
         choose(page, "squeezenet1_1")
         page.get_by_role("tab", name="Random weights").click()

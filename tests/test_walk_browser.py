@@ -26,15 +26,6 @@ _WIDGETS = """() => Object.fromEntries(
     ]))"""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    """Serve the app; nothing but its greeting may stand in its log at the end."""
-    log = tmp_path_factory.mktemp("walk") / "log"
-    with serve(ROOT / "app.py", log) as url:
-        yield url
-    assert not re.search("warning|error|exception", log.read_text(), re.IGNORECASE), log.read_text()
-
-
 def settle(page: Page, name: str) -> None:
     """Wait until a page is there and at rest, with nothing raised."""
     rest(page, name)
@@ -72,7 +63,7 @@ def cold() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("start", NAMES)
-def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, cold, server, start):
+def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, cold, address, start):
     found: list[str] = []
 
     def look(page: Page, name: str, way: str) -> None:
@@ -94,7 +85,7 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, col
     ends = [name for name in NAMES if name != start]
     for page in tabs:
         page.set_default_timeout(LONG)
-        page.goto(address_of(server, start), wait_until="commit")
+        page.goto(address_of(address, start), wait_until="commit")
     for page in tabs:
         look(page, start, start)
     for page, end in zip(tabs, ends, strict=True):
@@ -123,10 +114,10 @@ def test_what_is_opened_on_a_server_that_has_just_started_stays_open(browser, tm
         expect(page.locator(".chosen")).to_have_count(6)
 
 
-def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, server):
+def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, address):
     link = "photo=coffee&class=cup&score=probability&methods=samp+ig&samp.momentum=0.3&samp.ic=1%2F20"
     link += "&metrics=gap+concentration"
-    with visit(browser, f"{server}/Compare?{link}") as page:
+    with visit(browser, f"{address}/Compare?{link}") as page:
 
         def holds(name: str) -> None:
             settle(page, name)
@@ -170,11 +161,11 @@ def test_a_link_brings_everything_back_on_every_page_and_by_every_way(browser, s
         expect(page.get_by_text("Not as published: SAMP (momentum 0.3")).to_be_visible()
 
 
-def test_a_bad_link_is_a_word_and_no_more(browser, server):
+def test_a_bad_link_is_a_word_and_no_more(browser, address):
     bad = "photo=nobody&class=%3Cb%3E&network=x&methods=samp+none&samp.steps=nan&ig.steps=99999&metrics=x&result=y"
     bad += "&box-x=1"
     for name in ("Compare", "Metrics"):
-        with visit(browser, f"{server}/{name}?{bad}&foreign=1") as page:
+        with visit(browser, f"{address}/{name}?{bad}&foreign=1") as page:
             settle(page, name)
             expect(page.get_by_text("is not possible here").first).to_be_visible()
             expect(page.get_by_text("All settings as published.")).to_be_visible()
@@ -186,8 +177,8 @@ def test_a_bad_link_is_a_word_and_no_more(browser, server):
             assert not {"photo", "class", "network", "methods"} & set(re.findall(r"(\w+)=", query(page)))
 
 
-def test_back_and_forward_take_back_and_redo_what_was_set(browser, server):
-    with visit(browser, f"{server}/Compare") as page:
+def test_back_and_forward_take_back_and_redo_what_was_set(browser, address):
+    with visit(browser, f"{address}/Compare") as page:
         settle(page, "Compare")
         page.get_by_role("button", name="Coffee").click()
         expect(page).to_have_url(re.compile("photo=coffee"))
@@ -223,11 +214,11 @@ def shifted(page: Page) -> float:
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_nothing_jumps_when_a_run_begins_ends_or_goes_stale(browser, server, width):
+def test_nothing_jumps_when_a_run_begins_ends_or_goes_stale(browser, address, width):
     shifts: dict[str, float] = {}
     with visit(browser, width=width) as page:
         page.add_init_script(_SHIFTS)
-        page.goto(f"{server}/Explain?photo=coffee&lanes=samp,steps%3D5;ig,steps%3D4")
+        page.goto(f"{address}/Explain?photo=coffee&lanes=samp,steps%3D5;ig,steps%3D4")
         settle(page, "Explain")
         assert shifted(page) > 0  # of the first drawing, so that the measure is known to work
         page.get_by_role("button", name=re.compile("^Run")).first.click()
@@ -238,7 +229,7 @@ def test_nothing_jumps_when_a_run_begins_ends_or_goes_stale(browser, server, wid
         assert all(value < 0.1 for value in shifts.values()), shifts
         if width < 1000:
             return
-        page.goto(f"{server}/Compare?photo=coffee&methods=gradient+ig&ig.steps=4")
+        page.goto(f"{address}/Compare?photo=coffee&methods=gradient+ig&ig.steps=4")
         settle(page, "Compare")
         shifted(page)
         page.get_by_role("button", name="Run", exact=True).click()
@@ -250,7 +241,7 @@ def test_nothing_jumps_when_a_run_begins_ends_or_goes_stale(browser, server, wid
         expect(page.get_by_text("The choice differs")).to_be_visible()
         settle(page, "Compare")
         shifts["a comparison goes stale"] = shifted(page)
-        page.goto(f"{server}/Metrics?photo=coffee&methods=gradient+edges&metrics=concentration")
+        page.goto(f"{address}/Metrics?photo=coffee&methods=gradient+edges&metrics=concentration")
         settle(page, "Metrics")
         shifted(page)
         page.get_by_role("button", name="Measure", exact=True).click()
@@ -269,8 +260,8 @@ _LEAVE = """([name, view]) => {
 }"""
 
 
-def test_what_a_page_says_while_it_is_left_does_not_empty_the_next_one(browser, server):
-    with visit(browser, f"{server}/Explain") as page:
+def test_what_a_page_says_while_it_is_left_does_not_empty_the_next_one(browser, address):
+    with visit(browser, f"{address}/Explain") as page:
         broken: list[Any] = []
 
         def note(error: Any) -> None:  # playwright cannot call a list's own append
@@ -310,8 +301,8 @@ def result(page: Page) -> Locator:
     return page.get_by_role("tab", name="Export")
 
 
-def test_an_upload_and_a_result_outlive_a_reload(browser, server, my_cup):
-    with visit(browser, f"{server}/Compare?methods=gradient") as page:
+def test_an_upload_and_a_result_outlive_a_reload(browser, address, my_cup):
+    with visit(browser, f"{address}/Compare?methods=gradient") as page:
         settle(page, "Compare")
         page.get_by_role("radio", name="Upload").click()
         upload(page, my_cup)
@@ -333,7 +324,7 @@ def test_an_upload_and_a_result_outlive_a_reload(browser, server, my_cup):
         expect(page.get_by_text("Gradient on my cup.png")).to_be_visible()
 
         for tab in (page, page.context.new_page()):
-            tab.goto(f"{server}/Compare?{asked}")
+            tab.goto(f"{address}/Compare?{asked}")
             settle(tab, "Compare")
             expect(result(tab)).to_be_visible()
             expect(tab.get_by_text("my cup.png, 600 x 400 pixels")).to_be_visible()
@@ -343,12 +334,12 @@ def test_an_upload_and_a_result_outlive_a_reload(browser, server, my_cup):
             assert query(tab) == asked
 
 
-def test_what_another_browser_has_is_said_to_be_lost(browser, server, my_cup):
+def test_what_another_browser_has_is_said_to_be_lost(browser, address, my_cup):
     asked = f"methods=gradient&photo=my+cup.png~{sha256(load_image(my_cup))[:8]}&class=cup&result=compare"
-    with visit(browser, f"{server}/Library") as page:
+    with visit(browser, f"{address}/Library") as page:
         settle(page, "Library")
         expect(page.get_by_text("Nothing is here yet")).to_be_visible()
-        page.goto(f"{server}/Compare?{asked}")
+        page.goto(f"{address}/Compare?{asked}")
         settle(page, "Compare")
         gone, lost = page.get_by_text("Choose the file again"), page.get_by_text("The last result is gone")
         expect(gone).to_be_visible()
@@ -364,8 +355,8 @@ def test_what_another_browser_has_is_said_to_be_lost(browser, server, my_cup):
         expect(result(page)).to_be_visible()
 
 
-def test_the_camera_is_switched_on_by_its_tab_and_a_switch_and_by_nothing_else(browser, server):
-    with visit(browser, f"{server}/Compare", width=390) as page:
+def test_the_camera_is_switched_on_by_its_tab_and_a_switch_and_by_nothing_else(browser, address):
+    with visit(browser, f"{address}/Compare", width=390) as page:
         settle(page, "Compare")
         page.get_by_test_id("stExpandSidebarButton").click()
         page.get_by_role("radio", name="Camera").click()

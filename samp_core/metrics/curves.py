@@ -242,7 +242,7 @@ PAPER_CURVES = Metric(
 RISE_CURVES = Metric(
     "rise-curves",
     "Deletion and insertion, RISE",
-    "The same with probabilities as they are.",
+    "How fast the class's probability, as it is, falls when the best pixels go first, and rises when they come first.",
     "Petsiuk et al. (RISE), BMVC 2018",
     (
         Column("rise-deletion", "Deletion (RISE)", "down"),

@@ -387,7 +387,8 @@ DIFFID = Metric(
 DIFFID_UNSIGNED = Metric(
     "diffid-unsigned",
     "DiffID, unsigned",
-    "The same with the pixels ranked by |a|: what speaks strongly against the class counts as important, too.",
+    "How much longer the class stays the network's first choice (in a multi-label network: is seen) when the pixels of "
+    "the largest |a| are kept than when they go: what speaks strongly against the class counts as important, too.",
     "Yang, Akhtar, Wen, Shah and Mian, ICLR 2023; by |a|: Kim, Lim, Lee and Choi (SIG), KDD 2026, arXiv 2605.19607",
     (Column("diffid-unsigned", "DiffID, unsigned", "up"),),
     partial(_diffid, signed=False),
@@ -407,7 +408,8 @@ SENSITIVITY_N = Metric(
 MU_FIDELITY = Metric(
     "mu-fidelity",
     "mu-Fidelity",
-    "The same with random squares, which the network notices more than single pixels.",
+    "Whether what random squares were given predicts what the score loses without them. The network notices a square "
+    "more than as many single pixels.",
     "Bhatt, Weller and Moura, IJCAI 2020",
     (Column("mu-fidelity", "mu-Fidelity", "up"),),
     _mu_fidelity,

@@ -16,6 +16,7 @@ from ui.shared import kept, shelf, state, travel
 from ui.shared.lanes import at_hand, put_on_stage
 from ui.shared.link import from_text, to_text
 from ui.shared.sidebar import choose, class_words
+from ui.shared.sketch import box, frame, picture, pixel_map
 from ui.shared.words import plain
 
 PAGE = 12
@@ -29,10 +30,32 @@ _PLACES = {
     "metrics": "pages/3_Metrics.py",
     "tune": "pages/5_Tune.py",
 }
+_TO_COME = {
+    "explain": (
+        "Up to four paths on one photo, with their films, the plane they run in, and all settings.",
+        frame(4, 4, 72, 44) + pixel_map(8, 12, 28) + box(42, 12, 28, 28, 0.15)
+        + frame(92, 4, 72, 44) + pixel_map(96, 12, 28, 0.35, 1) + box(130, 12, 28, 28, 0.15),
+    ),
+    "compare": (
+        "Maps of many methods side by side, each with its cost, its completeness gap and its curves.",
+        "".join(pixel_map(4 + 33 * k, 12, 28, 0.15 * k, k) for k in range(5)),
+    ),
+    "metrics": (
+        "Numbers of one photo with their protocols, and what each was made from.",
+        "".join(box(4 + 41 * c, 6 + 11 * r, 37, 7, 0.5 if c == 0 else 0.12) for r in range(4) for c in range(4)),
+    ),
+    "tune": (
+        "A method's knobs swept: a map and its numbers for each setting.",
+        "".join(pixel_map(4 + 33 * c, 2 + 25 * r, 22, 0.1 * (c + 3 * r), c) for r in range(2) for c in range(5)),
+    ),
+}  # fmt: skip
+"""What each page leaves here, in words and as a drawing."""
 _STYLE = """<style>
   [class*="st-key-record-"] img { height: 5.1rem; width: 100%; object-fit: contain; object-position: left; }
   [class*="st-key-record-"] { gap: 0.3rem; }
   [class*="st-key-record-"] p { overflow-wrap: anywhere; }
+  .st-key-library-to-come img { width: 100%; height: auto; max-height: 8rem; }
+  .st-key-library-to-come a { padding: 0 !important; }
   .st-key-library-chosen { min-height: 2.6rem; }
 </style>"""
 
@@ -95,10 +118,14 @@ def _empty(filtered: bool) -> None:
     if filtered:
         st.info("Nothing here fits. Other words, another tag, or All?")
         return
-    st.info("Nothing is here yet. Run something: when it ends it comes here, and a reload cannot lose it any more.")
-    with st.container(horizontal=True):
-        for page, words in (("pages/1_Explain.py", "Explain a photo"), ("pages/2_Compare.py", "Compare methods")):
-            st.page_link(page, label=words, query_params=kept.link())
+    st.markdown("**Nothing is here yet.** What ends on these pages comes here, and a reload cannot lose it any more:")
+    with st.container(key="library-to-come"):
+        for column, (name, (words, drawing)) in zip(st.columns(len(_TO_COME)), _TO_COME.items(), strict=True):
+            with column.container(border=True):
+                st.html(picture(drawing))
+                st.page_link(_PLACES[name], label=f"**{name.capitalize()}**", query_params=kept.link())
+                st.caption(words)
+    st.caption("Files of runs and sets that somebody gave you come in by Import.")
 
 
 def _notice(library: Library, owner: str) -> None:

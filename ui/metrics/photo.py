@@ -17,6 +17,7 @@ from samp_core.compare import CALIBRATED
 from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
 from ui.metrics.evidence import evidence
+from ui.metrics.sketches import what_they_say
 from ui.shared import kept, state, travel
 from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
@@ -41,9 +42,6 @@ def one_photo(question: Question) -> None:
             placeholder="Choose at least one metric",
         )  # fmt: skip
         units = in_units("metrics-units")
-    with st.expander("What the metrics say"):
-        for name in names or METRICS:
-            st.markdown(f"**{METRICS[name].title}.** {METRICS[name].summary} :gray[{METRICS[name].citation}]")
     box = _box(question) if "localisation" in names else None
     run = state.measuring()
     polling = run is not None and run.active
@@ -64,12 +62,20 @@ def one_photo(question: Question) -> None:
     stale = run is not None and (
         [i.key for i in run.items] != asked or set(run.metrics) != set(names) or (run.box, run.in_units) != (box, units)
     )
+    with st.empty():  # gone before the table comes, which would push it down
+        if run is None:
+            with st.container():
+                st.caption(
+                    "Nothing has been measured on this photo yet. Each number will come with the evidence behind it."
+                )
+                what_they_say(names or list(METRICS))
     with st.container():  # what a fragment writes must not come to lie where the evidence is
         st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
     if run is not None and not polling:
         keep_finished()  # it may have ended since this run of the script began
         _profile(run)
         evidence(run)
+        what_they_say(run.metrics)
 
 
 def newest_first(names: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -87,10 +93,8 @@ def _estimate(question: Question, wanted: list[Settings], names: list[str], unit
 def _status(run: Measuring | None, stale: bool) -> None:
     with room("status"):
         if run is None:
-            st.caption(
-                "Nothing has been measured on this photo yet. Each number will come with the evidence behind it."
-            )
-        elif run.active:
+            return
+        if run.active:
             words = progress_in_words(run, METRICS[run.now].title if run.now else "metrics")
             st.progress(run.progress, text=words)
         elif stale:

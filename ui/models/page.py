@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
+from PIL import Image
 
-from samp_core.bundled import DEFAULT
+from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.classifiers import (
     DIGITS,
     RANDOM,
@@ -33,6 +34,11 @@ from ui.shared.words import plain
 _MOST = 600  # MB of a file of weights
 _FLAT = 3.0  # times as likely as chance: what a first choice is at least, unless the network sees nothing
 _SEVERAL = 10  # classes that a photo may well show at once
+_TILE = 210  # pixels along the side of a picture of what an installed network sees
+_STYLE = """<style>
+  .st-key-models-installed { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
+  .st-key-models-installed > * { height: 100%; }
+</style>"""
 _FAR = 8.0  # deviations from the mean: where a network's input is no picture that it was trained on
 
 
@@ -46,6 +52,7 @@ def show(question: Question) -> None:
         card(question.classifier, question)
     with right:
         choice()
+    installed(question)
 
 
 def card(classifier: Classifier, question: Question) -> None:
@@ -160,6 +167,32 @@ def _trying(trials: Trials) -> None:
     st.button("Cancel", key="models-serves-cancel", on_click=trials.cancel, disabled=trials.cancelling)
 
 
+def installed(question: Question) -> None:
+    """Show the networks that need nothing fetched, each with what it would see of the photo in hand."""
+    st.subheader("Installed with the app", anchor=False)
+    st.html(_STYLE)
+    with st.container(key="models-installed"):
+        for name in (*BUNDLED, *DIGITS):
+            info, how = network_info(name), published_preprocessing(name)
+            with st.container(border=True, key=f"models-here-{name}"):
+                seen = how.crop_image(question.photo.image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
+                st.image(seen, width="stretch", alt=f"what {info.title} sees of {question.photo.name}")
+                st.markdown(f"**{info.title}**")
+                colours = "grey" if how.channels == 1 else "colours"
+                st.caption(
+                    f"{how.crop[0]} x {how.crop[1]} pixels, {colours}; {_classes(name)}; {info.megabytes:.2g} MiB."
+                )
+                here = question.network == name
+                st.button(
+                    "In use" if here else "Use it", key=f"models-take-{name}", disabled=here, on_click=_use,
+                    args=(name, f"{name} is in use."),
+                )  # fmt: skip
+
+
+def _classes(name: str) -> str:
+    return "handwritten digits" if name in DIGITS else "ImageNet's 1,000 classes"
+
+
 # -- another one -------------------------------------------------------------------------------------------------------
 
 
@@ -177,9 +210,8 @@ def choice() -> None:
     published, random, own = st.tabs(["Published weights", "Random weights", "Weights of my own"])
     with published:
         kinds = {"program": "An exported program of this server's", "timm": "Mostly ImageNet's 1,000 classes"}
-        usual = "Handwritten digits" if name in DIGITS else "ImageNet's 1,000 classes"
-        knows = kinds.get(name.partition("/")[0], usual)
-        st.caption(f"{knows}; the weights are {where}.")
+        knows = kinds.get(name.partition("/")[0], _classes(name))
+        st.caption(f"{knows[0].upper()}{knows[1:]}; the weights are {where}.")
         if here:
             st.button("Use it", key="models-use", type="primary", on_click=_use, args=(name, f"{name} is in use."))
         elif st.button(f"Fetch {info.megabytes:.0f} MB and use it", key="models-fetch"):

@@ -47,9 +47,9 @@ def _encoded(numbers: NDArray[np.integer[Any]]) -> str:
     return base64.b64encode(numbers.tobytes()).decode()
 
 
-def placeholder(settings: Settings, key: str = "") -> dict[str, Any]:
-    """Return what the grid shows of a method that was not run yet."""
-    return _card(key or METHODS[settings.method].title, settings, "idle", "press Run to see its map")
+def placeholder(settings: Settings, button: str, key: str = "") -> dict[str, Any]:
+    """Return what the grid shows of a method before the button of this name was pressed."""
+    return _card(key or METHODS[settings.method].title, settings, "idle", f"press {button} to see its map")
 
 
 def _card(key: str, settings: Settings, status: str, words: str) -> dict[str, Any]:

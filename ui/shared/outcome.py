@@ -45,15 +45,15 @@ def explained(queue: Queue | None, question: Question, wanted: Sequence[Settings
         st.markdown(f"All explain the **{plain(score)}** of {plain(question.classifier.name)}.")
 
 
-def status(queue: Queue | None, stale: bool) -> None:
-    """Say how far a comparison is, or that what is shown is not what is asked for."""
+def status(queue: Queue | None, stale: bool, button: str) -> None:
+    """Say how far a comparison is, or that what is shown is not what is asked for: what the button would bring."""
     with room("status"):
         if queue is None:
-            st.caption("Each method's map appears as soon as it is finished, with its time, cost and completeness gap.")
+            st.caption("Each map appears as soon as it is finished, with its time, cost and completeness gap.")
         elif queue.active:
             st.progress(queue.progress, text=progress_in_words(queue))
         elif stale:
-            st.info("Shown is the last comparison. The choice differs from it: press Run.")
+            st.info(f"Shown is the last result. The choice differs from it: press {button}.")
         else:
             there = sum(item.entry is not None for item in queue.items)
             rest = "." if there == len(queue.items) else "; where one is missing, its place says why."

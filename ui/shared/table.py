@@ -43,6 +43,7 @@ class Table:
         polling: whether it was under way as the page was drawn; it may end meanwhile.
         units: whether maps are shown in units of the score.
         name: of the page, for what the session keeps for it.
+        button: what is pressed to have the maps.
     """
 
     question: Question
@@ -52,6 +53,7 @@ class Table:
     polling: bool
     units: bool
     name: str
+    button: str = "Run"
 
     @property
     def stale(self) -> bool:
@@ -96,12 +98,12 @@ class Table:
         queue, question = self.queue, self.question
         preprocessing = (question if queue is None else queue).classifier.preprocessing
         image = question.photo.image if queue is None else queue.image
-        status(queue, self.stale)
+        status(queue, self.stale, self.button)
         items = [] if queue is None else [calibrated(i) if self.units else i for i in queue.items]
         there = {item.key for item in items}
         # Beside a comparison that is shown, only what was added to it is new; another choice waits for Run.
         rest = {k: s for k, s in self.asked.items() if queue is None or (k in self.further and k not in there)}
-        shown = [card(i) for i in items] + [placeholder(s, key) for key, s in rest.items()]
+        shown = [card(i) for i in items] + [placeholder(s, self.button, key) for key, s in rest.items()]
         for each in shown:
             each |= {"is_further": each["key"] in self.further, "can_remove": not self.polling}
         board: Board = st.session_state.setdefault(f"{self.name}-board", Board())

@@ -143,7 +143,7 @@ def show(question: Question) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         explained(queue, question, wanted)
         units = in_units("tune-units")
-    table = Table(question, asked, queue, {}, polling, units, "tune")
+    table = Table(question, asked, queue, {}, polling, units, "tune", "Sweep")
     table.show()
     if queue is not None and not polling:
         keep_finished()  # it may have ended since this run of the script began

@@ -1,0 +1,67 @@
+"""Small grey drawings of what there is to come, where nothing is yet."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+
+WIDTH, HEIGHT = 168, 52
+"""Pixels of a drawing; what it holds has these coordinates."""
+SIDE = 7
+"""Rows and columns of a drawn map."""
+_INK = "#85828f"  # to be seen on light and on dark; colours belong to methods and to maps
+
+
+def picture(inside: str) -> str:
+    """Return what stands in HTML for a drawing, given the inside of an ``svg``; pages take no ``svg`` itself."""
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" fill="{_INK}">{inside}</svg>'
+    encoded = base64.b64encode(svg.encode()).decode()
+    return f'<img class="sketch" alt="" width="{WIDTH}" height="{HEIGHT}" src="data:image/svg+xml;base64,{encoded}">'
+
+
+def line(points: Iterable[tuple[float, float]], dash: str = "") -> str:
+    """Draw a line through points."""
+    path = " ".join(f"{x:g},{y:g}" for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{_INK}" stroke-width="1.6" stroke-dasharray="{dash}"/>'
+
+
+def box(x: float, y: float, width: float, height: float, opacity: float) -> str:
+    """Draw a filled box."""
+    return f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" opacity="{opacity:.2f}"/>'
+
+
+def frame(x: float, y: float, width: float, height: float) -> str:
+    """Draw the outline of a box."""
+    return line([(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)])
+
+
+def dots(points: Iterable[tuple[float, float]]) -> str:
+    """Draw points."""
+    return "".join(f'<circle cx="{x:g}" cy="{y:g}" r="2.4"/>' for x, y in points)
+
+
+def pixel_map(x: float, y: float = 6, size: float = 40, disorder: float = 0.0, seed: int = 0) -> str:
+    """Draw a map of :data:`SIDE` by ``SIDE`` pixels: a hill, any values (``disorder`` 1), or something between."""
+    cell = size / SIDE
+    places = [(row, column) for row in range(SIDE) for column in range(SIDE)]
+    return "".join(
+        box(x + c * cell, y + r * cell, cell, cell, 0.08 + 0.87 * _value(r, c, disorder, seed)) for r, c in places
+    )
+
+
+def _value(row: int, column: int, disorder: float = 0.0, seed: int = 0) -> float:
+    hill = max(0.0, 1 - ((row - 2.6) ** 2 + (column - 3.2) ** 2) / 9)
+    scattered = (row * 37 + column * 17 + seed * 23 + row * column * 5) % 31 / 30
+    return (1 - disorder) * hill + disorder * scattered
+
+
+def photos(shares: Sequence[float]) -> str:
+    """Draw photos in a row with so much of their best pixels left, as shares from 0 to 1."""
+    size = 28
+    cell = size / SIDE
+    ranked = sorted(((r, c) for r in range(SIDE) for c in range(SIDE)), key=lambda place: -_value(*place))
+    found = []
+    for number, share in enumerate(shares):
+        x, left = 4 + number * (size + 6), ranked[: round(share * len(ranked))]
+        found += [box(x, 12, size, size, 0.08), *(box(x + c * cell, 12 + r * cell, cell, cell, 0.8) for r, c in left)]
+    return "".join(found)
