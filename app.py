@@ -40,8 +40,9 @@ else:  # run by Streamlit for every visitor
         """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
         image to the photo and add up what changes on the way. Every path gives another map, so <b>the choice of the
         path is part of the explanation</b>. The straight line credits and debits the same score many times over. SAMP
-        moves the pixels that promise most first, and as the paper adds up that path, nearly every pixel of a photo's
-        map has one sign. Watch both, turn their knobs, and see what such clarity costs.</p>"""
+        moves the pixels that promise most first: along such a path nearly all credit has one sign, and dealt out by
+        measured changes, as below, it adds up to the score. Watch both, turn their knobs, and see what such clarity
+        costs.</p>"""
     )
     with st.container(horizontal=True):
         watch = st.button("Watch it on a photo", type="primary", key="first-run")
@@ -50,9 +51,10 @@ else:  # run by Streamlit for every visitor
     waiting = st.container()
     recorded_film("home")
     st.caption(
-        "A recording: one photo, one network, the same start and end, two paths, one clock. Each lane shows its map as "
-        "it grows (orange speaks for the class, blue against it) and its image on the way; right, the plane in which "
-        "both paths run, lighter where the score is higher."
+        "A recording: one photo, one network, one clock. SAMP clear walks from the photo to grey and from the blurred "
+        "photo back, Integrated Gradients straight from the same blurred photo. Each lane shows its map as it grows "
+        "(orange speaks for the class, blue against it) and its images on the way; right, the plane in which both "
+        "paths run, lighter where the score is higher."
     )
     with st.container(key="readers"):
         for column, (who, words) in zip(st.columns(3), READERS.items(), strict=True):

@@ -56,15 +56,15 @@ def two_paths() -> None:
 
 
 def home_film() -> None:
-    """Record the film that Home plays: one photo along two paths that share their ends."""
-    search = default_settings("samp++", directions=("insertion",))
-    _record("home", [search, default_settings("ig", insertion_baseline="blur", steps=40)], ("points", "slow"))
+    """Record the film that Home plays: the map that does most at once, and the straight line from the same start."""
+    lanes = [default_settings("samp-clear"), default_settings("ig", insertion_baseline="blur", steps=40)]
+    _record("home", "rocket", lanes, ("points", "slow"))
 
 
 def lesson_film() -> None:
     """Record the film of the lesson's last scene: a search of few moves, taken apart, and the straight line."""
     search = default_settings("samp", directions=("insertion",), steps=8)
-    _record("lesson", [search, default_settings("ig", insertion_baseline="blur", steps=16)], ("points",))
+    _record("lesson", "chelsea", [search, default_settings("ig", insertion_baseline="blur", steps=16)], ("points",))
 
 
 def path_previews() -> None:
@@ -86,8 +86,8 @@ def path_previews() -> None:
     write_files({FOLDER / "path_previews.json": json.dumps(found, separators=(",", ":")).encode()})
 
 
-def _record(name: str, lanes: list[Settings], without: tuple[str, ...]) -> None:
-    recording = film(load_classifier().prepare(), load_sample("chelsea"), lanes, name="chelsea.png", moments=18)
+def _record(name: str, photo: str, lanes: list[Settings], without: tuple[str, ...]) -> None:
+    recording = film(load_classifier().prepare(), load_sample(photo), lanes, name=f"{photo}.png", moments=18)
     message = recording.message() | {"compact": True}
     for number, lane in enumerate(message["lanes"]):
         for part in (*without, *(("slow",) if number else ())):

@@ -13,6 +13,7 @@ from PIL import Image
 from samp_core import SAMP, BlurIG, IntegratedGradients, RefinedSAMP
 from samp_core.films import PICTURES, Film, Walk, compand, pieces, still, surveys
 from samp_core.films.drafts import MOST_DRAFTS, states_along
+from samp_core.films.frames import mapped
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import default_settings, make_method
 from samp_core.runs import begin
@@ -106,6 +107,23 @@ def test_a_film_says_where_the_run_was_and_ends_in_its_map(method, colour, image
     shown = expand(picture(frames[-1].pixel_map)[..., 0], frames[-1].peak)
     np.testing.assert_allclose(shown, exact, atol=0.01 * np.abs(exact).max())
     np.testing.assert_allclose(frames[-1].sums, explanation.completeness.sums[:, 0].double(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("rule", ["isotonic", "half", "falling", "idgi", "paper", "trapezoid"])
+def test_map_and_sums_say_how_many_moves_they_speak_of(rule, colour, image):
+    film, explanation = film_of(SAMP(colour, steps=9, ic_tolerance=None, accumulation=rule), image)
+    frames, behind = film.frames, 0 if rule in ("paper", "trapezoid") else 1
+    assert [frame.credited for frame in frames[:-1]] == [max(0, frame.move - behind) for frame in frames[:-1]]
+    assert frames[-1].credited == frames[-1].move == 9
+    for index, frame in enumerate(frames[:-2]):
+        shown = mapped(frames, index)
+        assert shown.credited == frame.move  # with this few moves each has a picture
+        if not behind:
+            assert shown is frame
+            continue
+        for d, away in enumerate((-1, 1)):
+            change = away * float(explanation.scores[frame.move, d, 0] - explanation.scores[0, d, 0])
+            assert shown.sums[d] == pytest.approx(change, abs=1e-4)
 
 
 def test_every_score_is_told_once_with_the_picture_by_which_it_was_known(colour, image):

@@ -85,13 +85,28 @@ def test_home_plays_a_film_that_leads_to_the_stage(page: Page, address):
     assert clock.input_value() != before
     page.keyboard.press("Space")  # which scrolls the page, as on any other
     expect(page.get_by_role("button", name="Pause")).to_have_count(1)
-    assert lane(page, 0).get_attribute("data-method") == "samp++"
+    assert lane(page, 0).get_attribute("data-method") == "samp-clear"
     expect(page.locator(".plane svg .path")).not_to_have_count(0)
     for words in ("For research", "For teaching", "For your own network"):
         expect(page.get_by_text(words)).to_be_visible()
     page.get_by_test_id("stSidebar").get_by_role("link", name="Explain").click()
     expect(page.locator(".stage:not(.compact) .lane")).to_have_count(2)
     expect(lane(page, 0)).to_have_attribute("data-status", "idle")
+
+
+def test_what_adds_up_is_seen_to_add_up_at_every_moment(page: Page, address):
+    page.goto(address)
+    gauges = lane(page, 0).locator(".gauge span")
+    expect(gauges).to_have_count(2)
+    seen = set()
+    for share in (0.0, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0):
+        set_clock(page, share)
+        for words in gauges.all_inner_texts():
+            parts = re.fullmatch(r"(\w+: s|S)um (\S+) against a change of (\S+)", words)
+            assert parts, words
+            assert float(parts[2]) == pytest.approx(float(parts[3]), abs=0.02), words
+            seen.add(parts[2])
+    assert len(seen) > 8
 
 
 def test_who_asked_for_less_motion_sees_the_film_at_rest(browser, address):

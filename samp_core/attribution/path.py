@@ -208,6 +208,11 @@ class PathRun(Run):
             return torch.full_like(self._steps, self._walked, dtype=torch.bool)
         return ~self._last.active
 
+    @property
+    def behind(self) -> int:
+        """For how many of the newest moves the attribution does not speak yet; see :class:`~samp_core.rules.Rule`."""
+        return 0 if self._result is not None else self._rule.behind
+
     def by_direction(self) -> Float[Tensor, "d n c h w"]:
         """Return the attribution of the way walked so far of each direction; costs no evaluation."""
         signed = self._rule.total() * self.ends.sign.view(-1, 1, 1, 1)

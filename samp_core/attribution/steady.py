@@ -307,6 +307,12 @@ class SteadyRun(Run):
         there = self._mean((~when.isnan()).to(when))
         return self._mean(when.nan_to_num()) / torch.where(there > 0, there, torch.nan)
 
+    @property
+    def behind(self) -> int:
+        """For how many of the newest moves the attribution does not speak yet; see :class:`~samp_core.rules.Rule`."""
+        assert isinstance(self._first_run, PathRun)
+        return self._first_run.behind
+
     def by_direction(self) -> Float[Tensor, "d n c h w"]:
         """Return the mean attribution of the copies that are done, and before there are any of those under way."""
         if self._sum is not None:

@@ -12,7 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from samp_core.films.frames import Frame, Still
+from samp_core.films.frames import Frame, Still, mapped
 from samp_core.films.levels import expand
 from samp_core.films.recording import MOST_MOMENTS, Lane, Recording
 from samp_core.render import LANES, palette, quantise
@@ -132,8 +132,8 @@ def _column(
     draw.text((x, 14), lane.title, colour, _font(15, bold=True))
     draw.text((x, 34), _short(settings_in_words(lane.settings), _font(10), _WIDTH), _SOFT, _font(10))
     index = frame_at(lane, way)
-    frame = lane.film.frames[index]
-    shown = map_picture(frame, lane.film.frames[-1].limit, recording.photo)
+    frame, with_map = lane.film.frames[index], mapped(lane.film.frames, index)
+    shown = map_picture(with_map, lane.film.frames[-1].limit, recording.photo)
     y = 52
     if shown is None:
         shown = recording.photo.convert("L").convert("RGB")
@@ -145,7 +145,7 @@ def _column(
         canvas.paste(picture_of(uri).convert("RGB").resize((_STATE, low), Image.Resampling.LANCZOS), (left, y))
         words = f"{names[d]['title']}: score {_score(lane, d, frame.move)}"
         draw.text((left, y + low + 4), words, _INK, _font(11))
-        draw.text((left, y + low + 19), f"sum {frame.sums[d]:+.3g}", _SOFT, _font(11))
+        draw.text((left, y + low + 19), f"sum {with_map.sums[d]:+.3g}", _SOFT, _font(11))
     if not names:
         draw.text((x, y), "no path: its map comes in one piece", _SOFT, _font(11))
 

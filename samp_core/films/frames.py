@@ -46,6 +46,8 @@ class Frame:
         peak: magnitude of the strongest level, in units of the score.
         limit: magnitude at which colours saturate for this map alone.
         sums: sum of each direction's attribution so far, in units of the score.
+        credited: how many moves map and sums speak of; a rule that deals out measured changes knows what the newest
+            brought with the next score only.
         copies: of how many copies of the photo the map is the mean; 0 while the first are on their way, or without any.
     """
 
@@ -61,6 +63,7 @@ class Frame:
     peak: float
     limit: float
     sums: tuple[float, ...]
+    credited: int
     copies: int = 0
 
 
@@ -217,6 +220,7 @@ class Film:
             peak=peak,
             limit=limit,
             sums=sums,
+            credited=max(0, move - run.behind),
             copies=run.explained if isinstance(run, SteadyRun) else 0,
         )
         self.frames.append(frame)
@@ -288,6 +292,14 @@ def traced(
     return [list(trace[begin : None if is_last else frames[index].move]) for trace in scores]
 
 
+def mapped(frames: Sequence[Frame], index: int) -> Frame:
+    """Return the picture whose map and sums belong to the states of picture ``index``: itself, or a later one."""
+    move = frames[index].move
+    while index + 1 < len(frames) and frames[index + 1].move > move and frames[index + 1].credited <= move:
+        index += 1
+    return frames[index]
+
+
 def points_of(explanation: Explanation, when: tuple[str, ...] = (), even: tuple[bool, ...] = ()) -> Points:
     """Return a result's numbers.
 
@@ -326,4 +338,5 @@ def still(explanation: Explanation) -> Frame:
         peak=peak,
         limit=colour_limit(pixel_map),
         sums=(),
+        credited=1,
     )

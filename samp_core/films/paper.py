@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from samp_core.films.animation import LANE_COLOURS, frame_at, map_picture, picture_of, states_at
-from samp_core.films.frames import Film, Still
+from samp_core.films.frames import Film, Still, mapped
 from samp_core.films.recording import Lane, Recording
 from samp_core.films.reel import Reel
 from samp_core.render import colour_limit, overlay
@@ -103,7 +103,7 @@ def _moments(recording: Recording, width: float) -> Figure:
             states = states_at(lane, index)
             for d in range(len(names)):
                 _show(grid[row + d, column], picture_of(states[d]))
-            frame = film.frames[index]
+            frame = mapped(film.frames, index)
             _show(grid[row + len(names), column], map_picture(frame, film.frames[-1].limit, recording.photo))
             if row == 0:
                 grid[0, column].set_title(f"{100 * way:.0f} % of the way")
@@ -169,7 +169,8 @@ def _curves(recording: Recording, width: float) -> Figure:
             known = [(k, s) for k, s in enumerate(film.scores[d]) if s is not None]
             at = np.interp([k for k, _ in known], moves, way)
             left.plot(100 * at, [s for _, s in known], ls=line, label=f"{lane.title}, {_name(lane, name)}", **style)
-            right.plot(100 * way, [frame.sums[d] if frame.sums else 0 for frame in film.frames], ls=line, **style)
+            credited = np.interp([frame.credited for frame in film.frames], moves, way)
+            right.plot(100 * credited, [frame.sums[d] if frame.sums else 0 for frame in film.frames], ls=line, **style)
     left.set_ylabel(recording.score, parse_math=False)
     right.set_ylabel("running sum of the map")
     right.set_yscale("symlog")

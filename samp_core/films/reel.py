@@ -160,6 +160,7 @@ def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Fram
         peak=_number(values["peak"]),
         limit=_number(values["limit"]),
         sums=sums,
+        credited=int(values.get("credited", values["move"])),
         copies=copies,
     )
 

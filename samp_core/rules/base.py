@@ -26,10 +26,13 @@ class Rule(ABC):
     Attributes:
         wants_final_gradient: whether :meth:`close` needs the gradient at the last state.
         is_integral: whether the rule approximates the line integral of the gradient along the path.
+        behind: for how many of the newest moves :meth:`total` does not speak yet: 1 where a move's part is known with
+            the next score only.
     """
 
     wants_final_gradient = False
     is_integral = True
+    behind = 0
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         self.ends = ends

@@ -19,6 +19,7 @@ class Idgi(Rule):
     """
 
     is_integral = False
+    behind = 1
 
     def __init__(self, ends: Endpoints, gradient_of: GradientFn) -> None:
         super().__init__(ends, gradient_of)

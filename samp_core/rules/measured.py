@@ -62,6 +62,7 @@ class Measured(Rule):
     """
 
     is_integral = False
+    behind = 1
     monotone = 0.0
     by_promise = 1.0
     by_place = 0.0

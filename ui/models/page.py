@@ -179,9 +179,8 @@ def installed(question: Question) -> None:
                 st.image(seen, width="stretch", alt=f"what {info.title} sees of {question.photo.name}")
                 st.markdown(f"**{info.title}**")
                 colours = "grey" if how.channels == 1 else "colours"
-                st.caption(
-                    f"{how.crop[0]} x {how.crop[1]} pixels, {colours}; {_classes(name)}; {info.megabytes:.2g} MiB."
-                )
+                size = f"{how.crop[0]} x {how.crop[1]} pixels"
+                st.caption(plain(f"{size}, {colours}; {_classes(name)}; {info.megabytes:.2g} MiB."))
                 here = question.network == name
                 st.button(
                     "In use" if here else "Use it", key=f"models-take-{name}", disabled=here, on_click=_use,

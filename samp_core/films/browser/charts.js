@@ -43,7 +43,7 @@ Object.assign(View.prototype, {
       const common = { colour: panel.lane.colour, panel, name: `${panel.lane.title}, ${direction.title.toLowerCase()}` };
       const style = this.isAway(panel, d) ? "path away" : "path";
       return [
-        { ...common, kind: style, points: run.frames.map((f) => [f[this.measure], f.sums[d] ?? 0]) },
+        { ...common, kind: style, points: run.frames.map((f) => [f.credited < f.move ? run.place(f.credited, this.measure) : f[this.measure], f.sums[d] ?? 0]) },
         { ...common, kind: "path change", points: changes, quiet: true },
       ];
     });

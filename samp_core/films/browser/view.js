@@ -62,6 +62,22 @@ class Run {
     return this.frames[this.frames.length - 1];
   }
 
+  // Which picture's map and sums belong to the states of this one: itself, or a later one. Rules that deal out measured
+  // changes know what a move brought with the next score only.
+  mapped(index) {
+    const { move } = this.frames[index];
+    let at = index;
+    while (at + 1 < this.frames.length && this.frames[at + 1].move > move && this.frames[at + 1].credited <= move) at += 1;
+    return at;
+  }
+
+  // Which picture's sums speak of no more moves than the scores that are known, while the run is under way.
+  settled(index, known) {
+    let at = this.mapped(index);
+    while (at > 0 && this.frames[at].credited >= known && this.frames[at - 1].move < this.frames[at].move) at -= 1;
+    return this.frames[at];
+  }
+
   places(measure) {
     return this.frames.map((frame) => frame[measure]);
   }
@@ -275,7 +291,7 @@ class View {
     run.maps[index] = await levels(frame.map, this.scratch);
     frame.map = null; // the levels are all that is needed
     const panel = [...this.panels.values()].find((p) => p.run === run);
-    if (panel && panel.index === index) this.drawMap(panel);
+    if (panel && (panel.index === index || run.mapped(panel.index) === index)) this.drawMap(panel);
   }
 
   async takeSketch(lane, run) {
@@ -586,7 +602,8 @@ class View {
       if (!known) return;
       const first = panel.run.scores[d].find((v) => v !== null);
       const away = this.isAway(panel, d) ? -1 : 1;
-      const change = away * (this.scoreAt(panel.run, d, frame.move) - first), sum = frame.sums[d] ?? 0;
+      const settled = panel.run.settled(panel.index, known), sum = settled.sums[d] ?? 0;
+      const change = away * (this.scoreAt(panel.run, d, settled.credited) - first);
       const unit = Math.max(Math.abs(away * (this.scoreAt(panel.run, d, Infinity) - first)), 1e-9);
       const place = (value) => 50 + 48 * clamp(Math.asinh((2 * value) / unit) / Math.asinh(300), -1, 1);
       const a = place(0), b = place(sum);
@@ -636,7 +653,7 @@ class View {
     let map = null;
     if (run && index >= 0) {
       // A picture that is still being decoded leaves the one before it.
-      for (let k = index; k >= 0 && !map; k -= 1) if (run.maps[k]) map = { ...run.maps[k], peak: run.frames[k].peak, limit: run.frames[k].limit };
+      for (let k = run.mapped(index); k >= 0 && !map; k -= 1) if (run.maps[k]) map = { ...run.maps[k], peak: run.frames[k].peak, limit: run.frames[k].limit };
       if (map && this.sigma > 0) map = this.smooth(panel, map);
       if (map && !live) map.limit = this.finalLimit(run);
       if (map && this.parts.same.checked) map.limit = Math.max(...this.filled().map((p) => this.finalLimit(p.run)));
@@ -681,11 +698,11 @@ class View {
 
   // A map at the reader's scale, as levels again; the last one asked for is kept.
   smooth(panel, map) {
-    const key = `${panel.lane.run} ${panel.index} ${this.sigma}`;
+    const at = panel.run.mapped(panel.index), key = `${panel.lane.run} ${at} ${this.sigma}`;
     if (panel.smoothKey === key) return { ...panel.smooth };
     const made = blurred(map, this.sigma);
     // A picture that is still being decoded is stood in for by an earlier one.
-    if (panel.run.maps[panel.index]) Object.assign(panel, { smoothKey: key, smooth: made });
+    if (panel.run.maps[at]) Object.assign(panel, { smoothKey: key, smooth: made });
     return { ...made };
   }
 
