@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from samp_core.images import load_sample
-from tests.serving import LONG, quiet
+from tests.serving import LONG, quiet, visit
 from ui.shared.server import policy
 
 
@@ -257,26 +257,22 @@ def test_runs_travel_as_a_file(page, address, browser, tmp_path):
     link = set(page.url.partition("?")[2].split("&"))
 
     # Somebody else, on another page, opens it: nothing is computed, and everything is as it was.
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    other = context.new_page()
-    other.set_default_timeout(LONG)
-    other.goto(f"{address}/Explain")
-    upload = other.get_by_role("radio", name="Upload")
-    upload.click()
-    damaged = tmp_path / "damaged.samp"
-    damaged.write_bytes(file.read_bytes()[:5000])
-    other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(damaged)
-    expect(other.get_by_text("no file of runs, or it was damaged")).to_be_visible()
-    other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
-    expect(other.get_by_text("4 runs on coffee.png opened")).to_be_visible()
-    other.get_by_role("button", name="See them on Compare").click()
-    expect(other.locator(".cards canvas")).to_have_count(4)
-    expect(other.get_by_text("4 methods, all of them remembered")).to_be_visible()
-    expect(other.get_by_text("The choice differs")).to_have_count(0)
-    expect(other.get_by_role("combobox", name="Explained score")).to_have_value("Probability")
-    assert other.locator(".cards canvas").evaluate_all(pixels) == shown
-    assert link <= set(other.url.partition("?")[2].split("&"))
-    context.close()
+    with visit(browser, f"{address}/Explain") as other:
+        upload = other.get_by_role("radio", name="Upload")
+        upload.click()
+        damaged = tmp_path / "damaged.samp"
+        damaged.write_bytes(file.read_bytes()[:5000])
+        other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(damaged)
+        expect(other.get_by_text("no file of runs, or it was damaged")).to_be_visible()
+        other.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+        expect(other.get_by_text("4 runs on coffee.png opened")).to_be_visible()
+        other.get_by_role("button", name="See them on Compare").click()
+        expect(other.locator(".cards canvas")).to_have_count(4)
+        expect(other.get_by_text("4 methods, all of them remembered")).to_be_visible()
+        expect(other.get_by_text("The choice differs")).to_have_count(0)
+        expect(other.get_by_role("combobox", name="Explained score")).to_have_value("Probability")
+        assert other.locator(".cards canvas").evaluate_all(pixels) == shown
+        assert link <= set(other.url.partition("?")[2].split("&"))
 
 
 def test_methods_are_chosen_by_cards(page, address):
@@ -484,10 +480,8 @@ def test_nothing_jumps_in_compare_on_a_telephone(page, address):
 
 
 @pytest.mark.parametrize("width", [1440, 390])
-def test_nothing_overflows(browser, address, width):
-    context = browser.new_context(viewport={"width": width, "height": 844}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(LONG)
+def test_nothing_overflows(page, address, width):
+    page.set_viewport_size({"width": width, "height": 844})
     pages = ("", "/Explain", "/Compare", "/Metrics", "/Tune", "/Learn", "/Learn?scene=digits", "/Learn?scene=trust")
     for path in pages:
         page.emulate_media(color_scheme="light")
@@ -501,4 +495,3 @@ def test_nothing_overflows(browser, address, width):
             quiet(page)
             for box in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
                 assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1"), (path, scheme)
-    context.close()

@@ -109,14 +109,11 @@ def test_what_adds_up_is_seen_to_add_up_at_every_moment(page: Page, address):
     assert len(seen) > 8
 
 
-def test_who_asked_for_less_motion_sees_the_film_at_rest(browser, address):
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
+def test_who_asked_for_less_motion_sees_the_film_at_rest(page, address):
     page.goto(address)
     expect(page.locator(".stage.compact .lane")).to_have_count(2)
     page.wait_for_timeout(800)
     assert page.locator("input.clock").input_value() == "1000"
-    context.close()
 
 
 def test_the_tour_has_six_stops_and_is_offered_once_and_the_presenter_needs_no_second_click(page: Page, address):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.serving import LONG, quiet
+from tests.serving import LONG, quiet, visit
 from tests.test_browser import barriers
 from ui.learn.lesson import SCENES
 
@@ -159,7 +159,7 @@ def test_a_scene_whose_knobs_are_in_the_link_leads_to_a_photo(page, address):
     expect(page.locator(".st-key-digit-momentum")).to_contain_text("0.60")
 
 
-def test_a_drawing_opens_from_a_link(page, address):
+def test_a_drawing_opens_from_a_link(page, browser, address):
     page.goto(f"{address}/Learn?scene=digits&digit=draw")
     sheet = page.locator(".sheet")
     expect(sheet).to_be_visible()
@@ -176,11 +176,9 @@ def test_a_drawing_opens_from_a_link(page, address):
     settle(page)
     digit = page.locator(".digits-row.maps img").first
     shown = digit.get_attribute("src")
-    other = page.context.browser.new_page()
-    other.goto(page.url)
-    expect(other.locator(".digits-row.maps figcaption").first).to_contain_text("read as 1")
-    assert other.locator(".digits-row.maps img").first.get_attribute("src") == shown
-    other.close()
+    with visit(browser, page.url) as other:
+        expect(other.locator(".digits-row.maps figcaption").first).to_contain_text("read as 1")
+        assert other.locator(".digits-row.maps img").first.get_attribute("src") == shown
 
     # On to a photo and back again: by the browser's button, and by the sidebar.
     page.get_by_role("button", name="Try it on a photo").click()
@@ -224,10 +222,9 @@ def check_room(page: Page, size: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_scene_needs_scrolling(browser: Browser, address, size):
+def test_no_scene_needs_scrolling(page: Page, address, size):
     width, height, present = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
-    page.set_default_timeout(LONG)
+    page.set_viewport_size({"width": width, "height": height})
     page.goto(f"{address}/Learn?scene={SCENES[0].slug}{present}")
     for scene in SCENES:
         expect(page.get_by_role("heading", name=scene.title, level=1)).to_be_visible()
@@ -239,7 +236,6 @@ def test_no_scene_needs_scrolling(browser: Browser, address, size):
         page.goto(f"{address}/Learn?scene={slug}&path=[[0.9,0.9],[0.1,0.2]]{present}")
         reveal(page)
         check_room(page, size)
-    page.close()
 
 
 def check_scene(page: Page, scene: str, size: str) -> None:
@@ -306,9 +302,8 @@ def test_notes_are_in_the_teacher_s_view_alone(page, address):
     expect(text).to_have_count(0)
 
 
-def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark", reduced_motion="reduce")
-    page.set_default_timeout(LONG)
+def test_paths_have_the_lanes_colours_in_the_dark(page: Page, address):
+    page.emulate_media(color_scheme="dark")
     page.goto(f"{address}/Learn?scene=prefer")
     reveal(page)
     expect(page.locator(".board-root polyline.wide:not(.halo)")).to_have_attribute("stroke", "#b98cf7")
@@ -317,7 +312,6 @@ def test_paths_have_the_lanes_colours_in_the_dark(browser: Browser, address):
     fills = bars.evaluate_all("paths => paths.map((path) => getComputedStyle(path).fill)")
     assert "rgb(185, 140, 247)" in fills
     assert "rgb(45, 212, 191)" in fills
-    page.close()
 
 
 # Everything that moves by itself, in the shadow trees of the app's own components as well.
@@ -330,8 +324,7 @@ MOVING = """() => {
 }"""
 
 
-def test_no_serious_barrier_on_any_page(browser: Browser, address):
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light", reduced_motion="reduce")
+def test_no_serious_barrier_on_any_page(page: Page, address):
     found = []
 
     def look(where: str) -> None:
@@ -363,12 +356,10 @@ def test_no_serious_barrier_on_any_page(browser: Browser, address):
             reveal(page)
         look(where or "Home")
         found += [f"{where or 'Home'}: moves: {what}" for what in page.evaluate(MOVING)]
-    page.close()
     assert not found, "\n".join(found)
 
 
-def test_nothing_moves_by_itself_while_maps_grow(browser: Browser, address):
-    page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+def test_nothing_moves_by_itself_while_maps_grow(page: Page, address):
     page.goto(f"{address}/Compare")
     page.get_by_role("button", name="Run", exact=True).click(timeout=LONG)
     running = page.locator(".card.running").first
@@ -381,4 +372,3 @@ def test_nothing_moves_by_itself_while_maps_grow(browser: Browser, address):
     assert any("card" in what for found in looks for what in found)
     page.get_by_role("button", name="Cancel all", exact=True).click(timeout=LONG)
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
-    page.close()

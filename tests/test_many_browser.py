@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from samp_core.benchmark import Store
 from samp_core.images import load_sample
-from tests.serving import LONG
+from tests.serving import LONG, visit
 from tests.test_browser import download
 
 
@@ -61,13 +61,11 @@ def test_uploads_of_one_name_are_all_kept_and_results_are_ones_own(page, browser
     with Store(tmp_path / "mine.sqlite", read_only=True) as store:
         assert store.count() == len(frame)
 
-    other = browser.new_context().new_page()
-    other.set_default_timeout(LONG)
-    open_many(other, address)
-    expect(other.get_by_text("Earlier results")).to_have_count(0)
-    name = other.get_by_role("textbox", name="Name of the results")
-    name.fill("../../metrics")
-    name.press("Enter")
-    expect(other.get_by_text(re.compile("no plain name"))).to_be_visible()
-    expect(other.get_by_test_id("stException")).to_have_count(0)
-    other.context.close()
+    with visit(browser) as other:
+        open_many(other, address)
+        expect(other.get_by_text("Earlier results")).to_have_count(0)
+        name = other.get_by_role("textbox", name="Name of the results")
+        name.fill("../../metrics")
+        name.press("Enter")
+        expect(other.get_by_text(re.compile("no plain name"))).to_be_visible()
+        expect(other.get_by_test_id("stException")).to_have_count(0)

@@ -304,10 +304,8 @@ def test_work_lives_as_long_as_its_tab(browser: Browser, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_four_lanes_fit(browser, address, scheme):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(LONG)
+def test_four_lanes_fit(page, address, scheme):
+    page.emulate_media(color_scheme=scheme)
     page.goto(link(address, "samp", "samp++", "ig", "grad-cam"))
     expect(page.locator(".stage .lane")).to_have_count(4)
     page.wait_for_timeout(800)
@@ -315,7 +313,6 @@ def test_four_lanes_fit(browser, address, scheme):
         assert len({round(each.bounding_box()["y"]) for each in what.all()}) == 1
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")
     assert not barriers(page)
-    context.close()
 
 
 def test_a_path_that_is_found_first_is_seen_while_it_is_found(page, address):
