@@ -147,8 +147,11 @@ def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Fram
     _require(len(sums) == count, "sums of no direction")
     copies = int(values.get("copies", 0))  # earlier versions did not say
     _require(0 <= copies <= MOST_COPIES, "copies without number")
+    move = int(values["move"])
+    credited = int(values.get("credited", move))  # earlier versions did not say
+    _require(0 <= credited <= move, "a map of moves that were not made")
     return Frame(
-        move=int(values["move"]),
+        move=move,
         way=_number(values["way"]),
         pixels=_number(values["pixels"]),
         evaluations=int(values["evaluations"]),
@@ -160,7 +163,7 @@ def _frame(values: Mapping[str, Any], count: int, size: tuple[int, ...]) -> Fram
         peak=_number(values["peak"]),
         limit=_number(values["limit"]),
         sums=sums,
-        credited=int(values.get("credited", values["move"])),
+        credited=credited,
         copies=copies,
     )
 

@@ -56,7 +56,7 @@ def frame_message(film: Film | Still | Reel, index: int) -> dict[str, Any]:
         "move": frame.move, "way": frame.way, "pixels": frame.pixels, "evaluations": frame.evaluations,
         "seconds": round(frame.seconds, 3), "states": frame.states, "moved": frame.moved, "even": frame.even,
         "map": frame.pixel_map, "peak": frame.peak, "limit": frame.limit, "sums": frame.sums,
-        "credited": frame.credited,        "copies": frame.copies, "trace": film.trace(index),
+        "credited": frame.credited, "copies": frame.copies, "trace": film.trace(index),
     }  # fmt: skip
 
 
