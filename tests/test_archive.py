@@ -344,6 +344,7 @@ def hostile_films(contents: dict[str, bytes]) -> dict[str, bytes]:
         "another picture's size": with_frame(pixel_map=data_uri(Image.new("L", (16, 16)))),
         "one direction too few": with_frame(states=film["frames"][0]["states"][:1]),
         "no number": with_frame(way=math.nan),
+        "a map of moves that were not made": with_frame(credited=1),
         "no pictures": with_film(frames=[]),
         "another end": with_film(closing=1),
         "a bomb": with_film(when=[bomb] * 2),
