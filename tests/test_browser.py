@@ -149,11 +149,7 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     names = page.locator(".st-key-metrics-names")
     names.get_by_role("button", name=re.compile("clear", re.I)).click()
     expect(page.get_by_text("Choose at least one metric.")).to_be_visible()
-    for name in ("Pointing", "Completeness"):
-        names.locator("input").first.fill(name)
-        page.keyboard.press("Enter")
-        page.wait_for_timeout(1500)
-    page.keyboard.press("Escape")
+    add_metrics(page, "localisation", "gap")
     expect(page.get_by_text("Draw a box on the photo")).to_be_visible()
     drag = page.locator(".js-plotly-plot .draglayer .nsewdrag").first
     drag.wait_for(timeout=LONG)
@@ -181,11 +177,11 @@ def test_metrics_with_a_drawn_box_and_a_clicked_number(page, address):
     expect(page.get_by_text(re.compile("SAMP, Completeness gap"))).to_be_visible()
 
 
-def choose_from(page: Page, key: str, name: str) -> None:
-    """Add a name to the choice in a multiselect."""
-    field = page.locator(f".st-key-{key} input").first
-    field.fill(name)
-    page.get_by_role("option", name=name, exact=True).click()
+def add_metrics(page: Page, *names: str) -> None:
+    """Press the cards of these metrics."""
+    page.get_by_role("button", name="Choose metrics").click()
+    for name in names:
+        page.locator(f"button.card[data-metric={name}]").click()
     page.keyboard.press("Escape")
     at_rest(page)
 
@@ -309,11 +305,11 @@ def test_methods_are_chosen_by_cards(page, address):
 
 def test_the_column_just_asked_for_is_in_sight(page, address):
     page.goto(f"{address}/Metrics?network=mnist_cnn")
-    page.locator(".clear").click()
+    page.locator(".st-key-compare-tray .clear").click()
     expect(page.get_by_text("Choose at least one method.")).to_be_visible()
     page.get_by_role("button", name="Choose methods").click()
     page.locator("button.card[data-method=edges]").click()
-    expect(page.locator(".chosen")).to_have_count(1)
+    expect(page.locator(".chosen[data-method]")).to_have_count(1)
     page.keyboard.press("Escape")
     at_rest(page)
     measure, numbers = page.get_by_role("button", name="Measure", exact=True), "Numbers with protocols (csv)"
@@ -321,7 +317,7 @@ def test_the_column_just_asked_for_is_in_sight(page, address):
     expect(page.get_by_role("button", name=numbers)).to_be_visible()
     table = page.get_by_test_id("stDataFrame").first
     before = table.bounding_box()["y"]
-    choose_from(page, "metrics-names", "Deletion and insertion, RISE")
+    add_metrics(page, "rise-curves")
     expect(page.get_by_text("Shown is the last measuring")).to_be_visible()
     assert table.bounding_box()["y"] == before
     measure.click()

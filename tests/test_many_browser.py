@@ -22,7 +22,7 @@ def open_many(page: Page, address: str) -> None:
 
 def test_uploads_of_one_name_are_all_kept_and_results_are_ones_own(page, browser, address, tmp_path):
     open_many(page, address)
-    metrics = page.locator(".st-key-bench-metrics")
+    metrics = page.locator(".st-key-bench-metrics-cards")
     for title in ("Deletion and insertion", "Completeness gap", "Concentration"):  # as published, untouched
         expect(metrics.get_by_text(title).first).to_be_visible()
     page.get_by_role("radio", name="Uploads").or_(page.get_by_role("button", name="Uploads")).first.click()

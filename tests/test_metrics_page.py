@@ -21,6 +21,7 @@ from samp_core.images import load_sample
 from samp_core.metrics import METRICS
 from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
 from tests.toy_benchmark import toy_classifier, toy_plan
+from ui.metrics.folder import DEFAULT
 from ui.metrics.photo import newest_first, scores, to_csv
 from ui.shared.stores import store_path
 from ui.shared.uploads import Uploads
@@ -60,8 +61,14 @@ def words(page: AppTest) -> str:
     return "\n".join(e.value for kind in (page.markdown, page.caption, page.warning, page.info) for e in kind)
 
 
+def ask_for(page: AppTest, *names: str) -> AppTest:
+    # The cards to choose from are the browser's.
+    page.session_state["kept"] = {**page.session_state["kept"], "metrics": " ".join(names)}
+    return page.run()
+
+
 def measure(page: AppTest, *names: str) -> Measuring:
-    page.multiselect(key="metrics-names").set_value(list(names)).run()
+    ask_for(page, *names)
     page.button(key="measure").click().run()
     run = page.session_state["measuring"]
     run.wait(120)
@@ -203,7 +210,7 @@ def test_the_table_can_be_taken_home_with_protocols_and_settings(metrics):
 
 def test_the_pointing_game_wants_a_box(metrics):
     choose(metrics, "edges", "random")
-    metrics.multiselect(key="metrics-names").set_value(["localisation"]).run()
+    ask_for(metrics, "localisation")
     assert metrics.button(key="measure").disabled
     assert "Draw a box" in words(metrics)
     across = next(s for s in metrics.slider if s.label.startswith("Left"))
@@ -224,7 +231,7 @@ def test_the_pointing_game_wants_a_box(metrics):
 
 def test_measuring_can_be_cancelled(usual):
     choose(usual, "occlusion", "edges")
-    usual.multiselect(key="metrics-names").set_value(["stability", "sanity"]).run()
+    ask_for(usual, "stability", "sanity")
     usual.button(key="measure").click().run()
     usual.button(key="cancel-measuring").click().run()
     run = usual.session_state["measuring"]
@@ -239,7 +246,7 @@ def test_no_metric_and_no_method_are_said(metrics):
     choose(metrics)
     assert "Choose at least one method" in words(metrics)
     choose(metrics, "edges")
-    metrics.multiselect(key="metrics-names").set_value([]).run()
+    ask_for(metrics)
     assert "Choose at least one metric" in words(metrics)
     assert metrics.button(key="measure").disabled
 
@@ -259,8 +266,9 @@ def open_many() -> AppTest:
     page = app.switch_page("pages/3_Metrics.py").run()
     page.segmented_control(key="metrics-scope").set_value("Many photos").run()
     assert_fine(page)
-    assert page.multiselect(key="bench-metrics").value == ["curves", "gap", "concentration"]
-    page.multiselect(key="bench-metrics").set_value(["concentration"])
+    assert "bench-metrics" not in page.session_state
+    assert DEFAULT == ("curves", "gap", "concentration")
+    page.session_state["bench-metrics"] = ["concentration"]
     choose(page, "edges", "gradient")
     return page
 
@@ -287,7 +295,8 @@ def bench_to_the_end(page: AppTest) -> Bench:
 def test_a_folder_is_measured_into_a_file_and_shown(many, tmp_path):
     assert many.button(key="bench-run").disabled
     assert "There are no results of this name yet" in words(many)
-    many.multiselect(key="bench-metrics").set_value(["curves", "gap", "concentration"]).run()
+    many.session_state["bench-metrics"] = ["curves", "gap", "concentration"]
+    many.run()
     many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
     bench = bench_to_the_end(many)
     assert bench.error is None
@@ -381,7 +390,8 @@ def test_what_is_shown_of_other_results_is_among_them(many, tmp_path):
     many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
     bench_to_the_end(many)
     many.selectbox(key="bench-column").set_value("Gini").run()
-    many.multiselect(key="bench-metrics").set_value(["gap"]).run()
+    many.session_state["bench-metrics"] = ["gap"]
+    many.run()
     many.text_input(key="bench-store").set_value("second").run()
     bench_to_the_end(many)
     assert many.selectbox(key="bench-column").value in many.selectbox(key="bench-column").options
@@ -491,7 +501,7 @@ def test_a_benchmark_can_be_cancelled_and_resumed(tmp_path):
 def test_every_kind_of_evidence_has_a_picture():
     from samp_core.metrics.base import EVIDENCE
     from ui.metrics.evidence import PICTURES
-    from ui.metrics.sketches import ALONE, SKETCHES
+    from ui.shared.metric_cards import ALONE, SKETCHES
 
     assert PICTURES.keys() == SKETCHES.keys() == EVIDENCE.keys()
     assert all(not METRICS[name].evidence for name in ALONE)

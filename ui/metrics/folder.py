@@ -22,8 +22,8 @@ from samp_core.benchmark import (
 )
 from samp_core.benchmark.report import INTERVALS, better, html, latex
 from samp_core.methods import Settings
-from samp_core.metrics import METRICS
 from ui.shared.benches import show_progress
+from ui.shared.metric_cards import metrics_in_session
 from ui.shared.picker import choice
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
@@ -48,10 +48,7 @@ def many_photos(question: Question) -> None:
         path = _store()
         limit = st.number_input("At most so many photos", 1, 100_000, 20, key="bench-limit", persist_state="session")
     wanted = choice(question)
-    names = st.multiselect(
-        "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], default=list(DEFAULT),
-        format_func=lambda n: METRICS[n].title, key="bench-metrics", persist_state="session",
-    )  # fmt: skip
+    names = metrics_in_session("bench-metrics", DEFAULT)
     with st.container(horizontal=True, vertical_alignment="center"):
         if polling and bench is not None:
             st.button("Cancel", on_click=bench.cancel, key="bench-cancel")

@@ -17,8 +17,8 @@ from samp_core.compare import CALIBRATED
 from samp_core.methods import Settings
 from samp_core.metrics import COLUMNS, METRICS, Measurement, ScoreTable
 from ui.metrics.evidence import evidence
-from ui.metrics.sketches import what_they_say
 from ui.shared import kept, state, travel
+from ui.shared.metric_cards import choose_metrics, what_they_say
 from ui.shared.picker import choice, estimate, in_units
 from ui.shared.plots import COLOURS, PLAIN, progress_in_words
 from ui.shared.room import room
@@ -36,11 +36,9 @@ _GRID = 24  # invisible points along each side, so that Plotly has something to 
 def one_photo(question: Question) -> None:
     """Show choices, progress, table, profile and evidence for the photo in hand."""
     wanted = choice(question)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        names = kept.Several("metrics", list(DEFAULT), list(METRICS)).multiselect(
-            "Metrics", key="metrics-names", format_func=lambda n: METRICS[n].title,
-            placeholder="Choose at least one metric",
-        )  # fmt: skip
+    chosen = kept.Several("metrics", list(DEFAULT), list(METRICS))
+    names = chosen.value()
+    with choose_metrics("metrics-names", names, chosen.put, list(METRICS)):
         units = in_units("metrics-units")
     box = _box(question) if "localisation" in names else None
     run = state.measuring()

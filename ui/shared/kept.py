@@ -277,10 +277,6 @@ class Several(Kept[list[str]]):
     def _write(self, value: list[str]) -> str:
         return " ".join(value)
 
-    def multiselect(self, label: str, key: str, **more: Any) -> list[str]:
-        """Show it as a list to choose from."""
-        return self._show(st.multiselect, label, key, lambda v: {"default": v}, options=self.options, **more)
-
 
 @dataclass(frozen=True)
 class Flag(Kept[bool]):

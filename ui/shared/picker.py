@@ -10,11 +10,11 @@ import streamlit as st
 from samp_core.baselines import BASELINES
 from samp_core.methods import METHODS, Method, Settings
 from samp_core.words import start_of
-from ui.components import shelf
 from ui.shared import kept, state
 from ui.shared.knob import KeptOption, changes
 from ui.shared.lanes import current
 from ui.shared.link import from_text, to_text
+from ui.shared.method_cards import method_shelf
 from ui.shared.sidebar import Question
 from ui.shared.words import seconds_in_words
 from ui.work.cost import Work
@@ -139,11 +139,11 @@ def choice(question: Question, twins: bool = False) -> list[Settings]:
     preset = _PRESET.segments("Methods", key="compare-preset", wrap=True, label_visibility="collapsed")
     if preset == MINE:
         kept.put("mine", kept.text("methods"))  # to come back to after a look at a preset
-    names = _names(preset)
-    shelf.choice("compare-tray", names, _choose, tray=True)
+    names, methods = _names(preset), method_shelf()
+    methods.choice("compare-tray", names, _choose, tray=True)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.popover("Choose methods", width="content", help="All there are, with what each does."):
-            shelf.choice("compare-shelf", names, _choose)
+            methods.choice("compare-shelf", names, _choose)
         _all_settings(names, twins)
         _START.selectbox(
             "All paths start at", key="compare-start", label_visibility="collapsed", width=260,

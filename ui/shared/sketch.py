@@ -12,11 +12,16 @@ SIDE = 7
 _INK = "#85828f"  # to be seen on light and on dark; colours belong to methods and to maps
 
 
+def sketch_uri(inside: str) -> str:
+    """Return a drawing as a data URI, given the inside of an ``svg``; pages take no ``svg`` itself."""
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size} fill="{_INK}">{inside}</svg>'
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
 def picture(inside: str) -> str:
-    """Return what stands in HTML for a drawing, given the inside of an ``svg``; pages take no ``svg`` itself."""
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" fill="{_INK}">{inside}</svg>'
-    encoded = base64.b64encode(svg.encode()).decode()
-    return f'<img class="sketch" alt="" width="{WIDTH}" height="{HEIGHT}" src="data:image/svg+xml;base64,{encoded}">'
+    """Return what stands in HTML for a drawing."""
+    return f'<img class="sketch" alt="" width="{WIDTH}" height="{HEIGHT}" src="{sketch_uri(inside)}">'
 
 
 def line(points: Iterable[tuple[float, float]], dash: str = "") -> str:

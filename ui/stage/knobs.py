@@ -7,9 +7,9 @@ import streamlit as st
 from samp_core.films import MOST
 from samp_core.methods import METHODS, Option
 from samp_core.render import LANES
-from ui.components.shelf import shelf
 from ui.shared.knob import knob
 from ui.shared.lanes import LIVE, STAYS_LIVE, Lane, Stage, cost
+from ui.shared.method_cards import method_shelf
 from ui.shared.sidebar import Question
 from ui.shared.words import plain, seconds_in_words
 
@@ -113,7 +113,7 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     if len(stage.lanes) < MOST:
         key = _key(lane, f"shelf-{len(stage.lanes)}")
         with st.popover("Add beside it", width="content", help="Put another method on the stage.", key=f"{key}-door"):
-            shelf(key, lambda name: _add(stage, name))
+            method_shelf().show(key, lambda name: _add(stage, name))
 
 
 def _add(stage: Stage, name: str) -> None:

@@ -19,6 +19,7 @@ from samp_core.metrics import METRICS
 from samp_core.sweep import Axis, Sweep, gathered, write
 from ui.shared.benches import show_progress
 from ui.shared.lanes import current, put_beside
+from ui.shared.metric_cards import metrics_in_session
 from ui.shared.plots import COLOURS, PLAIN
 from ui.shared.sidebar import Question
 from ui.shared.state import turns
@@ -53,10 +54,7 @@ def many(question: Question, axes: Sequence[Axis], points: Sequence[Settings], p
     with left:
         folder, photos = photo_source("tune")
     limit = right.number_input("At most so many photos", 1, 100_000, 10, key="tune-limit", persist_state="session")
-    names = st.multiselect(
-        "Metrics", [m.name for m in METRICS.values() if m.needs != "box"], default=list(_METRICS),
-        format_func=lambda n: METRICS[n].title, key="tune-metrics", persist_state="session",
-    )  # fmt: skip
+    names = metrics_in_session("tune-metrics", _METRICS)
     with st.container(horizontal=True, vertical_alignment="center"):
         if polling and bench is not None:
             st.button("Cancel", on_click=bench.cancel, key="tune-bench-cancel")

@@ -1,11 +1,16 @@
-// Cards of methods, with a small picture of where the path of each ran. On the stage, pressing one puts it there; where
-// several are chosen, it joins them or leaves them. A tray shows what is chosen. The server is told the whole choice, so
-// that presses which follow each other fast cannot get lost.
+// Cards with small pictures: methods, each with where its path ran, or metrics, each with what it looks at. Where one is
+// chosen, pressing a card does that; where several are, it joins them or leaves them. A tray shows what is chosen. The
+// server is told the whole choice, so that presses which follow each other fast cannot get lost.
 
 const HIGH = 46, WIDE = 170, EDGE = 6;
 const HIGHEST = 0.6; // of the straight way, the furthest that a path leaves it here
 
-function preview(places) {
+function preview({ path, picture }) {
+  if (picture) return element("img", { src: picture, alt: "" });
+  return path.length ? line(path) : null;
+}
+
+function line(places) {
   const x = (v) => EDGE + v * (WIDE - 2 * EDGE);
   const y = (v) => HIGH - EDGE - (Math.min(Math.abs(v), HIGHEST) / HIGHEST) * (HIGH - 2 * EDGE);
   return shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -45,28 +50,28 @@ class Shelf {
   }
 
   build(data) {
-    const card = (method) => element("button", { class: "card", type: "button", "data-method": method.name, onclick: () => this.press(method.name) },
-      method.path ? preview(method.path) : null, element("b", {}, method.title), element("small", {}, method.summary));
-    const group = (title, kind) => element("section", {}, element("h4", {}, title), element("div", { class: "cards" }, ...data.cards.filter((method) => method.kind === kind).map(card)));
-    this.root.replaceChildren(
-      element("p", { class: "note" }, "The lines are recorded: where each path ran to one photo (the cat), seen in its own plane; dashed, the straight way."),
-      group("They walk a path", "path"), group("They have no path", "map"));
+    const made = (card) => element("button", { class: "card", type: "button", [`data-${data.noun}`]: card.name, onclick: () => this.press(card.name) },
+      preview(card), element("b", {}, card.title), element("small", {}, card.summary), card.more ? element("small", { class: "more" }, card.more) : null);
+    const group = (title) => element("section", {}, element("h4", {}, title), element("div", { class: "cards" }, ...data.cards.filter((card) => card.group === title).map(made)));
+    const groups = [...new Set(data.cards.map((card) => card.group))].map(group);
+    this.root.replaceChildren(...(data.note ? [element("p", { class: "note" }, data.note)] : []), ...groups);
   }
 
   mark() {
     if (this.data.tray) { this.lay(); return; }
     if (!this.chosen) return;
-    for (const card of this.root.querySelectorAll(".card")) card.setAttribute("aria-pressed", String(this.chosen.includes(card.dataset.method)));
+    for (const card of this.root.querySelectorAll(".card")) card.setAttribute("aria-pressed", String(this.chosen.includes(card.dataset[this.data.noun])));
   }
 
   // The tray: what is chosen, in the order of choice; only what changed is made anew, so that the focus stays.
   lay() {
-    const known = new Map([...this.root.querySelectorAll(".chosen")].map((each) => [each.dataset.method, each]));
-    const methods = new Map(this.data.cards.map((method) => [method.name, method]));
-    const made = (method) => element("span", { class: "chosen", "data-method": method.name },
-      method.path ? preview(method.path) : null, element("b", {}, method.title),
-      element("button", { type: "button", class: "out", "aria-label": `Remove ${method.title}`, title: `Remove ${method.title}`, onclick: () => this.press(method.name) }, "×"));
-    const wanted = this.chosen.filter((name) => methods.has(name)).map((name) => known.get(name) ?? made(methods.get(name)));
+    const { noun } = this.data;
+    const known = new Map([...this.root.querySelectorAll(".chosen")].map((each) => [each.dataset[noun], each]));
+    const cards = new Map(this.data.cards.map((card) => [card.name, card]));
+    const made = (card) => element("span", { class: "chosen", [`data-${noun}`]: card.name },
+      preview(card), element("b", {}, card.title),
+      element("button", { type: "button", class: "out", "aria-label": `Remove ${card.title}`, title: `Remove ${card.title}`, onclick: () => this.press(card.name) }, "×"));
+    const wanted = this.chosen.filter((name) => cards.has(name)).map((name) => known.get(name) ?? made(cards.get(name)));
     const clear = this.root.querySelector(".clear") ?? element("button", { type: "button", class: "clear", onclick: () => this.choose([]) }, "Clear all");
     clear.hidden = wanted.length < 2;
     const empty = wanted.length ? [] : [element("span", { class: "note" }, "Nothing is chosen.")];

@@ -1,14 +1,16 @@
-"""What the metrics say, each with a drawing of what its number is made from."""
+"""Cards of metrics, each with a drawing of what its number is made from: to choose them, and to read what they say."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from samp_core.metrics import METRICS, Metric
-from ui.shared.sketch import box, dots, frame, line, photos, picture, pixel_map
+from ui.components.shelf import Card, Shelf
+from ui.shared.sketch import box, dots, frame, line, photos, picture, pixel_map, sketch_uri
 
 _ARROWS = {"up": " ↑", "down": " ↓", "": ""}
 _STYLE = """<style>
@@ -21,6 +23,61 @@ _STYLE = """<style>
 </style>"""
 
 
+_GROUPS = ("They ask the network", "They make the map again", "They look at the map alone")
+
+
+def choose_metrics(
+    key: str, names: Sequence[str], on_choose: Callable[[list[str]], None], options: Sequence[str]
+) -> DeltaGenerator:
+    """Show which metrics are chosen, and all there are to choose from; return the row for what belongs beside that.
+
+    Args:
+        key: what the session calls this.
+        names: those that are chosen.
+        on_choose: called with those that are chosen after a press.
+        options: those there are.
+    """
+    found = shelf(options)
+    with st.container(key=key):
+        found.choice(f"{key}-tray", names, on_choose, tray=True)
+        row = st.container(horizontal=True, vertical_alignment="center")
+        with row, st.popover("Choose metrics", width="content", help="All there are, with what each asks and costs."):
+            found.choice(f"{key}-shelf", names, on_choose)
+    return row
+
+
+def metrics_in_session(key: str, default: Sequence[str]) -> list[str]:
+    """Let people choose metrics of many photos, which the session remembers; return what is chosen.
+
+    Args:
+        key: what the session calls the choice.
+        default: what is chosen at first.
+    """
+    names: list[str] = st.session_state.get(key, list(default))
+
+    def keep(found: list[str]) -> None:
+        st.session_state[key] = found
+
+    choose_metrics(f"{key}-cards", names, keep, [m.name for m in METRICS.values() if m.needs != "box"])
+    return names
+
+
+def shelf(options: Sequence[str]) -> Shelf:
+    """Return a card for each of these metrics, in groups by what they cost."""
+    cards = [
+        Card(
+            metric.name, metric.title, metric.summary, _GROUPS[_group(metric)], picture=sketch_uri(_drawing(metric)),
+            more=f"Costs {_cost(metric)}.",
+        )
+        for metric in sorted((METRICS[name] for name in options), key=_group)
+    ]  # fmt: skip
+    return Shelf("metric", cards)
+
+
+def _group(metric: Metric) -> int:
+    return 1 if metric.explanations else 0 if metric.forwards else 2
+
+
 def what_they_say(names: Sequence[str]) -> None:
     """Show a card for each of these metrics: a drawing, what it says, which way is better, its cost and its source."""
     st.subheader("What the metrics say", anchor=False)
@@ -29,14 +86,21 @@ def what_they_say(names: Sequence[str]) -> None:
 
 def _card(metric: Metric) -> str:
     numbers = ", ".join(column.title + _ARROWS[column.better] for column in metric.columns)
+    return (
+        f'<div class="metric">{picture(_drawing(metric))}'
+        f"<h4>{escape(metric.title)}</h4><p>{escape(metric.summary)}</p>"
+        f'<p class="fine">{escape(numbers)}. Costs {_cost(metric)}.<br>{escape(metric.citation)}.</p></div>'
+    )
+
+
+def _cost(metric: Metric) -> str:
     more = f"the map made {metric.explanations + 1} times" if metric.explanations else ""
     passes = f"{metric.forwards} forward passes" if metric.forwards else ""
-    cost = " and ".join(filter(None, (more, passes))) or "nothing"
-    return (
-        f'<div class="metric">{picture(ALONE.get(metric.name) or SKETCHES[metric.evidence])}'
-        f"<h4>{escape(metric.title)}</h4><p>{escape(metric.summary)}</p>"
-        f'<p class="fine">{escape(numbers)}. Costs {cost}.<br>{escape(metric.citation)}.</p></div>'
-    )
+    return " and ".join(filter(None, (more, passes))) or "nothing"
+
+
+def _drawing(metric: Metric) -> str:
+    return ALONE.get(metric.name) or SKETCHES[metric.evidence]
 
 
 _FALL = [(4 + k * 5, 48 - 40 * 0.82**k) for k in range(33)]
