@@ -313,6 +313,10 @@ def test_four_lanes_fit(page, address, scheme):
         assert len({round(each.bounding_box()["y"]) for each in what.all()}) == 1
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1")
     assert not barriers(page)
+    page.goto(link(address, "samp", "ig,start=blur", "samp-steady"))  # whose settings need one line, two and two
+    expect(page.locator(".stage .lane")).to_have_count(3)
+    page.wait_for_timeout(800)
+    assert len({round(each.bounding_box()["y"]) for each in page.locator(".stage .lane .mapbox").all()}) == 1
 
 
 def test_a_path_that_is_found_first_is_seen_while_it_is_found(page, address):
