@@ -17,7 +17,7 @@ from samp_core.cli import main
 from samp_core.films import KINDS, Film, Recording, Take
 from samp_core.films.animation import frame_at
 from samp_core.films.lanes import read_lanes
-from samp_core.films.paper import FIGURES, WIDTHS, paper_figure
+from samp_core.films.paper import FIGURES, WIDTHS, _curves, paper_figure
 from samp_core.films.recording import LARGEST
 from samp_core.images import load_sample
 from samp_core.methods import default_settings
@@ -163,6 +163,17 @@ def test_figures_have_a_journals_width_and_text_that_is_text(surveyed, kind, wid
     pdf = paper_figure(surveyed, kind, width, "pdf")
     assert b"/FontFile2" in pdf  # the letters are embedded as TrueType, not drawn
     assert b"/Type3" not in pdf
+
+
+def test_the_key_hides_no_curve(recording):
+    for width in WIDTHS.values():
+        made = _curves(recording, width)
+        assert made.legends
+        made.draw_without_rendering()  # which puts everything in its place
+        low = min(legend.get_window_extent().y0 for legend in made.legends)
+        for axes in made.axes:
+            assert axes.get_legend() is None
+            assert axes.get_window_extent().y1 <= low
 
 
 def test_lanes_are_told_apart_without_colour(surveyed):

@@ -77,12 +77,12 @@ def picture_of(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
 
 
-def map_picture(frame: Frame, limit: float, photo: Image.Image, opacity: float = 0.75) -> Image.Image | None:
-    """Return a film's map at one moment over the photo; colours saturate at ``limit``. None before the first move."""
-    if frame.pixel_map is None:
-        return None
+def map_picture(frame: Frame, limit: float, photo: Image.Image, opacity: float = 0.75) -> Image.Image:
+    """Return a film's map at one moment over the photo; colours saturate at ``limit``. Empty before the first move."""
     grey = photo.convert("L").convert("RGB")
-    values = expand(np.asarray(picture_of(frame.pixel_map).convert("L")), frame.peak)
+    values = np.zeros((photo.height, photo.width))
+    if frame.pixel_map is not None:
+        values = expand(np.asarray(picture_of(frame.pixel_map).convert("L")), frame.peak)
     return Image.blend(grey, Image.fromarray(palette("signed")[quantise(values, limit)]), opacity)
 
 
@@ -135,8 +135,6 @@ def _column(
     frame, with_map = lane.film.frames[index], mapped(lane.film.frames, index)
     shown = map_picture(with_map, lane.film.frames[-1].limit, recording.photo)
     y = 52
-    if shown is None:
-        shown = recording.photo.convert("L").convert("RGB")
     canvas.paste(shown.resize((_WIDTH, tall), Image.Resampling.LANCZOS), (x, y))
     y += tall + 8
     names = directions(lane.settings)

@@ -71,12 +71,8 @@ def _walked(recording: Recording) -> list[tuple[int, Lane, Film | Reel]]:
     return found
 
 
-def _show(axes: Axes, picture: Image.Image | None) -> None:
-    if picture is not None:
-        axes.imshow(picture, interpolation="none")
-    else:
-        axes.set_facecolor("0.95")
-        axes.set_aspect("equal")
+def _show(axes: Axes, picture: Image.Image) -> None:
+    axes.imshow(picture, interpolation="none")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -178,5 +174,6 @@ def _curves(recording: Recording, width: float) -> Figure:
         axes.set_xlabel("% of the way")
         axes.grid(alpha=0.25, lw=0.4)
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False)
+    # Above both: inside, it hides what is compared.
+    made.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=4 if beside else 2, frameon=False)
     return made
