@@ -40,8 +40,8 @@ else:  # run by Streamlit for every visitor
         """<p class="lead">To credit each pixel for a classifier's decision, path methods walk from a blank or blurred
         image to the photo and add up what changes on the way. Every path gives another map, so <b>the choice of the
         path is part of the explanation</b>. The straight line credits and debits the same score many times over. SAMP
-        moves the pixels that promise most first: along such a path nearly all credit has one sign, and dealt out by
-        measured changes, as below, it adds up to the score. Watch both, turn their knobs, and see what such clarity
+        moves the pixels that promise most first. As the paper adds up that path, nearly every pixel's credit has one
+        sign; dealt out as below, it adds up to the score, too. Watch both, turn their knobs, and see what such clarity
         costs.</p>"""
     )
     with st.container(horizontal=True):

@@ -24,7 +24,7 @@ from samp_core import Classifier, default_settings, load_classifier, load_image,
 from samp_core.benchmark import find_photos
 from samp_core.devices import find_device
 from samp_core.metrics.agreement import spearman
-from samp_core.process import keep_freed_memory, sleep_when_idle
+from samp_core.process import keep_freed_memory
 
 METHODS = ("gradient", "ig", "samp", "samp-steady")
 
@@ -74,19 +74,17 @@ def seconds(networks: dict[str, nn.Module], x: Tensor, rounds: int) -> dict[str,
     return {name: median(values[1:]) for name, values in found.items()}
 
 
-def agreement(classifier: Classifier, network: nn.Module, photos: list[Path], method: str) -> float:
-    """Return the mean rank correlation of a method's maps by this network and by the classifier's own."""
-    found = []
-    for photo in photos:
-        inputs = classifier.inputs(load_image(photo))
-        target = classifier.predict(inputs, 1)[0].index
-        settings = default_settings(method, target=target)
-        plain, other = (
-            make_method(each, settings).explain(inputs, target).maps
-            for each in (classifier, replace(classifier, network=network))
-        )
-        found.append(float(spearman(plain.float(), other.float())))
-    return mean(found)
+def maps(classifier: Classifier, pictures: Tensor, targets: list[int]) -> dict[str, list[Tensor]]:
+    """Return each method's map of each picture's class."""
+    return {
+        method: [
+            make_method(classifier, default_settings(method, target=target))
+            .explain(inputs.unsqueeze(0), target)
+            .maps.float()
+            for inputs, target in zip(pictures, targets, strict=True)
+        ]
+        for method in METHODS
+    }
 
 
 def main() -> None:
@@ -98,7 +96,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8, help="images of a timed gradient (default: %(default)s)")
     parser.add_argument("--compile", action="store_true", help="measure compiling, too; it takes minutes")
     arguments = parser.parse_args()
-    sleep_when_idle()
     keep_freed_memory()
     classifier = load_classifier(arguments.network).to(find_device(arguments.device)).prepare()
     photos = [photo.source for photo in find_photos([arguments.photos])[: arguments.count]]
@@ -119,11 +116,14 @@ def main() -> None:
     times = []
     for size in (1, arguments.batch):
         batch = pictures[torch.arange(size) % len(pictures)]
-        found = seconds({"": network, **variants}, batch, 9)
-        times.append({name: value / found[""] for name, value in found.items()})
+        took = seconds({"": network, **variants}, batch, 9)
+        times.append({name: value / took[""] for name, value in took.items()})
+    targets = [classifier.predict(inputs.unsqueeze(0), 1)[0].index for inputs in pictures]
+    own = maps(classifier, pictures, targets)
     for name, variant in variants.items():
         cells = [f"{each[name]:.2f}" for each in times]
-        cells += [f"{agreement(classifier, variant, photos, method):.3f}" for method in METHODS]
+        found = maps(replace(classifier, network=variant), pictures, targets)
+        cells += [f"{mean(map(float, map(spearman, own[method], found[method]))):.3f}" for method in METHODS]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -8,8 +8,9 @@ sleep_when_idle()  # as the app and the command line do, before torch comes
 
 import os
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,14 @@ def address(place: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def restarted(address: str, place: Path) -> Iterator[str]:
-    """Serve once more what the first server wrote: this one has nothing of it in memory. Yields its address."""
-    with serve(ROOT / "app.py", place / "another log") as url:
-        yield url
+def restarted(address: str, place: Path) -> Iterator[Callable[[], str]]:
+    """Serve once more what the first server wrote, from the first call on, which returns the address as all others do.
+
+    So whoever calls first, after something was written, has a server that finds it as it starts; nobody one that has
+    anything of it in memory.
+    """
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(serve(ROOT / "app.py", place / "another log")))
 
 
 @pytest.fixture(scope="module")

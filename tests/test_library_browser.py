@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -182,19 +183,21 @@ def test_numbers_come_back_with_what_they_were_made_from(browser: Browser, addre
         assert archive.words["asked"]["metrics"] == ["curves", "concentration"]
 
 
-def test_a_restarted_server_finds_what_was_finished(browser: Browser, address: str, restarted: str) -> None:
+def test_a_restarted_server_finds_what_was_finished(
+    browser: Browser, address: str, restarted: Callable[[], str]
+) -> None:
     with visit(browser) as page:
         run(page, f"{address}/Compare?methods=gradient&photo=coffee")
         asked = query(page)
         library(page, address, 1)
-        page.goto(f"{restarted}/Compare?{asked}")
+        page.goto(f"{restarted()}/Compare?{asked}")
         settle(page, "Compare")
         expect(page.get_by_role("tab", name="Export")).to_be_visible()
         expect(page.get_by_text("is gone")).to_have_count(0)
 
 
 def test_a_stage_comes_back_with_its_films_and_planes(
-    browser: Browser, address: str, restarted: str, tmp_path: Path
+    browser: Browser, address: str, restarted: Callable[[], str], tmp_path: Path
 ) -> None:
     """After a restart, and for somebody else who is given the file: everything is seen, nothing is walked."""
     frames = "(lanes) => lanes.map((lane) => [...lane.querySelectorAll('img.state')].map((i) => i.src.length))"
@@ -218,7 +221,7 @@ def test_a_stage_comes_back_with_its_films_and_planes(
             page.get_by_role("button", name="Runs (.samp)").first.click()
         caught.value.save_as(file)
         library(page, address, 1)
-        page.goto(f"{restarted}/Explain?{asked}")
+        page.goto(f"{restarted()}/Explain?{asked}")
         settle(page, "Explain")
         expect(page.locator(".lane[data-status=done]")).to_have_count(3)
         expect(page.get_by_text("It came back from a file.")).to_have_count(3)

@@ -21,7 +21,6 @@ from samp_core.images import load_sample
 from samp_core.metrics import METRICS
 from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
 from tests.toy_benchmark import toy_classifier, toy_plan
-from ui.metrics.folder import DEFAULT
 from ui.metrics.photo import newest_first, scores, to_csv
 from ui.shared.stores import store_path
 from ui.shared.uploads import Uploads
@@ -266,8 +265,8 @@ def open_many() -> AppTest:
     page = app.switch_page("pages/3_Metrics.py").run()
     page.segmented_control(key="metrics-scope").set_value("Many photos").run()
     assert_fine(page)
-    assert "bench-metrics" not in page.session_state
-    assert DEFAULT == ("curves", "gap", "concentration")
+    trays = [each.proto for each in page.get("bidi_component") if each.proto.id.endswith("bench-metrics-cards-tray")]
+    assert [json.loads(tray.json)["chosen"] for tray in trays] == [["curves", "gap", "concentration"]]
     page.session_state["bench-metrics"] = ["concentration"]
     choose(page, "edges", "gradient")
     return page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -47,7 +48,7 @@ def say_multi_label(page: Page) -> None:
 
 
 def test_a_resnet_for_37_classes_is_brought_and_explained(
-    browser: Browser, address: str, restarted: str, tmp_path: Path
+    browser: Browser, address: str, restarted: Callable[[], str], tmp_path: Path
 ) -> None:
     torch.manual_seed(3)
     network = torchvision.models.resnet18(weights=None, num_classes=37)
@@ -92,7 +93,7 @@ def test_a_resnet_for_37_classes_is_brought_and_explained(
         settle(page, "Explain")
         expect(page.locator(".lane[data-status=done]")).to_have_count(2)
         asked = query(page)
-        page.goto(f"{restarted}/Models?{asked}")
+        page.goto(f"{restarted()}/Models?{asked}")
         settle(page, "Models")
         expect(page.get_by_role("heading", name="In use: resnet18 with own weights")).to_be_visible()
         expect(page.get_by_text("37, which do not exclude each other (multi-label)")).to_be_visible()

@@ -67,9 +67,11 @@ def one_photo(question: Question) -> None:
                     "Nothing has been measured on this photo yet. Each number will come with the evidence behind it."
                 )
                 what_they_say(names or list(METRICS))
+    if run is None:
+        return
     with st.container():  # what a fragment writes must not come to lie where the evidence is
         st.fragment(_stage, run_every=0.6 if polling else None)(run, polling, stale)
-    if run is not None and not polling:
+    if not polling:
         keep_finished()  # it may have ended since this run of the script began
         _profile(run)
         evidence(run)
@@ -88,10 +90,8 @@ def _estimate(question: Question, wanted: list[Settings], names: list[str], unit
     return f"{estimate(question, wanted, names, calibrates=units)}, {len(names)} metrics{more}"
 
 
-def _status(run: Measuring | None, stale: bool) -> None:
+def _status(run: Measuring, stale: bool) -> None:
     with room("status"):
-        if run is None:
-            return
         if run.active:
             words = progress_in_words(run, METRICS[run.now].title if run.now else "metrics")
             st.progress(run.progress, text=words)
@@ -191,10 +191,8 @@ def to_csv(run: Measuring) -> str:
     return buffer.getvalue()
 
 
-def _stage(run: Measuring | None, polling: bool, stale: bool) -> None:
+def _stage(run: Measuring, polling: bool, stale: bool) -> None:
     _status(run, stale)
-    if run is None:
-        return
     columns = [c for name in run.metrics for c in METRICS[name].columns]
     found = scores(run)
     frame = pd.DataFrame(

@@ -175,7 +175,7 @@ def installed(question: Question) -> None:
         for name in (*BUNDLED, *DIGITS):
             info, how = network_info(name), published_preprocessing(name)
             with st.container(border=True, key=f"models-here-{name}"):
-                seen = how.crop_image(question.photo.image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
+                seen = _seen(name, question.photo.fingerprint, question.photo.image)
                 st.image(seen, width="stretch", alt=f"what {info.title} sees of {question.photo.name}")
                 st.markdown(f"**{info.title}**")
                 colours = "grey" if how.channels == 1 else "colours"
@@ -186,6 +186,12 @@ def installed(question: Question) -> None:
                     "In use" if here else "Use it", key=f"models-take-{name}", disabled=here, on_click=_use,
                     args=(name, f"{name} is in use."),
                 )  # fmt: skip
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _seen(name: str, fingerprint: str, _image: Image.Image) -> Image.Image:
+    """Return what a network that is known by name sees of a photo; of a large one that takes a while."""
+    return published_preprocessing(name).crop_image(_image).resize((_TILE, _TILE), Image.Resampling.NEAREST)
 
 
 def _classes(name: str) -> str:

@@ -41,7 +41,7 @@ def choose_metrics(
     with st.container(key=key):
         found.choice(f"{key}-tray", names, on_choose, tray=True)
         row = st.container(horizontal=True, vertical_alignment="center")
-        with row, st.popover("Choose metrics", width="content", help="All there are, with what each asks and costs."):
+        with row, st.popover("Choose metrics", width="content", help="All there are, with what each asks and needs."):
             found.choice(f"{key}-shelf", names, on_choose)
     return row
 
@@ -63,11 +63,11 @@ def metrics_in_session(key: str, default: Sequence[str]) -> list[str]:
 
 
 def shelf(options: Sequence[str]) -> Shelf:
-    """Return a card for each of these metrics, in groups by what they cost."""
+    """Return a card for each of these metrics, in groups by what they need."""
     cards = [
         Card(
             metric.name, metric.title, metric.summary, _GROUPS[_group(metric)], picture=sketch_uri(_drawing(metric)),
-            more=f"Costs {_cost(metric)}.",
+            more=f"Needs {_needs(metric)}.",
         )
         for metric in sorted((METRICS[name] for name in options), key=_group)
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def _group(metric: Metric) -> int:
 
 
 def what_they_say(names: Sequence[str]) -> None:
-    """Show a card for each of these metrics: a drawing, what it says, which way is better, its cost and its source."""
+    """Show a card for each of these metrics: a drawing, what it says, which way is better, its needs and its source."""
     st.subheader("What the metrics say", anchor=False)
     st.html(f'{_STYLE}<div class="metrics">{"".join(_card(METRICS[name]) for name in names)}</div>')
 
@@ -89,14 +89,14 @@ def _card(metric: Metric) -> str:
     return (
         f'<div class="metric">{picture(_drawing(metric))}'
         f"<h4>{escape(metric.title)}</h4><p>{escape(metric.summary)}</p>"
-        f'<p class="fine">{escape(numbers)}. Costs {_cost(metric)}.<br>{escape(metric.citation)}.</p></div>'
+        f'<p class="fine">{escape(numbers)}. Needs {_needs(metric)}.<br>{escape(metric.citation)}.</p></div>'
     )
 
 
-def _cost(metric: Metric) -> str:
+def _needs(metric: Metric) -> str:
     more = f"the map made {metric.explanations + 1} times" if metric.explanations else ""
     passes = f"{metric.forwards} forward passes" if metric.forwards else ""
-    return " and ".join(filter(None, (more, passes))) or "nothing"
+    return " and ".join(filter(None, (more, passes))) or "nothing but the map"
 
 
 def _drawing(metric: Metric) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 WIDTH, HEIGHT = 168, 52
 """Pixels of a drawing; what it holds has these coordinates."""
 SIDE = 7
 """Rows and columns of a drawn map."""
+_PLACES = [(row, column) for row in range(SIDE) for column in range(SIDE)]
 _INK = "#85828f"  # to be seen on light and on dark; colours belong to methods and to maps
 
 
@@ -47,11 +48,16 @@ def dots(points: Iterable[tuple[float, float]]) -> str:
 
 def pixel_map(x: float, y: float = 6, size: float = 40, disorder: float = 0.0, seed: int = 0) -> str:
     """Draw a map of :data:`SIDE` by ``SIDE`` pixels: a hill, any values (``disorder`` 1), or something between."""
-    cell = size / SIDE
-    places = [(row, column) for row in range(SIDE) for column in range(SIDE)]
-    return "".join(
-        box(x + c * cell, y + r * cell, cell, cell, 0.08 + 0.87 * _value(r, c, disorder, seed)) for r, c in places
-    )
+    return _cells(x, y, size / SIDE, {place: _value(*place, disorder, seed) for place in _PLACES})
+
+
+def _cells(x: float, y: float, cell: float, values: Mapping[tuple[int, int], float]) -> str:
+    """Draw pixels by their values, 0 to 1, all of one shade as one shape: drawings travel with every run of a page."""
+    shades: dict[float, list[str]] = {}
+    for (row, column), value in values.items():
+        shape = f"M{x + column * cell:.4g} {y + row * cell:.4g}h{cell:.3g}v{cell:.3g}h-{cell:.3g}z"
+        shades.setdefault(round(0.08 + 0.87 * value, 1), []).append(shape)
+    return "".join(f'<path d="{"".join(shapes)}" opacity="{shade:g}"/>' for shade, shapes in shades.items())
 
 
 def _value(row: int, column: int, disorder: float = 0.0, seed: int = 0) -> float:
@@ -63,10 +69,9 @@ def _value(row: int, column: int, disorder: float = 0.0, seed: int = 0) -> float
 def photos(shares: Sequence[float]) -> str:
     """Draw photos in a row with so much of their best pixels left, as shares from 0 to 1."""
     size = 28
-    cell = size / SIDE
-    ranked = sorted(((r, c) for r in range(SIDE) for c in range(SIDE)), key=lambda place: -_value(*place))
+    ranked = sorted(_PLACES, key=lambda place: -_value(*place))
     found = []
     for number, share in enumerate(shares):
         x, left = 4 + number * (size + 6), ranked[: round(share * len(ranked))]
-        found += [box(x, 12, size, size, 0.08), *(box(x + c * cell, 12 + r * cell, cell, cell, 0.8) for r, c in left)]
+        found += [box(x, 12, size, size, 0.08), _cells(x, 12, size / SIDE, dict.fromkeys(left, 0.8))]
     return "".join(found)

@@ -92,6 +92,7 @@ class Shelf:
         return {card.name for card in self.cards}
 
     def _mount(self, key: str, chosen: list[str] | None, turn: int, tray: bool, take: Callable[[], None]) -> None:
-        cards = [asdict(card) for card in self.cards]
+        # A tray has no use for the others, and every run of a page sends this.
+        cards = [asdict(card) for card in self.cards if not tray or card.name in (chosen or ())]
         data = {"noun": self.noun, "cards": cards, "note": self.note, "chosen": chosen, "turn": turn, "tray": tray}
         component(_FOLDER, with_kit=True)(key=key, data=data, on_choose_change=take)
