@@ -62,8 +62,13 @@ def ask(network: Callable[..., Any], images: Float[Tensor, "n c h w"], *further:
         return network(images.clone(), *further)
 
 
-def duplicate(network: nn.Module) -> nn.Module:
+def duplicate(network: nn.Module, *, weights: bool = True) -> nn.Module:
     """Return a deep copy of a network.
+
+    Args:
+        network: the network.
+        weights: whether the copy has weights of its own. Without, its parameters are others that hold the same
+            values: enough for a copy that is hooked or put in another mode, and no memory for large networks.
 
     Raises:
         ClassifierError: it cannot be copied, or is TorchScript, whose modules can be neither hooked nor replaced.
@@ -73,8 +78,10 @@ def duplicate(network: nn.Module) -> nn.Module:
             f"{type(network).__name__} is compiled by TorchScript, so its layers cannot be looked into or replaced. "
             "Use the module that it was compiled from."
         )
+    # Parameters of other kinds (not initialised yet, quantised) are copied as they know best themselves.
+    shared = [] if weights else [p for p in network.parameters() if type(p) is nn.Parameter]
     try:
-        return copy.deepcopy(network)
+        return copy.deepcopy(network, {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in shared})
     except (RuntimeError, TypeError) as error:
         raise ClassifierError(
             f"{type(network).__name__} cannot be copied: {error}. It probably keeps activations or an open resource "
@@ -111,7 +118,7 @@ class Watched:
     def _watched(self) -> Callable[..., Any]:
         if not isinstance(self._network, nn.Module):
             return self._network
-        network = duplicate(self._network)
+        network = duplicate(self._network, weights=False)
         for parameter in network.parameters():
             parameter.requires_grad_(False)
         dense = [module for module in network.modules() if isinstance(module, nn.Linear)]

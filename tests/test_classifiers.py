@@ -25,6 +25,7 @@ from samp_core.classifiers import (
     preserved,
 )
 from samp_core.images import Preprocessing, load_sample
+from samp_core.networks import duplicate
 
 SMALL = Preprocessing(resize=None, crop=(16, 16), mean=(0.5,) * 3, std=(0.5,) * 3, interpolation="bilinear")
 CATS = {"tabby", "tiger cat", "Egyptian cat", "Persian cat", "Siamese cat", "lynx"}
@@ -282,6 +283,22 @@ def test_a_network_that_cannot_be_copied_is_named() -> None:
     classifier.network.kept = noise().requires_grad_() * 2
     with pytest.raises(ClassifierError, match=r"Toy cannot be copied: .*keeps activations"):
         classifier.prepare()
+
+
+def test_a_copy_without_weights_of_its_own_holds_the_same_values_and_nothing_else() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3))
+    network[2].weight = network[0].weight  # weights that two layers share
+    copied = duplicate(network, weights=False)
+    pairs = list(zip(network.parameters(), copied.parameters(), strict=True))
+    assert [mine.data_ptr() for mine, _ in pairs] == [theirs.data_ptr() for _, theirs in pairs]
+    assert copied[2].weight is copied[0].weight
+    x = torch.rand(2, 3, 9, 9)
+    copied(x).sum().backward()
+    copied.requires_grad_(False).eval()
+    assert all(mine.grad is None and mine.requires_grad for mine, _ in pairs)
+    assert network.training
+    assert network[1].num_batches_tracked == 0  # statistics are its own
+    assert duplicate(network)[0].weight.data_ptr() != network[0].weight.data_ptr()
 
 
 def test_torchvision_weights_are_read_from_disk(hub: Path) -> None:

@@ -161,6 +161,37 @@ def test_a_class_activation_map_asks_the_network_once_also_where_its_layer_has_t
     torch.testing.assert_close(several.attributions[:1], found.attributions)
 
 
+@pytest.mark.parametrize("name", ["grad-cam", "grad-cam++", "layer-cam"])
+def test_gradients_of_a_class_activation_map_go_no_further_than_to_its_layer(name, images):
+    class Deaf(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise AssertionError("the gradient went below the layer")
+
+    class Below(nn.Module):
+        def forward(self, x):
+            return Deaf.apply(x)
+
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        Below(),
+        nn.Conv2d(3, 4, 3),
+        nn.Conv2d(4, 5, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 3),
+    ).eval()
+    found = make_method(classifier(network), default_settings(name)).explain(images[:1], 1)
+    assert found.attributions.isfinite().all()
+    with pytest.raises(AssertionError, match="below the layer"):
+        make_method(classifier(network), default_settings("gradient")).explain(images[:1], 1)
+
+
 @every_method
 def test_same_seed_same_map(name, toy, images):
     first, again, other = (maps(toy, name, images, seed=seed) for seed in (3, 3, 4))

@@ -210,31 +210,30 @@ def _by_gradient(kind: type[Any]) -> Callable[[Task, str], Generator[float, None
 def _extract(kind: type[Any], layer: _Seen, scores: Tensor) -> Tensor:
     """Return torchcam's maps of the scores, which come from what the layer gave.
 
-    torchcam watches a layer by itself. So that the network need not be asked twice, once to choose the layer and once
-    for torchcam, what the layer gave goes through one that changes nothing.
+    torchcam watches a layer by itself and sends gradients through the whole network. So that the network need not be
+    asked twice, once to choose the layer and once for torchcam, nor gradients go further than to the layer, what the
+    layer gave goes through one that changes nothing, to scores that have the same gradients there.
 
     Raises:
         UnsupportedError: the scores do not depend on the layer, as far as autograd knows.
         PathError: feature maps or their gradients are not finite, which torchcam would take for zeros.
     """
-    unconnected = UnsupportedError(
-        f"The score has no gradient with respect to the feature maps of {layer.name!r}: the network probably detaches "
-        "them, or runs under torch.no_grad() or torch.inference_mode(). Remove that, or choose another layer or "
-        "Score-CAM."
-    )
-    if not scores.requires_grad:
-        raise unconnected
+    gradient = None
+    if scores.requires_grad and layer.output.requires_grad:
+        with differentiable():
+            gradient = torch.autograd.grad(scores.sum(), layer.output, allow_unused=True)[0]
+    if gradient is None:
+        raise UnsupportedError(
+            f"The score has no gradient with respect to the feature maps of {layer.name!r}: the network probably "
+            "detaches them, or runs under torch.no_grad() or torch.inference_mode(). Remove that, or choose another "
+            "layer or Score-CAM."
+        )
+    require_finite(gradient, "gradient")
     given = nn.Sequential(nn.Identity())
     with kind(given, "0", reshape_transform=layer.arrange) as extractor:
-        given(layer.output)
-        try:
-            with differentiable():
-                (maps,) = extractor(0, scores.unsqueeze(1), normalized=False)  # it explains one column: the only one
-        except RuntimeError as error:
-            if "not connected" in str(error):
-                raise unconnected from error
-            raise
-        require_finite(extractor.hook_g[0], "gradient")
+        output: Tensor = given(layer.output.detach().requires_grad_())
+        same = (output * gradient).flatten(1).sum(1, keepdim=True)
+        (maps,) = extractor(0, same, normalized=False)  # it explains one column: the only one
     return cast(Tensor, maps)
 
 

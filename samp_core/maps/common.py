@@ -22,13 +22,15 @@ MOST_PREFIX = 8
 def private(task: Task) -> nn.Module:
     """Return a copy of the network that may be hooked: eval mode, nothing in place, no gradients of parameters.
 
+    Its parameters hold the network's own values, so nothing may be written into them.
+
     What goes through the copy is counted as the task's cost, and its input is a copy, too.
 
     Raises:
         UnsupportedError: the network cannot be copied.
     """
     try:
-        network = duplicate(task.network)
+        network = duplicate(task.network, weights=False)
     except ClassifierError as error:
         raise UnsupportedError(
             f"This method looks into a copy of the network. {error} Or choose a method that leaves the network as it "
