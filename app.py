@@ -6,6 +6,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from samp_core.process import sleep_when_idle
+from ui.components.wire import WIRE_ROUTE
 from ui.shared.server import Guard, opened_in_browser
 
 DOORS = {
@@ -28,7 +29,7 @@ READERS = {
 
 if __name__ != "__main__":  # imported once, to be served
     sleep_when_idle()
-    app = st.App(__file__, middleware=[Middleware(Guard)], lifespan=opened_in_browser)
+    app = st.App(__file__, routes=[WIRE_ROUTE], middleware=[Middleware(Guard)], lifespan=opened_in_browser)
 else:  # run by Streamlit for every visitor
     from ui.components.recorded_film import recorded_film
     from ui.shared import kept, loading

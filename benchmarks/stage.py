@@ -68,7 +68,8 @@ def worker(classifier: Classifier, *settings: Settings) -> float:
 
 def wait_for_all(page: Page) -> None:
     """Wait until no lane is running."""
-    page.wait_for_function(f"[...{ONES}].every(l => ['done', 'failed'].includes(l.dataset.status))", timeout=60_000)
+    ended = f"[...{ONES}].every(l => ['done', 'failed'].includes(l.dataset.status))"
+    page.wait_for_function(ended, polling=50, timeout=60_000)  # not at every frame, see knob()
 
 
 def run_all(page: Page, url: str, *lanes: str) -> float:
@@ -79,7 +80,7 @@ def run_all(page: Page, url: str, *lanes: str) -> float:
     page.wait_for_timeout(3000)
     began = time.perf_counter()
     page.get_by_role("button", name="Run").first.click()
-    page.wait_for_function(f"[...{ONES}].some(l => l.dataset.status === 'running')", timeout=60_000)
+    page.wait_for_function(f"[...{ONES}].some(l => l.dataset.status === 'running')", polling=20, timeout=60_000)
     wait_for_all(page)
     return time.perf_counter() - began
 
@@ -91,13 +92,14 @@ def knob(page: Page) -> tuple[float, float]:
           // A first map of the new run: a sketch, or that of a move. The old one, dimmed, does not count.
           const news = /sketch|move [1-9]/i;
           window.times = {};
+          // Looked at now and then, and not at every frame: that alone would have the browser draw all the time.
           const look = () => {
             const now = performance.now();
             const lane = deep('.stage .lane')[0];
             const status = lane.dataset.status;
-            if (!window.times.first && status === 'running' && news.test(lane.innerText)) window.times.first = now;
+            if (!window.times.first && status === 'running' && news.test(lane.textContent)) window.times.first = now;
             if (window.times.first && status === 'done') { window.times.end = now; return; }
-            requestAnimationFrame(look);
+            setTimeout(look, 10);
           };
           const press = () => { window.times.press = performance.now(); look(); };
           addEventListener('keydown', press, { once: true, capture: true });
@@ -105,7 +107,7 @@ def knob(page: Page) -> tuple[float, float]:
     )
     page.locator("[class*='-momentum'] input[type=range], [class*='-momentum'] [role=slider]").first.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("window.times.end", timeout=60_000)
+    page.wait_for_function("window.times.end", polling=100, timeout=60_000)
     times = page.evaluate("window.times")
     return (times["first"] - times["press"]) / 1000, (times["end"] - times["press"]) / 1000
 

@@ -10,6 +10,7 @@ from samp_core.runs import describe
 from ui.components.feed import feed
 from ui.components.ledger import Ledger
 from ui.components.player import DISPLAY, VIEW, player
+from ui.components.wire import Wire
 from ui.shared import kept, state
 from ui.shared.lanes import Stage, current, keep_link
 from ui.shared.shelf import keep_finished
@@ -18,14 +19,13 @@ from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
 from ui.stage.relief import relief
 from ui.stage.result import result
-from ui.stage.scene import scene
+from ui.stage.scene import news, scene, signs
 from ui.stage.steadiness import Steady
 from ui.stage.takeaway import takeaway
 from ui.work.lane_run import LaneRun
 
-POLL = 0.1  # seconds between two looks at a run under way
-CALM = 0.2  # the same for a long run: each look costs the browser time on the cores that the run needs
-LONG = 3.0  # seconds that a long run is expected to take
+WIRED = 1.0  # seconds between two looks at a run under way, whose news the browser hears on its wire
+POLL = 0.15  # the same where it cannot: each look costs the browser time on the cores that the run needs
 KEPT_GROUNDS = 4
 _FEED = "feed"
 
@@ -46,32 +46,37 @@ def show(question: Question) -> None:
 def _draw(own: Stage, question: Question) -> None:
     ground = _ground(own)
     running, grounding = bool(own.active), ground is not None and ground.active
-    runs = [lane.run for lane in own.active if lane.run is not None]
     finished = [lane.run for lane in own.lanes if lane.run is not None and lane.run.status == "done"]
     steady: Steady = st.session_state.setdefault("stage-steady", Steady())
     if own.active:
         steady.stop()
     measuring = steady.active
-    beat = CALM if any(run.expected > LONG for run in runs) else POLL
+    ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
+    if "stage-wire" not in st.session_state:
+        st.session_state["stage-wire"] = Wire()
+    wire: Wire = st.session_state["stage-wire"]
+    wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady))
+    wired = (st.session_state.get(_FEED) or {}).get("wired") is not False
 
-    @st.fragment(run_every=beat if running else 0.5 if grounding or measuring else None)
+    @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
         if "stage-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
-        ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
-        ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
         # What this very message of the browser asks for; the feed would only tell after the next one.
         told = (st.session_state.get(_FEED) or {}).get("display")
         display = told or st.session_state.get("stage-display") or {}
         if display.get("steady") and not own.active:
             steady.want(state.turns(), finished)
-        data = scene(own, question, ground, ledger, steady, bool(display.get("slow")))
+        with wire.lock:
+            ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
+            data = scene(own, question, ground, ledger, steady, bool(display.get("slow")))
+        data["live"] = wire.number if wired and data["active"] else None
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
             st.rerun()
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
-            # One look later: the browser draws the end of a run before it is busy with the whole page.
-            if st.session_state.get("stage-ended"):
+            # One look later, if it was not told: the browser draws the end of a run before it is busy with the page.
+            if st.session_state.get("stage-ended") or (running and wire.over):
                 st.rerun()
             st.session_state["stage-ended"] = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import asdict
 from typing import Any
 
@@ -61,6 +62,25 @@ def scene(
         if ledger.fresh(f"ground {ground.identity}", ground.version):
             data["ground"]["views"] = [asdict(view) for view in ground.views]
     return {**data, "wants": ledger.wants, "sent": ledger.now}
+
+
+def signs(stage: Stage) -> Hashable:
+    """Return something that is another whenever there is news of the runs on the stage; cheap, for any thread."""
+    runs = [lane.run for lane in list(stage.lanes) if lane.run is not None]
+    sketches = [run.sketch for run in runs]
+    return tuple(
+        (run.identity, run.status, len(run.frames), sketch and sketch.number, run.cancelling, round(run.progress, 2))
+        for run, sketch in zip(runs, sketches, strict=True)
+    )
+
+
+def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady) -> dict[str, Any]:
+    """Return what is new of the runs on the stage, for the player's ``hear``; for any thread."""
+    ledger.hear(None)
+    active = bool(stage.active)  # before the lanes: what ends meanwhile is told with the next news
+    running = [lane for lane in list(stage.lanes) if lane.run is not None]
+    lanes = {lane.identity: _lane(lane, question, ledger, steady, slow=False) for lane in running}
+    return {"lanes": lanes, "active": active, "notes": _notes(stage), "wants": ledger.wants, "sent": ledger.now}
 
 
 def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
 from samp_core.films import Film, Frame, Glimpse, Reel, Still, View, called, compand, film_of
-from samp_core.methods import METHODS, Settings
+from samp_core.methods import METHODS, Settings, make_method
 from samp_core.runs import begin
 from samp_core.scores import PathError
 from ui.work.turns import Turns
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Status = Literal["idle", "waiting", "running", "done", "stopped", "failed"]
 
 SKETCH = 1.2  # seconds of estimated work above which a search shows a sketch first
+WORTH = 4  # how many times the sketch's work, at least: a run that is hardly longer shows a map of its own as soon
 SKETCH_MOVES = 4
 SKETCH_SHOWN = 2  # moves after which it is shown: half of the pixels
 
@@ -89,7 +90,6 @@ class LaneRun(Worker):
         self.threads: int | None = None
         self.error = ""
         self.expected = seconds
-        self._wants_sketch = bool(METHODS[settings.method].sketch) and seconds > SKETCH
         self._progress = 0.0
 
     @classmethod
@@ -145,7 +145,7 @@ class LaneRun(Worker):
                 self.status = "running"
                 self.settings, run = begin(self.classifier, self.photo.image, self.settings)
                 self.film = film_of(self.classifier.preprocessing, run)
-            if self._wants_sketch and not self._cancelled.is_set():
+            if self._wants_sketch() and not self._cancelled.is_set():
                 self._draw_sketch()
             self._walk(run, self.film)
         except (PathError, ValueError) as error:
@@ -173,12 +173,27 @@ class LaneRun(Worker):
         self._turns.learn(self.classifier, self.explanation.cost.gradients, self.explanation.seconds)
         self.status = "done" if self.explanation.finished else "stopped"
 
-    def _draw_sketch(self) -> None:
-        """Search with few large moves: a first answer, while the walk that was asked for takes its time."""
+    def _wants_sketch(self) -> bool:
+        """Say whether a first answer is worth the wait for it."""
+        if not METHODS[self.settings.method].sketch or self.expected <= SKETCH:
+            return False
+        size = self.classifier.preprocessing.crop
+        asked, quick = (
+            make_method(self.classifier, settings).estimate(*size).gradients
+            for settings in (self.settings, self._quick())
+        )
+        return asked >= WORTH * quick
+
+    def _quick(self) -> Settings:
+        """Return the settings of the sketch: a search with few large moves."""
         quick = {**METHODS[self.settings.method].sketch}
         if self.settings.options["accumulation"] == "gauss":
             quick["accumulation"] = "trapezoid"
-        _, run = begin(self.classifier, self.photo.image, self.settings.changed(**quick))
+        return self.settings.changed(**quick)
+
+    def _draw_sketch(self) -> None:
+        """Show a first answer, while the walk that was asked for takes its time."""
+        _, run = begin(self.classifier, self.photo.image, self._quick())
         for move in range(1, SKETCH_MOVES + 1):
             with self.turn():
                 next(iter(run), None)

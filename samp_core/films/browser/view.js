@@ -225,6 +225,15 @@ class View {
     if (moving || missing) acknowledge(this, missing, data.active);
   }
 
+  // News of the lanes that run, between two messages of the page's script.
+  hear({ lanes, ...news }) {
+    if (!this.data) return;
+    const still = (lane) => ({ ...lane, starts: null, sketch: null, points: null, slow: null, frames: [] });
+    const ground = this.data.ground && { ...this.data.ground, views: null };
+    const all = this.data.lanes.map((lane) => lanes[lane.id] || still(lane));
+    this.update({ ...this.data, photo: null, palettes: null, ground, ...news, lanes: all }, this.report, this.trigger);
+  }
+
   // One part of a film alone: a guess at its moves, a move unfolded, or lanes and plane.
   showPart(part) {
     if (this.part === part) return;

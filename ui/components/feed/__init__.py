@@ -19,16 +19,19 @@ def feed(
     Args:
         view: the browser's name for the view.
         data: the message.
-        key: what the session calls this; ``session_state[key]`` holds ``have``, what arrived.
+        key: what the session calls this; ``session_state[key]`` holds ``have``, what arrived, and ``wired``, which is
+            False where the view hears nothing on the wire that a message names as ``live``.
         on_act: called with what a button inside the view asks for, once for every press.
         display: how it is displayed until somebody chooses.
     """
     result = component(Path(__file__).parent)(
         key=key,
         data={**data, "view": view},
-        default={"display": display, "have": None},
+        default={"display": display, "have": None, "wired": None},
         on_display_change=lambda: None,
         on_have_change=lambda: None,
+        on_wired_change=lambda: None,
+        on_over_change=lambda: None,
         on_act_change=lambda: pressed(key, on_act),
     )
     return dict(result.get("display") or display)

@@ -1,0 +1,84 @@
+"""A line from a view in the browser to the work that it shows, past the page's script.
+
+A run of the script, even of a fragment, has the browser look at the whole page anew, on the cores that the work needs.
+So a view asks here for news while work is under way, by a number that only its own session was given; the answer waits
+until there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+LOOK = 0.02  # seconds between two looks whether there is something new
+PATIENCE = 5.0  # seconds after which an answer says that there is nothing new
+_WIRES: WeakValueDictionary[str, Wire] = WeakValueDictionary()
+
+
+class Wire:
+    """One session's line to one view; it is open as long as the session keeps it.
+
+    Attributes:
+        number: what the view asks by; nobody can guess it.
+        lock: held while a message is made, here or by the page's script.
+        over: whether the view was told that the work has ended.
+    """
+
+    def __init__(self) -> None:
+        self.number = secrets.token_urlsafe(24)
+        self.lock = threading.Lock()
+        self.over = False
+        self._signs: Callable[[], Hashable] = lambda: None
+        self._news: Callable[[], dict[str, Any]] = dict
+        self._told: Hashable = None
+        _WIRES[self.number] = self
+
+    def lead(self, signs: Callable[[], Hashable], news: Callable[[], dict[str, Any]]) -> None:
+        """Say what the view can hear of from now on. Both are called by other threads than the script's.
+
+        Args:
+            signs: cheap; something else whenever there is something new.
+            news: the message; its ``active`` says whether the work goes on.
+        """
+        self._signs, self._news, self._told, self.over = signs, news, None, False
+
+    @property
+    def stirs(self) -> bool:
+        """Whether there is something that the view was not told."""
+        return self._signs() != self._told
+
+    def tell(self) -> dict[str, Any]:
+        """Return the newest message."""
+        with self.lock:
+            told = self._signs()  # before the message: what changes meanwhile is told once more
+            message = self._news()
+            self._told = told
+            self.over = not message.get("active")
+        return message
+
+
+async def _answer(request: Request) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    wire = _WIRES.get(request.path_params["number"])
+    if wire is None:  # the session is gone, or the server began anew
+        return Response(status_code=404, headers=headers)
+    until = time.monotonic() + PATIENCE
+    while not wire.stirs and time.monotonic() < until:
+        await asyncio.sleep(LOOK)
+    body = json.dumps(await asyncio.to_thread(wire.tell), allow_nan=False)
+    # Pictures hardly get smaller, and packing them would take the time that the work needs.
+    return Response(body, media_type="application/json", headers=headers | {"Content-Encoding": "identity"})
+
+
+WIRE_ROUTE = Route("/{base:path}wire/{number}", _answer)
+"""Where views ask, below whatever path the app is served at."""
