@@ -14,9 +14,10 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.methods import METHODS, Settings, default_settings, make_method
@@ -70,6 +71,32 @@ def wait_for_all(page: Page) -> None:
     """Wait until no lane is running."""
     ended = f"[...{ONES}].every(l => ['done', 'failed'].includes(l.dataset.status))"
     page.wait_for_function(ended, polling=50, timeout=60_000)  # not at every frame, see knob()
+
+
+def fresh(browser: Browser) -> tuple[Page, list[int]]:
+    """Return a page in a session of its own, and how many bytes it was sent by the script and on the view's wire."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True).new_page()
+    page.set_default_timeout(120_000)
+    page.add_init_script(DEEP)
+    received, wired = [0], set()
+
+    def count(frame: str | bytes) -> None:
+        received[0] += len(frame)
+
+    def begin(event: dict[str, Any]) -> None:
+        if "/wire/" in event["response"]["url"]:  # see ui/components/wire.py
+            wired.add(event["requestId"])
+
+    def end(event: dict[str, Any]) -> None:
+        if event["requestId"] in wired:
+            received[0] += int(event["encodedDataLength"])
+
+    page.on("websocket", lambda socket: socket.on("framereceived", count))
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.on("Network.responseReceived", begin)
+    network.on("Network.loadingFinished", end)
+    return page, received
 
 
 def run_all(page: Page, url: str, *lanes: str) -> float:
@@ -154,28 +181,16 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
-        def fresh() -> tuple[Page, list[int]]:
-            page = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True).new_page()
-            page.set_default_timeout(120_000)
-            page.add_init_script(DEEP)
-            received = [0]
-
-            def count(frame: str | bytes) -> None:
-                received[0] += len(frame)
-
-            page.on("websocket", lambda socket: socket.on("framereceived", count))
-            return page, received
-
-        page, received = fresh()
+        page, received = fresh(browser)
         run_all(page, url, "samp", "ig,start=blur")  # warms the server up
         page.context.close()
 
-        page, received = fresh()
+        page, received = fresh(browser)
         seconds = run_all(page, url, "samp++")
         print(f"SAMP++ on the page over the worker alone: {seconds / alone['samp++']:.2f} ({seconds:.1f} s)")
         page.context.close()
 
-        page, received = fresh()
+        page, received = fresh(browser)
         seconds = run_all(page, url, "samp")
         print(f"SAMP on the page: {seconds:.2f} s, bare gradient evaluations {least:.2f} s")
         page.wait_for_timeout(6000)
@@ -187,7 +202,7 @@ def main() -> None:
         print(f"knob to the first new picture: median {first:.2f} s; to the finished map {end:.2f} s ({REPEATS} times)")
         page.context.close()
 
-        page, received = fresh()
+        page, received = fresh(browser)
         before = received[0]
         run_all(page, url, "samp++", "samp", "samp-isotonic", "ig,start=blur")
         at_end = time.perf_counter()

@@ -117,6 +117,28 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     assert again == final
 
 
+def test_news_come_by_the_wire_and_by_the_page_where_that_is_cut(page, address):
+    asked: list[str] = []
+    steps = 10 + int(time.time()) % 20  # what was walked before would be found again
+    page.on("requestfinished", heard := lambda request: asked.append(request.url) if "/wire/" in request.url else None)
+    open_and_run(page, address, f"samp,steps={steps}", network="")
+    assert len(asked) >= 3
+    assert len(set(asked)) == 1, "one line for one session"
+    first = picture(page, 0)
+    page.remove_listener("requestfinished", heard)
+
+    cut: list[str] = []
+    page.route("**/wire/**", lambda route: (cut.append(route.request.url), route.abort()))
+    for more in (1, 2):
+        live(page)
+        slide(page, "-steps")
+        expect(lane(page, 0)).to_contain_text(f"{steps + more} steps")
+        expect_all_done(page)
+        assert cut == asked[:1], "what is cut is not asked again"
+    assert at_last(page, 1) != [first]
+    page.unroute("**/wire/**")
+
+
 def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, address):
     open_and_run(page, address, *RUN)
     for n in range(2):

@@ -56,11 +56,12 @@ def _draw(own: Stage, question: Question) -> None:
         st.session_state["stage-wire"] = Wire()
     wire: Wire = st.session_state["stage-wire"]
     wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady))
-    wired = (st.session_state.get(_FEED) or {}).get("wired") is not False
+    wired = _wired()
 
     @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
-        if "stage-acted" in st.session_state:  # until the whole page has run: a message may come between
+        # Until the whole page has run: a message may come between. Without a wire, it looks more often.
+        if "stage-acted" in st.session_state or (running and wired and not _wired()):
             st.rerun()
         # What this very message of the browser asks for; the feed would only tell after the next one.
         told = (st.session_state.get(_FEED) or {}).get("display")
@@ -83,6 +84,11 @@ def _draw(own: Stage, question: Question) -> None:
     player()
     with st.container(key="feed-place"):  # it has nothing to show
         lanes()
+
+
+def _wired() -> bool:
+    """Say whether the browser hears on its wire, as far as is known."""
+    return (st.session_state.get(_FEED) or {}).get("wired") is not False
 
 
 def _act(own: Stage, ground: Ground | None, asked: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from ui.shared.present import presenting
 from ui.shared.sidebar import Question
 from ui.stage.ground import Ground
 from ui.stage.steadiness import Steady
+from ui.work.lane_run import LaneRun
 
 
 def scene(
@@ -78,28 +79,43 @@ def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady) -> di
     """Return what is new of the runs on the stage, for the player's ``hear``; for any thread."""
     ledger.hear(None)
     active = bool(stage.active)  # before the lanes: what ends meanwhile is told with the next news
-    running = [lane for lane in list(stage.lanes) if lane.run is not None]
-    lanes = {lane.identity: _lane(lane, question, ledger, steady, slow=False) for lane in running}
+    lanes: dict[str, dict[str, Any]] = {}
+    for lane, run in [(lane, lane.run) for lane in list(stage.lanes)]:
+        if run is None:
+            continue
+        described = _described(lane, run, question) if ledger.fresh(f"{run.identity} lane") else {}
+        lanes[lane.identity] = {**described, **_run(run, ledger, steady, slow=False)}
     return {"lanes": lanes, "active": active, "notes": _notes(stage), "wants": ledger.wants, "sent": ledger.now}
 
 
 def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
     run = lane.run
-    settings = run.settings if run is not None else lane.asked(question)
-    shown: dict[str, Any] = {
-        **lane_message(settings),
-        "id": lane.identity,
-        "colour": lane.colour,
-        "status": "idle" if run is None else run.status,
-        "stale": run is not None and not run.active and run.key != lane.key(question),
-        "run": None if run is None else run.identity,
-        "photo_key": question.photo.fingerprint if run is None else run.photo.fingerprint,
-    }
+    shown = _described(lane, run, question)
     if run is None:
         return {**shown, "total": 0, "first": 0, "frames": [], "starts": _starts(lane, question, ledger)}
+    return {**shown, **_run(run, ledger, steady, slow)}
+
+
+def _described(lane: Lane, run: LaneRun | None, question: Question) -> dict[str, Any]:
+    """Return what of a lane stays as it is while it runs."""
+    return {
+        **lane_message(lane.asked(question) if run is None else run.settings),
+        "id": lane.identity,
+        "colour": lane.colour,
+        "status": "idle",
+        "stale": run is not None and not run.active and run.key != lane.key(question),
+        "run": None,
+        "photo_key": question.photo.fingerprint if run is None else run.photo.fingerprint,
+    }
+
+
+def _run(run: LaneRun, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
+    """Return what is new of a run."""
     film, frames = run.film, list(run.frames)
     fresh = ledger.fresh(run.identity, len(frames))
-    shown |= {
+    shown: dict[str, Any] = {
+        "run": run.identity,
+        "status": run.status,
         "total": len(frames),
         "first": fresh.start,
         "frames": [frame_message(film, k) for k in fresh] if film else [],

@@ -225,12 +225,16 @@ class View {
     if (moving || missing) acknowledge(this, missing, data.active);
   }
 
-  // News of the lanes that run, between two messages of the page's script.
+  // News of the lanes that run, between two messages of the page's script. What does not change comes once.
   hear({ lanes, ...news }) {
     if (!this.data) return;
-    const still = (lane) => ({ ...lane, starts: null, sketch: null, points: null, slow: null, frames: [] });
+    const once = { starts: null, sketch: null, points: null, slow: null, frames: [] };
     const ground = this.data.ground && { ...this.data.ground, views: null };
-    const all = this.data.lanes.map((lane) => lanes[lane.id] || still(lane));
+    const all = this.data.lanes.map((lane) => {
+      const mine = lanes[lane.id] || {}, other = mine.run && mine.run !== lane.run;
+      if (other && !mine.directions) return { ...lane, ...once }; // its description was lost; it will come again
+      return { ...(other ? {} : lane), ...once, ...mine };
+    });
     this.update({ ...this.data, photo: null, palettes: null, ground, ...news, lanes: all }, this.report, this.trigger);
   }
 
@@ -329,7 +333,7 @@ class View {
     for (const [name] of old.slice(0, Math.max(0, this.runs.size - KEPT))) {
       this.runs.delete(name);
       delete this.counts[name];
-      for (const part of ["sketch", "points", "slow"]) delete this.counts[`${name} ${part}`];
+      for (const part of ["lane", "sketch", "points", "slow"]) delete this.counts[`${name} ${part}`];
     }
   }
 

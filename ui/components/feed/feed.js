@@ -15,8 +15,9 @@ async function listen(place, number) {
     const news = answer && answer.ok ? await answer.json().catch(() => null) : null;
     if (place.line !== line) return;
     const [, report, trigger] = place.message;
-    if (!news) { // the page's script tells it, then
+    if (!news) { // the page's script tells it, from now on
       place.line = null;
+      place.deaf = true;
       report("wired", false);
       return;
     }
@@ -37,7 +38,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   place.message = [data, setStateValue, setTriggerValue];
   if (place.view) place.view.update(...place.message);
   else place.waiting.push(place.message);
-  if (!data.live) place.line = null;
+  if (!data.live || place.deaf) place.line = null;
   else if (!place.line || place.line.number !== data.live) listen(place, data.live);
   // Called before an update as well as at the end.
   return () => { if (!parentElement.isConnected) place.line = null; };

@@ -1,0 +1,110 @@
+"""The line on which a view hears of the work that it shows, asked as a browser asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from ui.components import wire
+from ui.components.wire import WIRE_ROUTE, Wire
+
+
+def ask(number: str) -> Response:
+    scope = {"type": "http", "method": "GET", "path": f"/wire/{number}", "headers": [], "query_string": b""}
+    match, found = WIRE_ROUTE.matches(scope)
+    assert match is Match.FULL
+    return asyncio.run(WIRE_ROUTE.endpoint(Request(scope | found)))
+
+
+def told(number: str) -> dict[str, Any]:
+    answer = ask(number)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    message: dict[str, Any] = json.loads(bytes(answer.body))
+    return message
+
+
+def counting() -> Callable[[], dict[str, Any]]:
+    numbers = count(1)
+    return lambda: {"message": next(numbers), "active": True}
+
+
+@pytest.mark.parametrize("path", ["/wire/a", "/behind/a/proxy/wire/a"])
+def test_it_is_found_below_any_path(path):
+    scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+    match, found = WIRE_ROUTE.matches(scope)
+    assert match is Match.FULL
+    assert found["path_params"]["number"] == "a"
+
+
+def test_nobody_hears_anything_by_another_number():
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    assert ask("nobody").status_code == 404
+    assert ask(line.number[:-1]).status_code == 404
+    assert told(line.number)["message"] == 1
+    assert len(line.number) >= 32
+    assert line.number != Wire().number
+
+
+def test_a_session_that_is_gone_takes_its_line_along():
+    line = Wire()
+    number = line.number
+    del line
+    gc.collect()
+    assert ask(number).status_code == 404
+
+
+def test_an_answer_waits_for_something_new(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 60.0)
+    line, signs = Wire(), [1]
+    line.lead(lambda: signs[0], counting())
+    assert told(line.number)["message"] == 1
+    timer = threading.Timer(0.2, lambda: signs.append(signs.pop() + 1))
+    timer.start()
+    assert told(line.number)["message"] == 2
+    timer.join()
+    assert signs == [2], "the answer came before there was anything to tell"
+
+
+def test_an_answer_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 0.05)
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    assert [told(line.number)["message"] for _ in range(2)] == [1, 2]
+
+
+def test_what_changes_while_a_message_is_made_is_told_with_the_next(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 60.0)
+    line, signs = Wire(), [1]
+
+    def news() -> dict[str, Any]:
+        seen = signs[0]
+        signs[0] = 2
+        return {"seen": seen, "active": True}
+
+    line.lead(lambda: signs[0], news)
+    assert [told(line.number)["seen"] for _ in range(2)] == [1, 2]
+
+
+def test_it_knows_whether_the_end_was_told():
+    line, active = Wire(), [True]
+    line.lead(lambda: active[0], lambda: {"active": active[0]})
+    assert not line.over
+    told(line.number)
+    assert not line.over
+    active[0] = False
+    told(line.number)
+    assert line.over
+    line.lead(lambda: 2, lambda: {"active": True})
+    assert not line.over, "there is more work"
