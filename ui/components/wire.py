@@ -16,10 +16,13 @@ from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakValueDictionary
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+WIRED = 1.0  # seconds between two looks of a page's script at work under way, whose news the view hears on its wire
+POLL = 0.15  # the same where it cannot: each look costs the browser time on the cores that the work needs
 LOOK = 0.02  # seconds between two looks whether there is something new
 PATIENCE = 5.0  # seconds after which an answer says that there is nothing new
 _WIRES: WeakValueDictionary[str, Wire] = WeakValueDictionary()
@@ -65,6 +68,14 @@ class Wire:
             self._told = told
             self.over = not message.get("active")
         return message
+
+
+def wire_of(key: str) -> Wire:
+    """Return the line that the session keeps under this key."""
+    if key not in st.session_state:
+        st.session_state[key] = Wire()
+    found: Wire = st.session_state[key]
+    return found
 
 
 async def _answer(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ import streamlit as st
 
 from samp_core.films import data_uri
 from samp_core.methods import Settings
-from ui.components.feed import feed
+from ui.components.feed import feed, hears
 from ui.components.grid import DISPLAY, VIEW, grid
+from ui.components.wire import POLL, WIRED, Wire, wire_of
 from ui.shared import kept
 from ui.shared.cards import Board, beside, calibrated, card, placeholder
 from ui.shared.lanes import current, put_beside
@@ -61,20 +63,30 @@ class Table:
         return self.queue is not None and [i.key for i in self.queue.items] != list(self.asked)
 
     @property
+    def _active(self) -> bool:
+        return self.queue is not None and self.queue.active
+
+    @property
     def _news(self) -> str:
         return f"{self.name}-news"
 
     def show(self) -> None:
         """Show the cards, and what is new in them while the comparison goes on."""
+        board: Board = st.session_state.setdefault(f"{self.name}-board", Board())
+        wire = wire_of(f"{self.name}-wire")
+        # What the session holds is asked for now: the wire is led by other threads.
+        seen, presented = st.session_state.get("grid-display"), presenting()
+        wire.lead(self._signs, lambda: self._told(board, seen, presented))
+        wired = hears(self._news)
 
         def cards() -> None:
-            self.cards()
-            if self.polling and self.queue is not None and not self.queue.active:
-                st.rerun()  # everything is done
+            self._cards(wire, board)
+            if self.polling and (not self._active or wired > hears(self._news)):
+                st.rerun()  # everything is done; or without a wire, this looks more often
 
         # In a place of its own: what a fragment writes beside the grid by a stale count would hide the grid.
         with st.container():
-            st.fragment(cards, run_every=0.3 if self.polling else None)()
+            st.fragment(cards, run_every=(WIRED if wired else POLL) if self.polling else None)()
         grid()
 
     def act(self, pressed: dict[str, Any]) -> None:
@@ -91,14 +103,33 @@ class Table:
                 self.queue.remove(key)
         st.session_state[f"{self.name}-acted"] = True
 
-    def cards(self) -> None:
+    def _cards(self, wire: Wire, board: Board) -> None:
         """Send the grid what is new."""
         if f"{self.name}-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
+        status(self.queue, self.stale, self.button)
+        with wire.lock:
+            board.ledger.hear((st.session_state.get(self._news) or {}).get("have"))
+            message = self._message(board, st.session_state.get("grid-display"), presenting())
+            message["live"] = wire.number if self._active and hears(self._news) else None
+        with st.container(key="grid-news-place"):  # it has nothing to show
+            st.session_state["grid-display"] = feed(VIEW, message, self._news, self.act, DISPLAY)
+
+    def _signs(self) -> Hashable:
+        items = () if self.queue is None else tuple(self.queue.items)
+        seen = [(i.key, i.status, i.growing and i.growing.number, round(20 * i.progress)) for i in items]
+        return tuple(seen), self._active
+
+    def _told(self, board: Board, display: dict[str, Any] | None, presented: bool) -> dict[str, Any]:
+        """Return what is new of the cards, on the wire; for any thread."""
+        active = self._active  # before the cards: what ends meanwhile comes with more
+        board.ledger.hear(None)
+        return self._message(board, display, presented) | {"active": active}
+
+    def _message(self, board: Board, display: dict[str, Any] | None, presented: bool) -> dict[str, Any]:
         queue, question = self.queue, self.question
         preprocessing = (question if queue is None else queue).classifier.preprocessing
         image = question.photo.image if queue is None else queue.image
-        status(queue, self.stale, self.button)
         items = [] if queue is None else [calibrated(i) if self.units else i for i in queue.items]
         there = {item.key for item in items}
         # Beside a comparison that is shown, only what was added to it is new; another choice waits for Run.
@@ -106,16 +137,12 @@ class Table:
         shown = [card(i) for i in items] + [placeholder(s, self.button, key) for key, s in rest.items()]
         for each in shown:
             each |= {"is_further": each["key"] in self.further, "can_remove": not self.polling}
-        board: Board = st.session_state.setdefault(f"{self.name}-board", Board())
-        board.ledger.hear((st.session_state.get(self._news) or {}).get("have"))
         message = board.message(
             f"{question.photo.fingerprint if queue is None else queue.photo_key} {preprocessing.crop}",
             lambda: data_uri(preprocessing.crop_image(image).convert("RGB")),
             preprocessing.crop,
             beside(shown, [i.settings for i in items] + list(rest.values())),
             items,
-            st.session_state.get("grid-display"),
+            display,
         )
-        message |= {"presenting": presenting(), "units": self.units}
-        with st.container(key="grid-news-place"):  # it has nothing to show
-            st.session_state["grid-display"] = feed(VIEW, message, self._news, self.act, DISPLAY)
+        return message | {"presenting": presented, "units": self.units}

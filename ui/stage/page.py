@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from samp_core.runs import describe
-from ui.components.feed import feed
+from ui.components.feed import feed, hears
 from ui.components.ledger import Ledger
 from ui.components.player import DISPLAY, VIEW, player
-from ui.components.wire import Wire
+from ui.components.wire import POLL, WIRED, wire_of
 from ui.shared import kept, state
 from ui.shared.lanes import Stage, current, keep_link
 from ui.shared.shelf import keep_finished
@@ -24,8 +24,6 @@ from ui.stage.steadiness import Steady
 from ui.stage.takeaway import takeaway
 from ui.work.lane_run import LaneRun
 
-WIRED = 1.0  # seconds between two looks at a run under way, whose news the browser hears on its wire
-POLL = 0.15  # the same where it cannot: each look costs the browser time on the cores that the run needs
 KEPT_GROUNDS = 4
 _FEED = "feed"
 
@@ -52,16 +50,14 @@ def _draw(own: Stage, question: Question) -> None:
         steady.stop()
     measuring = steady.active
     ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
-    if "stage-wire" not in st.session_state:
-        st.session_state["stage-wire"] = Wire()
-    wire: Wire = st.session_state["stage-wire"]
+    wire = wire_of("stage-wire")
     wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady))
-    wired = _wired()
+    wired = hears(_FEED)
 
     @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
         # Until the whole page has run: a message may come between. Without a wire, it looks more often.
-        if "stage-acted" in st.session_state or (running and wired and not _wired()):
+        if "stage-acted" in st.session_state or (running and wired > hears(_FEED)):
             st.rerun()
         # What this very message of the browser asks for; the feed would only tell after the next one.
         told = (st.session_state.get(_FEED) or {}).get("display")
@@ -84,11 +80,6 @@ def _draw(own: Stage, question: Question) -> None:
     player()
     with st.container(key="feed-place"):  # it has nothing to show
         lanes()
-
-
-def _wired() -> bool:
-    """Say whether the browser hears on its wire, as far as is known."""
-    return (st.session_state.get(_FEED) or {}).get("wired") is not False
 
 
 def _act(own: Stage, ground: Ground | None, asked: dict[str, Any]) -> None:

@@ -37,6 +37,11 @@ def feed(
     return dict(result.get("display") or display)
 
 
+def hears(key: str) -> bool:
+    """Say whether the view with this ``key`` hears on its wire, as far as is known."""
+    return (st.session_state.get(key) or {}).get("wired") is not False
+
+
 def pressed(key: str, on_act: Callable[[dict[str, Any]], None]) -> None:
     """Hand ``on_act`` the press that the session holds under ``key``, unless it was handed over before."""
     # A run of the script that is begun anew while it answers a press can be handed the same press again: a copy put

@@ -154,6 +154,11 @@ class View {
     acknowledge(this, missing);
   }
 
+  // News of the maps that are made, between two messages of the page's script.
+  hear(news) {
+    this.update(news, this.report, this.trigger);
+  }
+
   begin(display) {
     this.display = { scale: "map", mode: "signed", opacity: 0.75, columns: "auto", ...display };
     for (const name of Object.keys(this.scales || {})) this.inputs.scale.append(new Option(name === "map" ? "per map" : name, name));
