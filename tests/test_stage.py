@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -21,7 +22,10 @@ from ui.components.ledger import Ledger
 from ui.shared import lanes
 from ui.shared.knob import face
 from ui.shared.link import from_text, to_text
+from ui.shared.sidebar import Question
 from ui.shared.state import Photo
+from ui.stage.scene import _lane, news, signs
+from ui.stage.steadiness import Steady
 from ui.work import lane_run
 from ui.work.turns import Turns
 
@@ -88,6 +92,50 @@ def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
     assert touched == sorted(touched)
     assert run.sketch is not None
     assert run.sketch.number == lane_run.SKETCH_MOVES
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "wanted"),
+    [("samp++", 60, True), ("samp++", 1, False), ("samp", 60, False), ("samp,steps=40", 60, True), ("ig", 60, False)],
+)
+def test_a_sketch_is_made_where_it_is_worth_its_wait(asked, seconds, wanted):
+    settings = from_text(asked)
+    run = lane_run.LaneRun(Turns(1), load_classifier(), Photo.sample("coffee"), settings, "", seconds)
+    assert run._wants_sketch() is wanted
+
+
+def test_the_wire_brings_every_picture_once_and_what_stays_as_it_is_with_the_first():
+    classifier, photo = load_classifier("mnist_cnn"), Photo.sample("coffee")
+    question = Question(photo, "mnist_cnn", classifier, 3, None, "logit")
+    own, ledger, steady = lanes.Stage(), Ledger(), Steady()
+    own.open(from_text("samp,steps=6"), from_text("gradient"))
+    assert signs(own) == ()
+    assert news(own, question, ledger, steady)["lanes"] == {}
+    for lane in own.lanes:
+        lane.run = lane_run.LaneRun(Turns(1), classifier, photo, lane.asked(question), lane.key(question), 0.0)
+    before = signs(own)
+    first = news(own, question, ledger, steady)
+    assert first["active"]
+    for lane in own.lanes:
+        lane.run.start()
+        lane.run.wait()
+    assert signs(own) != before
+    told = [first, news(own, question, ledger, steady), news(own, question, ledger, steady)]
+    assert [message["active"] for message in told] == [True, False, False]
+    for lane in own.lanes:
+        heard = [message["lanes"][lane.identity] for message in told]
+        assert [("title" in each, "id" in each) for each in heard] == [(True, True), (False, False), (False, False)]
+        assert [each["status"] for each in heard] == ["waiting", "done", "done"]
+        assert [len(each["frames"]) for each in heard] == [0, len(lane.run.frames), 0]
+        assert [each["first"] for each in heard] == [0, 0, len(lane.run.frames)]
+        assert "points" in heard[1]
+        assert "points" not in heard[2]
+        # With all of it, a lane is what the page's script would have sent.
+        whole = _lane(lane, question, Ledger(), steady, slow=False)
+        merged = {**heard[0], **heard[1]}
+        left = {"progress", "left", "cancelling", "sketching"}  # of what was under way, looked at in no other state
+        assert {key: merged[key] for key in merged.keys() - left} == whole
+    json.dumps(told, allow_nan=False)
 
 
 def test_of_many_runs_from_a_file_those_that_stand_on_the_stage_are_at_hand():
