@@ -313,7 +313,7 @@ class Preprocessing:
             )
         pixels = x.detach().to("cpu", torch.float32)
         mean, std = (pixels.new_tensor(values).view(-1, 1, 1) for values in (self.mean, self.std))
-        levels = ((pixels * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        levels = (pixels * std).add_(mean).mul_(255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         # Pillow wants no channel axis for grey.
         return [Image.fromarray(level.squeeze(-1).numpy()).convert("RGB") for level in levels.contiguous()]
 

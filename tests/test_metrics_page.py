@@ -17,7 +17,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from samp_core.benchmark import Store, find_photos, load
+from samp_core.classifiers import load_classifier
 from samp_core.images import load_sample
+from samp_core.methods import default_settings
 from samp_core.metrics import METRICS
 from tests.test_app import ROOT, assert_fine, choose, compare_to_the_end, text
 from tests.toy_benchmark import toy_classifier, toy_plan
@@ -135,6 +137,29 @@ def test_maps_are_measured_in_units_of_the_score(metrics, monkeypatch):
     rows = list(csv.DictReader(io.StringIO(to_csv(run))))
     assert {row["map"] for row in rows} == {"calibrated"}
     assert {row["map"] for row in csv.DictReader(io.StringIO(to_csv(given)))} == {"as given"}
+
+
+def test_estimates_know_of_the_equations_that_road_solves(metrics, monkeypatch):
+    monkeypatch.setattr("ui.work.cost._pace", lambda: 1.0)
+    work = {
+        name: Work.of(load_classifier("mnist_cnn"), default_settings("gradient"), [name], has_map=True)
+        for name in ("diffid", "road")
+    }
+    assert work["diffid"].rest == work["road"].rest
+    assert work["diffid"].seconds == 0
+    assert work["road"].solved == pytest.approx(9 * 28 * 28)
+    small = work["road"].seconds
+    assert small > 0
+    assert replace(work["road"], pixels=4 * 28 * 28, solved=4 * work["road"].solved).seconds > 4 * small
+
+    choose(metrics, "edges", "random")
+    measure(metrics, "concentration")  # the maps are there
+
+    def said(name: str) -> str:
+        return next(m.value for m in ask_for(metrics, name).markdown if "for 2 methods" in m.value)
+
+    assert "**a second**" in said("diffid")
+    assert f"**{2 * small / 60:.1f} min**" in said("road")
 
 
 def test_what_is_known_is_not_measured_again(metrics):

@@ -130,9 +130,9 @@ class Film:
         self._steering: Tensor | None = None  # of the move before the newest
         self.closing: int | None = None
         self._seen = 0  # copies whose map was seen
-        self.way = 0.0
         self.drafts: list[Draft] = []
         self.glimpse: Glimpse | None = None
+        self.way = self._way()
         self._take(0, run.ends.start, None)
 
     @property
@@ -153,6 +153,7 @@ class Film:
             if not fresh or (self._seen and fresh < self._run.copies.count / self._pictures_wanted):
                 return None
             self._seen = self._run.explained
+            self.way = self._way()
             return self._take(self.frames[-1].move, self._run.state, self._run.by_direction()[:, 0])
         for trace, score, active in zip(self.scores, step.score.tolist(), step.active.tolist(), strict=True):
             trace.append(score if active else None)
@@ -179,6 +180,7 @@ class Film:
         ]
         # By its number: until it is taken, the picture before it may be asked for, and its scores end at its move.
         self.closing = len(self.frames)
+        self.way = self._way()
         moves = explanation.steps[:, 0].clamp(min=1)
         # Several copies together touch more pixels in a move than any of them.
         share = self._run.touched() if isinstance(self._run, SteadyRun) else self._moving.mean((1, 2)) / moves
@@ -209,7 +211,7 @@ class Film:
                 moved = tuple(opacity(f, even) for f in far.cpu().numpy())
         frame = Frame(
             move=move,
-            way=self._way(),
+            way=self.way,
             pixels=float((self._moving > 0).float().mean()),
             evaluations=run.cost.gradients,
             seconds=run.seconds,

@@ -79,8 +79,10 @@ def _roots(
     pixel_map: Float[NDArray[np.floating], "h w"],
 ) -> tuple[Float[NDArray[np.floating], "h w"], float]:
     """Return the signed roots of a map's values as shares of the strongest, and the strongest's magnitude."""
-    peak = float(np.abs(pixel_map).max()) or 1.0
-    return np.sign(pixel_map) * np.sqrt(np.abs(pixel_map) / peak), peak
+    roots = np.abs(pixel_map)
+    peak = float(roots.max()) or 1.0
+    roots /= peak
+    return np.copysign(np.sqrt(roots, out=roots), pixel_map), peak
 
 
 def packed_shares(shares: Float[NDArray[np.floating], "h w"]) -> str:

@@ -151,6 +151,7 @@ class Metric:
         needs: ``explain``, ``box`` or ``gap``; empty if map and network are enough.
         forwards: forward passes it asks of the network, for estimates.
         explanations: how many times it explains anew, for estimates.
+        solves: how many photos' worth of pixels it finds by linear equations, for estimates.
         evidence: name in :data:`EVIDENCE` of what its measurements carry.
     """
 
@@ -163,6 +164,7 @@ class Metric:
     needs: str = ""
     forwards: int = 0
     explanations: int = 0
+    solves: float = 0.0
     evidence: str = ""
 
 

@@ -236,5 +236,6 @@ ROAD = Metric(
     ),
     _road,
     forwards=2 * len(KEPT),
+    solves=2 * sum(KEPT),
     evidence="imputed",
 )

@@ -24,7 +24,7 @@ from starlette.routing import Route
 WIRED = 1.0  # seconds between two looks of a page's script at work under way, whose news the view hears on its wire
 POLL = 0.15  # the same where it cannot: each look costs the browser time on the cores that the work needs
 LOOK = 0.02  # seconds between two looks whether there is something new
-PATIENCE = 5.0  # seconds after which an answer says that there is nothing new
+PATIENCE = 2.0  # seconds after which an answer says that there is nothing new: browsers keep six lines to a server
 _WIRES: WeakValueDictionary[str, Wire] = WeakValueDictionary()
 
 

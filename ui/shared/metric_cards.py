@@ -96,7 +96,8 @@ def _card(metric: Metric) -> str:
 def _needs(metric: Metric) -> str:
     more = f"the map made {metric.explanations + 1} times" if metric.explanations else ""
     passes = f"{metric.forwards} forward passes" if metric.forwards else ""
-    return " and ".join(filter(None, (more, passes))) or "nothing but the map"
+    equations = "as many large systems of linear equations" if metric.solves else ""
+    return " and ".join(filter(None, (more, passes, equations))) or "nothing but the map"
 
 
 def _drawing(metric: Metric) -> str:

@@ -252,18 +252,20 @@ def estimate(
         calibrates: whether what is measured is the map in units of the score.
     """
     remembered = state.entries()
-    expected = bound = 0.0
-    there = 0
+    expected = bound = 0.0  # in gradient evaluations
+    besides, there = 0.0, 0
     for settings in wanted:
         entry = remembered.get(state.run_key(question.network, question.photo, settings))
         if entry is None or entry.deletion is None or metrics is not None:
             work = Work.of(question.classifier, settings, metrics, entry is not None, calibrates)
             expected, bound = expected + work.map + work.rest, bound + work.map_bound + work.rest_bound
+            besides += work.seconds
         there += entry is not None
     count = f"{len(wanted)} {noun}{'s' * (len(wanted) != 1)}"
     memory = f", {there if there < len(wanted) else 'all'} of them remembered" if there else ""
-    if not expected:
+    if not expected and not besides:
         return f"nothing to wait for: {count}{memory}"
     second = state.seconds_per_gradient(question.network)
-    most = f", at most **{seconds_in_words(bound * second)}**" if bound > 1.1 * expected else ""
-    return f"about **{seconds_in_words(expected * second)}**{most} for {count}{memory}"
+    seconds, at_most = expected * second + besides, bound * second + besides
+    most = f", at most **{seconds_in_words(at_most)}**" if at_most > 1.1 * seconds else ""
+    return f"about **{seconds_in_words(seconds)}**{most} for {count}{memory}"
