@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import webbrowser
 
 import pytest
@@ -11,7 +12,7 @@ from streamlit.runtime.scriptrunner import RerunData
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 
 from ui.shared.leaving import keep_to
-from ui.shared.server import may_connect, opened_in_browser, policy
+from ui.shared.server import Guard, may_connect, opened_in_browser, policy
 
 
 def options(monkeypatch, **values):
@@ -46,6 +47,26 @@ def scope(host, origin=None, client="127.0.0.1"):
 def test_who_may_open_a_session(address, allowed, connection, may, monkeypatch):
     options(monkeypatch, address=address, allowedHosts=allowed)
     assert may_connect(connection) is may
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "passes"),
+    [
+        ("websocket", 'Cannot call "send" once a close message has been sent.', True),
+        ("websocket", "something else", False),
+        ("http", 'Cannot call "send" once a close message has been sent.', False),
+    ],
+)
+def test_a_browser_that_leaves_is_no_error(kind, words, passes):
+    async def app(scope, receive, send):
+        raise RuntimeError(words)
+
+    async def nothing(message=None):
+        return message
+
+    connection = scope("127.0.0.1:8501", "http://127.0.0.1:8501") | {"type": kind}
+    with contextlib.nullcontext() if passes else pytest.raises(RuntimeError, match=words):
+        asyncio.run(Guard(app)(connection, nothing, nothing))
 
 
 def test_the_policy_lets_no_script_in_that_is_not_served():

@@ -124,7 +124,12 @@ class Guard:
                     headers["Cache-Control"] = "no-store"  # nobody else may be given this number
             await send(message)
 
-        await self._app(scope, receive, send_with_policy)
+        try:
+            await self._app(scope, receive, send_with_policy)
+        except RuntimeError as error:
+            # Streamlit closes a connection once more whose browser left while something was being sent.
+            if scope["type"] != "websocket" or "close message has been sent" not in str(error):
+                raise
 
 
 @asynccontextmanager
