@@ -50,6 +50,89 @@ def mount(page: Page) -> Update:
     return update
 
 
+def listening(page: Page) -> Update:
+    """Put the feed on an empty page, with a view that notes what it hears and a wire that answers by hand.
+
+    Returns what sends it a message of the script. ``answer(news)`` answers the oldest question; the epochs that were
+    asked in are in ``asked``, what was heard in ``heard``.
+    """
+    script = (ROOT / "ui" / "components" / "feed" / "feed.js").read_text()
+    page.set_content("<main></main>")
+    page.evaluate(
+        """async (url) => {
+          Object.assign(window, { heard: [], asked: [], open: [], told: [] });
+          window.fetch = (address) => new Promise((resolve) => {
+            asked.push(address.split("epoch=")[1]);
+            open.push((news) => resolve({ ok: Boolean(news), json: async () => news }));
+          });
+          window.answer = (news) => open.shift()(news);
+          const hear = ({ says }) => heard.push(says);
+          window.toy = { view: { update: hear, hear }, waiting: [] };
+          window.feed = (await import(url)).default;
+        }""",
+        "data:text/javascript;base64," + base64.b64encode(script.encode()).decode(),
+    )
+
+    def update(data: dict[str, Any]) -> None:
+        page.evaluate(
+            """(data) => { feed({ data: { view: "toy", ...data }, parentElement: document.querySelector("main"),
+                 setStateValue: (...what) => told.push(what), setTriggerValue: (...what) => told.push(what) }); }""",
+            data,
+        )
+
+    return update
+
+
+def test_messages_are_heard_in_the_order_in_which_they_were_made(page):
+    update = listening(page)
+    update({"says": "first", "live": "a", "epoch": 1})
+    page.wait_for_function("asked.length === 1")
+    update({"quiet": True, "live": "a", "epoch": 1})  # what is new comes on the wire
+    # The script makes a message after an answer that is still on its way.
+    update({"says": "third", "live": "a", "epoch": 2})
+    page.evaluate("answer({ says: 'second', active: true })")
+    page.wait_for_function("asked.length === 2")
+    assert page.evaluate("heard") == ["first", "second", "third"]
+    # An answer in an epoch that has passed says nothing; the question is asked again in the new one.
+    page.evaluate("answer({ passed: true })")
+    page.wait_for_function("asked.length === 3")
+    update({"says": "fourth", "live": "a", "epoch": 3})
+    page.evaluate("answer({ passed: true })")
+    page.wait_for_function("asked.length === 4")
+    assert page.evaluate("heard") == ["first", "second", "third", "fourth"]
+    assert page.evaluate("asked") == ["1", "2", "2", "3"]
+    assert page.evaluate("told") == []
+    # The end is told once, and nothing is asked after it.
+    page.evaluate("answer({ says: 'last', active: false })")
+    page.wait_for_function("told.length === 1")
+    update({"says": "over", "live": None, "epoch": 4})
+    page.wait_for_timeout(200)
+    assert page.evaluate("told") == [["over", "a"]]
+    assert page.evaluate("heard").index("last") == 4
+    assert page.evaluate("asked.length") == 4
+
+
+def test_a_message_of_the_script_does_not_wait_for_ever(page):
+    update = listening(page)
+    update({"says": "first", "live": "a", "epoch": 1})
+    page.wait_for_function("asked.length === 1")
+    update({"says": "second", "live": "a", "epoch": 2})
+    page.wait_for_function("heard.length === 2")  # though nothing was answered
+
+
+def test_what_is_cut_is_said_once_and_not_asked_again(page):
+    update = listening(page)
+    update({"says": "first", "live": "a", "epoch": 1})
+    page.wait_for_function("asked.length === 1")
+    page.evaluate("answer(null)")
+    page.wait_for_function("told.length === 1")
+    assert page.evaluate("told") == [["wired", False]]
+    update({"says": "second", "live": "a", "epoch": 2})
+    page.wait_for_timeout(200)
+    assert page.evaluate("asked") == ["1"]
+    assert page.evaluate("heard") == ["first", "second"]
+
+
 def photo(colour: str) -> str:
     """Return a photo of one colour, given as six digits: all are of the same length."""
     picture = (

@@ -110,17 +110,17 @@ def test_the_wire_brings_every_picture_once_and_what_stays_as_it_is_with_the_fir
     own, ledger, steady = lanes.Stage(), Ledger(), Steady()
     own.open(from_text("samp,steps=6"), from_text("gradient"))
     assert signs(own) == ()
-    assert news(own, question, ledger, steady)["lanes"] == {}
+    assert news(own, question, ledger, steady, slow=False)["lanes"] == {}
     for lane in own.lanes:
         lane.run = lane_run.LaneRun(Turns(1), classifier, photo, lane.asked(question), lane.key(question), 0.0)
     before = signs(own)
-    first = news(own, question, ledger, steady)
+    first = news(own, question, ledger, steady, slow=False)
     assert first["active"]
     for lane in own.lanes:
         lane.run.start()
         lane.run.wait()
     assert signs(own) != before
-    told = [first, news(own, question, ledger, steady), news(own, question, ledger, steady)]
+    told = [first, news(own, question, ledger, steady, slow=False), news(own, question, ledger, steady, slow=False)]
     assert [message["active"] for message in told] == [True, False, False]
     for lane in own.lanes:
         heard = [message["lanes"][lane.identity] for message in told]

@@ -19,15 +19,16 @@ from ui.components import wire
 from ui.components.wire import WIRE_ROUTE, Wire
 
 
-def ask(number: str) -> Response:
-    scope = {"type": "http", "method": "GET", "path": f"/wire/{number}", "headers": [], "query_string": b""}
+def ask(number: str, epoch: object = 0) -> Response:
+    path, query = f"/wire/{number}", f"epoch={epoch}".encode()
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": query}
     match, found = WIRE_ROUTE.matches(scope)
     assert match is Match.FULL
     return asyncio.run(WIRE_ROUTE.endpoint(Request(scope | found)))
 
 
-def told(number: str) -> dict[str, Any]:
-    answer = ask(number)
+def told(number: str, epoch: object = 0) -> dict[str, Any]:
+    answer = ask(number, epoch)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     message: dict[str, Any] = json.loads(bytes(answer.body))
@@ -95,6 +96,28 @@ def test_what_changes_while_a_message_is_made_is_told_with_the_next(monkeypatch)
 
     line.lead(lambda: signs[0], news)
     assert [told(line.number)["seen"] for _ in range(2)] == [1, 2]
+
+
+def test_an_old_epoch_hears_nothing_and_at_once(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 60.0)
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    line.begin()
+    for old in (0, -1, "", "nonsense", "99999999999999999999"):
+        assert told(line.number, old) == {"passed": True}
+    assert not line.in_use
+    assert told(line.number, 1)["message"] == 1, "nothing was used up by those"
+    assert line.in_use
+
+    def script() -> None:
+        with line.lock:
+            line.begin()
+
+    timer = threading.Timer(0.2, script)
+    timer.start()
+    assert told(line.number, 1) == {"passed": True}, "what waits in an old epoch need not wait for news"
+    timer.join()
+    assert not line.in_use, "what the script said last was not heard yet"
 
 
 def test_it_knows_whether_the_end_was_told():

@@ -3,12 +3,17 @@
 A run of the script, even of a fragment, has the browser look at the whole page anew, on the cores that the work needs.
 So a view asks here for news while work is under way, by a number that only its own session was given; the answer waits
 until there are any.
+
+Messages bring what is new since the last one, so they must be heard in the order in which they were made, whichever way
+they come. The script therefore makes none while the view asks here, and where it has to, it begins a new epoch: what is
+asked in the old one is answered at once, without news, and the view waits for the script's message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import secrets
 import threading
 import time
@@ -34,13 +39,16 @@ class Wire:
     Attributes:
         number: what the view asks by; nobody can guess it.
         lock: held while a message is made, here or by the page's script.
+        epoch: the number of the script's newest message.
         over: whether the view was told that the work has ended.
     """
 
     def __init__(self) -> None:
         self.number = secrets.token_urlsafe(24)
         self.lock = threading.Lock()
+        self.epoch = 0
         self.over = False
+        self._asked = -math.inf  # when the view asked last, or had its last answer
         self._signs: Callable[[], Hashable] = lambda: None
         self._news: Callable[[], dict[str, Any]] = dict
         self._told: Hashable = None
@@ -55,14 +63,31 @@ class Wire:
         """
         self._signs, self._news, self._told, self.over = signs, news, None, False
 
+    def begin(self) -> None:
+        """Begin a new epoch, with the lock: the script makes a message."""
+        self.epoch += 1
+        self._asked = -math.inf
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the view asks here, in this epoch."""
+        return time.monotonic() - self._asked < PATIENCE + WIRED
+
+    def touch(self, epoch: int) -> None:
+        """Note that the view asks in this epoch, or is answered, now."""
+        if epoch == self.epoch:
+            self._asked = time.monotonic()
+
     @property
     def stirs(self) -> bool:
         """Whether there is something that the view was not told."""
         return self._signs() != self._told
 
-    def tell(self) -> dict[str, Any]:
-        """Return the newest message."""
+    def tell(self, epoch: int) -> dict[str, Any]:
+        """Return the newest message; of an epoch that has passed, that it has."""
         with self.lock:
+            if epoch != self.epoch:
+                return {"passed": True}
             told = self._signs()  # before the message: what changes meanwhile is told once more
             message = self._news()
             self._told = told
@@ -83,10 +108,14 @@ async def _answer(request: Request) -> Response:
     wire = _WIRES.get(request.path_params["number"])
     if wire is None:  # the session is gone, or the server began anew
         return Response(status_code=404, headers=headers)
+    asked = request.query_params.get("epoch", "")
+    epoch = int(asked) if asked.isdecimal() else -1
     until = time.monotonic() + PATIENCE
-    while not wire.stirs and time.monotonic() < until:
+    wire.touch(epoch)
+    while not wire.stirs and epoch == wire.epoch and time.monotonic() < until:
         await asyncio.sleep(LOOK)
-    body = json.dumps(await asyncio.to_thread(wire.tell), allow_nan=False)
+    body = json.dumps(await asyncio.to_thread(wire.tell, epoch), allow_nan=False)
+    wire.touch(epoch)
     # Pictures hardly get smaller, and packing them would take the time that the work needs.
     return Response(body, media_type="application/json", headers=headers | {"Content-Encoding": "identity"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -51,8 +52,9 @@ def _draw(own: Stage, question: Question) -> None:
     measuring = steady.active
     ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
     wire = wire_of("stage-wire")
-    wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady))
-    wired = hears(_FEED)
+    unfolds = {"slow": False}  # what the session holds cannot be asked for by other threads
+    wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady, unfolds["slow"]))
+    wired, looks = hears(_FEED), count()
 
     @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
@@ -64,10 +66,15 @@ def _draw(own: Stage, question: Question) -> None:
         display = told or st.session_state.get("stage-display") or {}
         if display.get("steady") and not own.active:
             steady.want(state.turns(), finished)
+        unfolds["slow"] = bool(display.get("slow"))
+        data: dict[str, Any] = {"quiet": True}  # the first look brings everything, and the wire what comes after
         with wire.lock:
             ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
-            data = scene(own, question, ground, ledger, steady, bool(display.get("slow")))
-        data["live"] = wire.number if wired and data["active"] else None
+            active = bool(own.active)
+            if next(looks) == 0 or not (wire.in_use and active):
+                wire.begin()
+                data = scene(own, question, ground, ledger, steady, unfolds["slow"])
+        data |= {"live": wire.number if wired and active else None, "epoch": wire.epoch}
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
             st.rerun()

@@ -75,8 +75,8 @@ def signs(stage: Stage) -> Hashable:
     )
 
 
-def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady) -> dict[str, Any]:
-    """Return what is new of the runs on the stage, for the player's ``hear``; for any thread."""
+def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
+    """Return what is new of the runs on the stage, for the player's ``hear``; for any thread. As :func:`scene`."""
     ledger.hear(None)
     active = bool(stage.active)  # before the lanes: what ends meanwhile is told with the next news
     lanes: dict[str, dict[str, Any]] = {}
@@ -84,7 +84,7 @@ def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady) -> di
         if run is None:
             continue
         described = _described(lane, run, question) if ledger.fresh(f"{run.identity} lane") else {}
-        lanes[lane.identity] = {**described, **_run(run, ledger, steady, slow=False)}
+        lanes[lane.identity] = {**described, **_run(run, ledger, steady, slow and lane is stage.in_hand)}
     return {"lanes": lanes, "active": active, "notes": _notes(stage), "wants": ledger.wants, "sent": ledger.now}
 
 
