@@ -85,6 +85,15 @@ def test_an_answer_does_not_wait_for_ever(monkeypatch):
     assert [told(line.number)["message"] for _ in range(2)] == [1, 2]
 
 
+def test_what_has_to_be_told_again_does_not_wait_for_something_new(monkeypatch):
+    monkeypatch.setattr(wire, "PATIENCE", 60.0)
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    assert told(line.number)["message"] == 1
+    line.stir()
+    assert told(line.number)["message"] == 2
+
+
 def test_what_changes_while_a_message_is_made_is_told_with_the_next(monkeypatch):
     monkeypatch.setattr(wire, "PATIENCE", 60.0)
     line, signs = Wire(), [1]

@@ -68,6 +68,10 @@ class Wire:
         self.epoch += 1
         self._asked = -math.inf
 
+    def stir(self) -> None:
+        """Let the next answer come at once, whether there is news or not: something may have to be told again."""
+        self._told = None
+
     @property
     def in_use(self) -> bool:
         """Whether the view asks here, in this epoch."""

@@ -116,6 +116,8 @@ class Table:
             if first or not (wire.in_use and active):
                 wire.begin()
                 message = self._message(board, st.session_state.get("grid-display"), presenting())
+            else:
+                wire.stir()
         message |= {"live": wire.number if active and hears(self._news) else None, "epoch": wire.epoch}
         with st.container(key="grid-news-place"):  # it has nothing to show
             st.session_state["grid-display"] = feed(VIEW, message, self._news, self.act, DISPLAY)

@@ -74,6 +74,8 @@ def _draw(own: Stage, question: Question) -> None:
             if next(looks) == 0 or not (wire.in_use and active):
                 wire.begin()
                 data = scene(own, question, ground, ledger, steady, unfolds["slow"])
+            else:
+                wire.stir()
         data |= {"live": wire.number if wired and active else None, "epoch": wire.epoch}
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
