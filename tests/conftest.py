@@ -94,6 +94,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
     return Schedule(config, log)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say why a test was tried again, though it passed then."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"why {report.nodeid} was tried again")
+        terminalreporter.line(report.longreprtext)
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Leave one thread to the next test and its fixtures, whatever this one's turns have set.
