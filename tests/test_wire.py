@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -127,6 +128,12 @@ def test_an_old_epoch_hears_nothing_and_at_once(monkeypatch):
     assert told(line.number, 1) == {"passed": True}, "what waits in an old epoch need not wait for news"
     timer.join()
     assert not line.in_use, "what the script said last was not heard yet"
+
+
+def test_what_is_no_number_is_told_as_none():
+    line = Wire()
+    line.lead(lambda: 1, lambda: {"figures": {"a": math.inf, "b": [math.nan, 1.5, (2, -math.inf)]}, "active": True})
+    assert told(line.number)["figures"] == {"a": None, "b": [None, 1.5, [2, None]]}
 
 
 def test_it_knows_whether_the_end_was_told():

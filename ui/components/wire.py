@@ -26,6 +26,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ui.components.numbers import readable
+
 WIRED = 1.0  # seconds between two looks of a page's script at work under way, whose news the view hears on its wire
 POLL = 0.15  # the same where it cannot: each look costs the browser time on the cores that the work needs
 LOOK = 0.02  # seconds between two looks whether there is something new
@@ -118,7 +120,7 @@ async def _answer(request: Request) -> Response:
     wire.touch(epoch)
     while not wire.stirs and epoch == wire.epoch and time.monotonic() < until:
         await asyncio.sleep(LOOK)
-    body = json.dumps(await asyncio.to_thread(wire.tell, epoch), allow_nan=False)
+    body = json.dumps(readable(await asyncio.to_thread(wire.tell, epoch)), allow_nan=False)
     wire.touch(epoch)
     # Pictures hardly get smaller, and packing them would take the time that the work needs.
     return Response(body, media_type="application/json", headers=headers | {"Content-Encoding": "identity"})

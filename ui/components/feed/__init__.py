@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ui.components.mount import component
+from ui.components.numbers import readable
 
 
 def feed(
@@ -26,7 +27,7 @@ def feed(
     """
     result = component(Path(__file__).parent)(
         key=key,
-        data={**data, "view": view},
+        data=readable({**data, "view": view}),
         default={"display": display, "have": None, "wired": None},
         on_display_change=lambda: None,
         on_have_change=lambda: None,
