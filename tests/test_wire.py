@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from ui.components import wire
+from ui.components.feed import feed
 from ui.components.wire import WIRE_ROUTE, Wire
 
 
@@ -134,6 +135,13 @@ def test_what_is_no_number_is_told_as_none():
     line = Wire()
     line.lead(lambda: 1, lambda: {"figures": {"a": math.inf, "b": [math.nan, 1.5, (2, -math.inf)]}, "active": True})
     assert told(line.number)["figures"] == {"a": None, "b": [None, 1.5, [2, None]]}
+
+
+def test_nor_does_the_script_tell_what_no_browser_can_read(monkeypatch):
+    sent: dict[str, Any] = {}
+    monkeypatch.setattr("ui.components.feed.component", lambda folder: lambda **given: sent.update(given) or {})
+    feed("toy", {"figures": [math.nan, 2.0]}, "key", lambda act: None, {})
+    assert sent["data"] == {"figures": [None, 2.0], "view": "toy"}
 
 
 def test_it_knows_whether_the_end_was_told():
