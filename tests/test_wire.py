@@ -37,6 +37,11 @@ def told(number: str, epoch: object = 0) -> dict[str, Any]:
     return message
 
 
+def say(line: Wire, live: bool = True) -> dict[str, Any]:
+    """Let the script send what it has to say now."""
+    return line.say(lambda: None, lambda: {"whole": True}, live)
+
+
 def counting() -> Callable[[], dict[str, Any]]:
     numbers = count(1)
     return lambda: {"message": next(numbers), "active": True}
@@ -91,9 +96,22 @@ def test_what_has_to_be_told_again_does_not_wait_for_something_new(monkeypatch):
     monkeypatch.setattr(wire, "PATIENCE", 60.0)
     line = Wire()
     line.lead(lambda: 1, counting())
-    assert told(line.number)["message"] == 1
-    line.stir()
-    assert told(line.number)["message"] == 2
+    assert say(line) == {"whole": True, "live": line.number, "epoch": 1}
+    assert told(line.number, 1)["message"] == 1
+    assert say(line) == {"quiet": True, "live": line.number, "epoch": 1}
+    assert told(line.number, 1)["message"] == 2
+
+
+def test_the_script_says_all_of_it_where_the_view_does_not_ask():
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    assert [say(line)["epoch"] for _ in range(2)] == [1, 2]  # nobody has asked yet
+    told(line.number, 2)
+    assert "quiet" in say(line)
+    assert say(line, live=False) == {"whole": True, "live": None, "epoch": 3}  # the work is over
+    told(line.number, 3)
+    line.lead(lambda: 1, counting())
+    assert say(line) == {"whole": True, "live": line.number, "epoch": 4}  # a new run of the script
 
 
 def test_what_changes_while_a_message_is_made_is_told_with_the_next(monkeypatch):
@@ -113,7 +131,7 @@ def test_an_old_epoch_hears_nothing_and_at_once(monkeypatch):
     monkeypatch.setattr(wire, "PATIENCE", 60.0)
     line = Wire()
     line.lead(lambda: 1, counting())
-    line.begin()
+    say(line)
     for old in (0, -1, "", "nonsense", "99999999999999999999"):
         assert told(line.number, old) == {"passed": True}
     assert not line.in_use
@@ -121,8 +139,8 @@ def test_an_old_epoch_hears_nothing_and_at_once(monkeypatch):
     assert line.in_use
 
     def script() -> None:
-        with line.lock:
-            line.begin()
+        line._first = True  # as a new run of the script does, without news
+        say(line)
 
     timer = threading.Timer(0.2, script)
     timer.start()

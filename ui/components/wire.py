@@ -40,7 +40,7 @@ class Wire:
 
     Attributes:
         number: what the view asks by; nobody can guess it.
-        lock: held while a message is made, here or by the page's script.
+        lock: held while a message is made, here or for the page's script.
         epoch: the number of the script's newest message.
         over: whether the view was told that the work has ended.
     """
@@ -54,6 +54,7 @@ class Wire:
         self._signs: Callable[[], Hashable] = lambda: None
         self._news: Callable[[], dict[str, Any]] = dict
         self._told: Hashable = None
+        self._first = True  # whether the script has not said anything since it took the lead
         _WIRES[self.number] = self
 
     def lead(self, signs: Callable[[], Hashable], news: Callable[[], dict[str, Any]]) -> None:
@@ -64,15 +65,29 @@ class Wire:
             news: the message; its ``active`` says whether the work goes on.
         """
         self._signs, self._news, self._told, self.over = signs, news, None, False
+        self._first = True
 
-    def begin(self) -> None:
-        """Begin a new epoch, with the lock: the script makes a message."""
-        self.epoch += 1
-        self._asked = -math.inf
+    def say(self, hear: Callable[[], None], make: Callable[[], dict[str, Any]], live: bool) -> dict[str, Any]:
+        """Return what the script sends now: the first message since it took the lead brings everything.
 
-    def stir(self) -> None:
-        """Let the next answer come at once, whether there is news or not: something may have to be told again."""
-        self._told = None
+        After that the wire brings what is new, as long as the view asks there, and the script's are ``quiet``.
+
+        Args:
+            hear: takes in what the view says to have.
+            make: the whole message; it begins a new epoch.
+            live: whether work goes on of which the view can hear here.
+        """
+        with self.lock:
+            hear()
+            if not self._first and self.in_use and live:
+                self._told = None  # something may have to be told again, so the next answer comes at once
+                message: dict[str, Any] = {"quiet": True}
+            else:
+                self._first = False
+                self.epoch += 1
+                self._asked = -math.inf
+                message = make()
+        return {**message, "live": self.number if live else None, "epoch": self.epoch}
 
     @property
     def in_use(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -78,10 +77,10 @@ class Table:
         # What the session holds is asked for now: the wire is led by other threads.
         seen, presented = st.session_state.get("grid-display"), presenting()
         wire.lead(self._signs, lambda: self._told(board, seen, presented))
-        wired, looks = hears(self._news), count()
+        wired = hears(self._news)
 
         def cards() -> None:
-            self._cards(wire, board, first=next(looks) == 0)
+            self._cards(wire, board)
             if self.polling and (not self._active or wired > hears(self._news)):
                 st.rerun()  # everything is done; or without a wire, this looks more often
 
@@ -104,21 +103,16 @@ class Table:
                 self.queue.remove(key)
         st.session_state[f"{self.name}-acted"] = True
 
-    def _cards(self, wire: Wire, board: Board, first: bool) -> None:
+    def _cards(self, wire: Wire, board: Board) -> None:
         """Send the grid what is new."""
         if f"{self.name}-acted" in st.session_state:  # until the whole page has run: a message may come between
             st.rerun()
         status(self.queue, self.stale, self.button)
-        message: dict[str, Any] = {"quiet": True}  # the first look brings everything, and the wire what comes after
-        with wire.lock:
-            board.ledger.hear((st.session_state.get(self._news) or {}).get("have"))
-            active = self._active
-            if first or not (wire.in_use and active):
-                wire.begin()
-                message = self._message(board, st.session_state.get("grid-display"), presenting())
-            else:
-                wire.stir()
-        message |= {"live": wire.number if active and hears(self._news) else None, "epoch": wire.epoch}
+        message = wire.say(
+            lambda: board.ledger.hear((st.session_state.get(self._news) or {}).get("have")),
+            lambda: self._message(board, st.session_state.get("grid-display"), presenting()),
+            self._active and hears(self._news),
+        )
         with st.container(key="grid-news-place"):  # it has nothing to show
             st.session_state["grid-display"] = feed(VIEW, message, self._news, self.act, DISPLAY)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -54,7 +53,7 @@ def _draw(own: Stage, question: Question) -> None:
     wire = wire_of("stage-wire")
     unfolds = {"slow": False}  # what the session holds cannot be asked for by other threads
     wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady, unfolds["slow"]))
-    wired, looks = hears(_FEED), count()
+    wired = hears(_FEED)
 
     @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
@@ -67,16 +66,11 @@ def _draw(own: Stage, question: Question) -> None:
         if display.get("steady") and not own.active:
             steady.want(state.turns(), finished)
         unfolds["slow"] = bool(display.get("slow"))
-        data: dict[str, Any] = {"quiet": True}  # the first look brings everything, and the wire what comes after
-        with wire.lock:
-            ledger.hear((st.session_state.get(_FEED) or {}).get("have"))
-            active = bool(own.active)
-            if next(looks) == 0 or not (wire.in_use and active):
-                wire.begin()
-                data = scene(own, question, ground, ledger, steady, unfolds["slow"])
-            else:
-                wire.stir()
-        data |= {"live": wire.number if wired and active else None, "epoch": wire.epoch}
+        data = wire.say(
+            lambda: ledger.hear((st.session_state.get(_FEED) or {}).get("have")),
+            lambda: scene(own, question, ground, ledger, steady, unfolds["slow"]),
+            bool(own.active) and hears(_FEED),
+        )
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
             st.rerun()
