@@ -59,8 +59,10 @@ def places(page: Page) -> list[float]:
 
 
 def download(page: Page, name: str) -> bytes:
+    button = page.get_by_role("button", name=name)
+    expect(button).to_have_count(1)  # for a moment, the tab that was left may show its own
     with page.expect_download() as waiting:
-        page.get_by_role("button", name=name).click()
+        button.click()
     return Path(waiting.value.path()).read_bytes()
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 
-from ui.shared.leaving import keep_to
+from ui.shared.leaving import keep_to, let_pages_win
 from ui.shared.server import Guard, may_connect, opened_in_browser, policy
 
 
@@ -109,3 +109,30 @@ def test_what_another_page_asks_for_is_passed_over():
         assert request.type == ScriptRequestType.RERUN
         assert request.rerun_data.page_script_hash == page
         assert requests.on_scriptrunner_ready().type == ScriptRequestType.STOP
+
+
+@pytest.mark.parametrize("fragment_of", ["left", "gone to"])
+def test_a_page_that_was_gone_to_is_not_lost_to_a_fragment(fragment_of):
+    class Requests(ScriptRequests):  # Streamlit's own stays as it is
+        pass
+
+    let_pages_win(Requests)
+    let_pages_win(Requests)
+    requests = Requests()
+    assert requests.request_rerun(RerunData(page_script_hash="gone to"))
+    assert requests.request_rerun(RerunData(page_script_hash=fragment_of, fragment_id="a fragment"))
+    request = requests.on_scriptrunner_ready()
+    assert request.rerun_data.page_script_hash == "gone to"
+    assert not request.rerun_data.fragment_id_queue
+    assert requests.on_scriptrunner_ready().type == ScriptRequestType.STOP
+
+
+def test_the_last_page_that_is_gone_to_wins():
+    class Requests(ScriptRequests):
+        pass
+
+    let_pages_win(Requests)
+    requests = Requests()
+    for page in ("first", "second"):
+        assert requests.request_rerun(RerunData(page_script_hash=page))
+    assert requests.on_scriptrunner_ready().rerun_data.page_script_hash == "second"
