@@ -11,8 +11,6 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-_HERE = (torch.float32, torch.float64)  # what numpy is faster with
-
 
 def ranks(values: Float[Tensor, "p n"], descending: bool = False) -> Int[Tensor, "p n"]:
     """Return the place of each number in its row, from 0, the smallest, or the largest if ``descending``.
@@ -58,8 +56,6 @@ def largest(values: Float[Tensor, "p n"], count: int) -> Bool[Tensor, "p n"]:
 
 def _smallest_and_next(values: Float[Tensor, "p n"], count: int) -> Float[Tensor, "p two"]:
     """Return the smallest of the ``count`` largest numbers of each row and, if there are more, the next one."""
-    if values.device.type == "cpu" and values.dtype in _HERE:
-        # Sorting all is faster here than torch's or numpy's selection, which many equal numbers make slow.
-        ordered = np.sort(values.detach().numpy(), axis=1)[:, ::-1]
-        return torch.from_numpy(ordered[:, count - 1 : count + 1].copy())
-    return values.topk(min(count + 1, values.shape[1]), dim=1).values[:, count - 1 :]
+    size = values.shape[1]
+    found = values.topk(min(count + 1, size), dim=1, sorted=False).values
+    return found.topk(min(size - count, 1) + 1, dim=1, largest=False).values.flip(1)
