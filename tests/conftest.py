@@ -8,6 +8,7 @@ sleep_when_idle()  # as the app and the command line do, before torch comes
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache, partial
@@ -18,6 +19,7 @@ import jaxtyping
 import pytest
 import torch
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from streamlit.components.v2 import manifest_scanner
 from torch import nn
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
@@ -110,6 +112,25 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_work_left() -> Iterator[None]:
+    """Stop what a test began and nobody waits for: a path plane, say, would take the next test's time."""
+    module = sys.modules.get("ui.work.worker")
+    before = set() if module is None else set(module._WORKERS)
+    yield
+    module = sys.modules.get("ui.work.worker")
+    for worker in set() if module is None else set(module._WORKERS) - before:
+        worker.cancel()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_look_at_what_is_installed() -> Iterator[None]:
+    """Let the sessions of one process look for packages with components once, which takes each as long as a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")

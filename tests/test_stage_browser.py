@@ -155,7 +155,8 @@ def test_one_clock_moves_all_lanes_and_three_pictures_say_where_they_are(page, a
         set_clock(page, 0.4)
         expect(page.locator(".where")).to_contain_text(said)
         page.wait_for_timeout(150)
-        assert picture(page, 0) != at_end[0], measure
+        # Some lane: by the seconds as they were, the first may have ended by then.
+        assert [picture(page, n) for n in range(2)] != at_end, measure
         set_clock(page, 1)
         page.wait_for_timeout(150)
         assert [picture(page, n) for n in range(2)] == at_end, measure

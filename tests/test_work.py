@@ -173,8 +173,8 @@ class Tab:
 class Counting(Worker):
     """Works until it is stopped or the tab is closed."""
 
-    def __init__(self, tab: Tab) -> None:
-        super().__init__(Turns(1), "counting", "Explain", session=tab)  # type: ignore[arg-type]
+    def __init__(self, tab: Tab, urgency: int = WORK) -> None:
+        super().__init__(Turns(1), "counting", "Explain", session=tab, urgency=urgency)  # type: ignore[arg-type]
         self.count, self.ended, self.why = 0, threading.Event(), ""
 
     @property
@@ -230,6 +230,25 @@ def test_a_tab_that_reconnects_keeps_its_work(tab, monkeypatch):
     worker.cancel()
     assert worker.ended.wait(10)
     assert worker.why == ""
+
+
+def test_an_extra_rests_while_its_tab_is_away_and_goes_on_when_it_is_back(tab, monkeypatch):
+    monkeypatch.setattr(ui.work.worker, "GRACE", 1e9)
+    worker = Counting(tab, BACKGROUND).start()
+    while worker.count < 3:
+        time.sleep(0.001)
+    tab.open.clear()
+    time.sleep(0.1)  # it may be inside a turn
+    before = worker.count
+    time.sleep(0.2)
+    assert worker.count == before
+    tab.open.set()
+    while worker.count < before + 3:
+        time.sleep(0.001)
+    tab.open.clear()
+    monkeypatch.setattr(ui.work.worker, "GRACE", 0.05)
+    assert worker.ended.wait(10)
+    assert "closed" in worker.why
 
 
 def test_an_unexpected_error_is_told_and_ends_the_work(tab, caplog):

@@ -21,13 +21,14 @@ from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from samp_core.checkpoints import reach
-from ui.work.turns import WORK, Turns
+from ui.work.turns import BACKGROUND, WORK, Turns
 
 if TYPE_CHECKING:  # every page imports this, before the engine is there
     from samp_core.attribution import Run
 
 GRACE = 10.0  # seconds that a session may be without its browser (a reload, a dropped connection) before work ends
 _STRETCH = 15.0  # seconds of the past by which the pace is judged
+_GLANCE = 0.1  # seconds between two looks whether the browser is back
 
 
 _WORKERS: weakref.WeakSet[Worker] = weakref.WeakSet()
@@ -155,7 +156,14 @@ class Worker:
         return time.monotonic() - self._connected > GRACE
 
     def turn(self) -> Any:
-        """Return the context in which networks may be evaluated."""
+        """Return the context in which networks may be evaluated.
+
+        Raises:
+            Abandoned: the tab is closed, and this is an extra, which rests while nobody is there to see it.
+        """
+        while self._urgency == BACKGROUND and not self.session.connected and not self._cancelled.is_set():
+            self.pause()
+            time.sleep(_GLANCE)
         return self._turns(self.session.identity, self._urgency)
 
     def pause(self) -> None:
