@@ -234,17 +234,26 @@ def test_pages_hold_no_algorithm(path):
     assert not tops & {"torch", "torchvision", "numpy", "scipy", "captum"}
 
 
+@cache
 def _calls(path: Path) -> list[ast.Call]:
     return [
         node for node in ast.walk(tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     ]
 
 
+@cache
+def _keys() -> set[str]:
+    """Return the keys of all widgets, as the code says them."""
+    return {ast.unparse(k.value) for path in VIEW for call in _calls(path) for k in call.keywords if k.arg == "key"}
+
+
 @pytest.mark.parametrize("path", VIEW, ids=name)
 def test_a_widget_has_its_own_default(path):
     """What only session_state knows of a widget is lost on the way to another page: see ui/shared/kept.py."""
-    keys = {ast.unparse(k.value) for p in VIEW for call in _calls(p) for k in call.keywords if k.arg == "key"}
+    keys = _keys()
     for call in _calls(path):
+        if call.func.attr != "setdefault" and call.func.attr not in DEFAULTS:
+            continue
         words = ast.unparse(call)
         if call.func.attr == "setdefault" and ast.unparse(call.func.value).endswith("session_state"):
             assert ast.unparse(call.args[0]) not in keys, f"{name(path)}: {words} is the key of a widget"
