@@ -18,7 +18,7 @@ from samp_core.plane import PathPlane, coarse_first, grid
 from samp_core.scores import ScoreFunction
 from samp_core.words import ways
 
-BATCH = 4  # images at once: short, because questions and runs wait for its end
+BATCH = 2  # images at once: short, because questions and runs wait for its end
 _DECIMALS = 3  # of what goes to the browser
 
 

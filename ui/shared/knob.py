@@ -99,9 +99,13 @@ def face(option: Option, now: Value = None) -> Face:
 def knob(option: Option, value: Value, key: str, **more: Any) -> Value:
     """Show an option's widget with this value as its default; return what it says."""
     looks = face(option, value)
-    before = looks.shown(value)
-    after = looks.widget(option.title, key=key, **looks.default(before), **looks.more, **more)
-    return value if after == before else looks.value(after)
+    after = looks.widget(option.title, key=key, **looks.default(looks.shown(value)), **looks.more, **more)
+    return said(looks, value, after)
+
+
+def said(looks: Face, value: Value, after: Any) -> Value:
+    """Return what an option's widget says that began with this value and shows ``after`` now."""
+    return value if after == looks.shown(value) else looks.value(after)
 
 
 @dataclass(frozen=True)

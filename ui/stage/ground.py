@@ -84,7 +84,7 @@ class Ground(Worker):
                 break
             self._done += done
             # The browser is sent the ground in a few pieces, not with every batch.
-            if number % 16 == 7:
+            if number % 32 == 15:
                 self.version += 1
         for run, _ in self._fresh:
             run.views = self.views

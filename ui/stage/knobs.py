@@ -7,7 +7,7 @@ import streamlit as st
 from samp_core.films import MOST
 from samp_core.methods import METHODS, Option
 from samp_core.render import LANES
-from ui.shared.knob import knob
+from ui.shared.knob import face, knob, said
 from ui.shared.lanes import LIVE, STAYS_LIVE, Lane, Stage, cost
 from ui.shared.method_cards import method_shelf
 from ui.shared.sidebar import Question
@@ -50,34 +50,41 @@ def _bar(stage: Stage, lane: Lane, question: Question) -> None:
         lane.settings, lane.live = METHODS[name].defaults, None
         lane.generation += 1
         st.rerun()  # another method has other knobs
-    method, before = METHODS[lane.settings.method], lane.settings
-    main = [option for option in method.options if not option.minor and option.counts(before.options)]
+    method = METHODS[lane.settings.method]
+    main = [option for option in method.options if not option.minor and option.counts(lane.settings.options)]
     rest = [*main[_ROW:], *(option for option in method.options if option.minor)]
     for column, option in zip(columns[1:], main[:_ROW], strict=False):
         with column:
-            _turn(lane, option)
+            _turn(stage, lane, option, question)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("Start, end and more" if method.has_path else "More", width="content", key=_key(lane, "more")):
             for option in rest:
-                _turn(lane, option)
+                _turn(stage, lane, option, question)
             if method.limits:
                 st.caption(f"Limits: {method.limits}")
             st.caption(f"Source: {method.citation}")
-        if main != [option for option in method.options if not option.minor and option.counts(lane.settings.options)]:
-            st.rerun()  # other knobs count now
         _actions(stage, lane, question)
 
 
-def _turn(lane: Lane, option: Option) -> None:
-    """Show one knob, and take over what it says."""
+def _turn(stage: Stage, lane: Lane, option: Option, question: Question) -> None:
+    """Show one knob."""
+    options, key = lane.settings.options, _key(lane, option.key)
+    knob(
+        option, options[option.name], key, disabled=not option.counts(options),
+        on_change=_let_go, args=(stage, lane, option, question, key),
+    )  # fmt: skip
+
+
+def _let_go(stage: Stage, lane: Lane, option: Option, question: Question, key: str) -> None:
+    """Take over what a knob says, and start a live lane: before the page is drawn, which takes a while."""
     options = lane.settings.options
-    after = knob(option, options[option.name], _key(lane, option.key), disabled=not option.counts(options))
+    after = said(face(option, options[option.name]), options[option.name], st.session_state[key])
     if after == options[option.name]:
         return
     lane.settings = lane.settings.changed(**{option.name: after})
     if lane.settings.options != {**options, option.name: after}:  # it took another one's place, whose knob begins anew
         lane.generation += 1
-        st.rerun()
+    stage.fill(question)
 
 
 def _actions(stage: Stage, lane: Lane, question: Question) -> None:
