@@ -10,7 +10,7 @@ from samp_core.runs import describe
 from ui.components.feed import feed, hears
 from ui.components.ledger import Ledger
 from ui.components.player import DISPLAY, VIEW, player
-from ui.components.wire import POLL, WIRED, wire_of
+from ui.components.wire import POLL, wire_of
 from ui.shared import kept, state
 from ui.shared.lanes import Stage, current, keep_link
 from ui.shared.shelf import keep_finished
@@ -25,6 +25,7 @@ from ui.stage.takeaway import takeaway
 from ui.work.lane_run import LaneRun
 
 KEPT_GROUNDS = 4
+_WIRED = 3.0  # seconds between two looks of the script while the wire brings all there is to see of the lanes
 _FEED = "feed"
 
 
@@ -55,7 +56,7 @@ def _draw(own: Stage, question: Question) -> None:
     wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady, unfolds["slow"]))
     wired = hears(_FEED)
 
-    @st.fragment(run_every=(WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
+    @st.fragment(run_every=(_WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
     def lanes() -> None:
         # Until the whole page has run: a message may come between. Without a wire, it looks more often.
         if "stage-acted" in st.session_state or (running and wired > hears(_FEED)):

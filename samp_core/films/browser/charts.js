@@ -60,13 +60,21 @@ Object.assign(View.prototype, {
     });
   },
 
+  // How large a picture's field is. Measured once until something is resized: asking has the browser lay out the page.
+  sizeOf(name, field) {
+    if (this.sizes[name]) return this.sizes[name];
+    const size = { width: Math.max(field.clientWidth, 200), height: field.clientHeight || 236 };
+    if (field.clientWidth) this.sizes[name] = size;
+    return size;
+  },
+
   chart(name, title, series, under, bend, empty, unbend) {
     const section = this.parts[name];
     const movers = (this.movers[name] = []);
     const field = element("div", { class: "field" });
     section.replaceChildren(element("h3", {}, title), field, element("p", { class: "under" }, series.length ? under : ""));
     if (!series.length) { field.append(element("div", { class: "empty" }, empty)); return; }
-    const width = Math.max(field.clientWidth, 200), height = field.clientHeight || 236;
+    const { width, height } = this.sizeOf(name, field);
     const left = 46, right = 20, top = 8, bottom = 22;
     const values = series.flatMap((s) => s.points.map(([, v]) => bend(v)));
     let low = Math.min(...values, 0), high = Math.max(...values, 0);
@@ -129,7 +137,7 @@ Object.assign(View.prototype, {
     const field = element("div", { class: "field" });
     const under = element("p", { class: "under" });
     section.replaceChildren(element("div", { class: "row" }, head, tabs), field, under);
-    const width = Math.max(field.clientWidth, 200), height = field.clientHeight || 236;
+    const { width, height } = this.sizeOf("plane", field);
     const [x0, y0] = view.low, [x1, y1] = view.high;
     const x = (v) => ((v - x0) / (x1 - x0)) * width;
     const y = (v) => (1 - (v - y0) / (y1 - y0)) * height;

@@ -145,8 +145,9 @@ class View {
     }
     this.keys = (event) => this.key(event);
     document.addEventListener("keydown", this.keys);
-    this.observer = new ResizeObserver(() => this.data && this.drawCharts());
-    this.observer.observe(this.parts.scores);
+    this.sizes = {};
+    this.observer = new ResizeObserver(() => { this.sizes = {}; if (this.data) this.drawCharts(); });
+    for (const name of ["plane", "scores", "sums"]) this.observer.observe(this.parts[name]);
   }
 
   destroy() {
