@@ -90,7 +90,7 @@ def test_messages_are_heard_in_the_order_in_which_they_were_made(page):
     update({"quiet": True, "live": "a", "epoch": 1})  # what is new comes on the wire
     # The script makes a message after an answer that is still on its way.
     update({"says": "third", "live": "a", "epoch": 2})
-    page.evaluate("answer({ says: 'second', active: true })")
+    page.evaluate("answer({ says: 'second', goes_on: true })")
     page.wait_for_function("asked.length === 2")
     assert page.evaluate("heard") == ["first", "second", "third"]
     # An answer in an epoch that has passed says nothing; the question is asked again in the new one.
@@ -103,7 +103,7 @@ def test_messages_are_heard_in_the_order_in_which_they_were_made(page):
     assert page.evaluate("asked") == ["1", "2", "2", "3"]
     assert page.evaluate("told") == []
     # The end is told once, and nothing is asked after it.
-    page.evaluate("answer({ says: 'last', active: false })")
+    page.evaluate("answer({ says: 'last', goes_on: false })")
     page.wait_for_function("told.length === 1")
     update({"says": "over", "live": None, "epoch": 4})
     page.wait_for_timeout(200)

@@ -18,7 +18,7 @@ from tests.test_stage_browser import RUN, lane, link, open_and_run, picture, pix
 
 
 @pytest.fixture(scope="module")
-def film_file(bundled: Classifier, tmp_path_factory):
+def film_file(bundled: Classifier, tmp_path_factory, few_cells):
     recording = samp_core.film(bundled, load_sample("chelsea"), "samp,steps=6,ig,steps=8,start=blur", name="cat.png")
     return recording.save(tmp_path_factory.mktemp("film") / "cat.html")
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import streamlit as st
 import torch
@@ -24,7 +25,8 @@ from ui.shared.knob import face
 from ui.shared.link import from_text, to_text
 from ui.shared.sidebar import Question
 from ui.shared.state import Photo
-from ui.stage.scene import _lane, news, signs
+from ui.stage.ground import Ground
+from ui.stage.scene import _lane, goes_on, news, signs
 from ui.stage.steadiness import Steady
 from ui.work import lane_run
 from ui.work.turns import Turns
@@ -109,18 +111,18 @@ def test_the_wire_brings_every_picture_once_and_what_stays_as_it_is_with_the_fir
     question = Question(photo, "mnist_cnn", classifier, 3, None, "logit")
     own, ledger, steady = lanes.Stage(), Ledger(), Steady()
     own.open(from_text("samp,steps=6"), from_text("gradient"))
-    assert signs(own) == ()
-    assert news(own, question, ledger, steady, slow=False)["lanes"] == {}
+    assert signs(own, None, steady) == ((), (), None)
+    assert news(own, question, None, ledger, steady, slow=False)["lanes"] == {}
     for lane in own.lanes:
         lane.run = lane_run.LaneRun(Turns(1), classifier, photo, lane.asked(question), lane.key(question), 0.0)
-    before = signs(own)
-    first = news(own, question, ledger, steady, slow=False)
+    before = signs(own, None, steady)
+    first = news(own, question, None, ledger, steady, slow=False)
     assert first["active"]
     for lane in own.lanes:
         lane.run.start()
         lane.run.wait()
-    assert signs(own) != before
-    told = [first, news(own, question, ledger, steady, slow=False), news(own, question, ledger, steady, slow=False)]
+    assert signs(own, None, steady) != before
+    told = [first, *(news(own, question, None, ledger, steady, slow=False) for _ in range(2))]
     assert [message["active"] for message in told] == [True, False, False]
     for lane in own.lanes:
         heard = [message["lanes"][lane.identity] for message in told]
@@ -136,6 +138,40 @@ def test_the_wire_brings_every_picture_once_and_what_stays_as_it_is_with_the_fir
         left = {"progress", "left", "cancelling", "sketching"}  # of what was under way, looked at in no other state
         assert {key: merged[key] for key in merged.keys() - left} == whole
     json.dumps(told, allow_nan=False)
+
+
+def test_the_wire_brings_planes_and_stability_while_they_are_worked_out(few_cells):
+    classifier, photo = load_classifier("mnist_cnn"), Photo.sample("coffee")
+    question, turns = Question(photo, "mnist_cnn", classifier, 3, None, "logit"), Turns(1)
+    own, ledger, steady = lanes.Stage(), Ledger(), Steady()
+    own.open(from_text("samp,steps=6"))
+    (lane,) = own.lanes
+    run = lane.run = lane_run.LaneRun(turns, classifier, photo, lane.asked(question), lane.key(question), 0.0).start()
+    run.wait()
+    assert not goes_on(own, None, steady)
+
+    ground = Ground(turns, [run], "logit")  # it has not begun
+    assert goes_on(own, ground, steady)
+    before, first = signs(own, ground, steady), news(own, question, ground, ledger, steady, slow=False)
+    assert first["goes_on"]
+    assert not first["active"], "no lane runs: the clock can be moved"
+    assert first["ground"]["active"]
+    ground.begin().wait()
+    assert signs(own, ground, steady) != before
+    last = news(own, question, ground, ledger, steady, slow=False)
+    assert not last["goes_on"]
+    assert [view["tracks"][0]["run"] for view in last["ground"]["views"]] == [run.identity] * 2
+    assert None not in np.ravel([view["values"] for view in last["ground"]["views"]])
+    assert "views" not in news(own, question, ground, ledger, steady, slow=False)["ground"], "the browser has them"
+
+    before = signs(own, ground, steady)
+    steady.want(turns, [run])
+    measuring = steady.of(run)
+    assert measuring is not None
+    measuring.wait()
+    assert signs(own, ground, steady) != before
+    shown = news(own, question, ground, ledger, steady, slow=False)["lanes"][lane.identity]["steady"]
+    assert len(shown["values"]) == len(shown["scales"])
 
 
 def test_of_many_runs_from_a_file_those_that_stand_on_the_stage_are_at_hand():

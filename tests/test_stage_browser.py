@@ -75,6 +75,8 @@ def live(page: Page) -> None:
     deadline = time.monotonic() + LONG / 1000
     while time.monotonic() < deadline:
         page.wait_for_timeout(400)
+        if switch.count() != 1:  # the one that the estimate has just switched is not gone yet
+            continue
         if switch.is_checked():
             return
         page.locator("[class*='-live-'] label").first.click()

@@ -44,7 +44,7 @@ def say(line: Wire, live: bool = True) -> dict[str, Any]:
 
 def counting() -> Callable[[], dict[str, Any]]:
     numbers = count(1)
-    return lambda: {"message": next(numbers), "active": True}
+    return lambda: {"message": next(numbers), "goes_on": True}
 
 
 @pytest.mark.parametrize("path", ["/wire/a", "/behind/a/proxy/wire/a"])
@@ -121,7 +121,7 @@ def test_what_changes_while_a_message_is_made_is_told_with_the_next(monkeypatch)
     def news() -> dict[str, Any]:
         seen = signs[0]
         signs[0] = 2
-        return {"seen": seen, "active": True}
+        return {"seen": seen, "goes_on": True}
 
     line.lead(lambda: signs[0], news)
     assert [told(line.number)["seen"] for _ in range(2)] == [1, 2]
@@ -151,7 +151,7 @@ def test_an_old_epoch_hears_nothing_and_at_once(monkeypatch):
 
 def test_what_is_no_number_is_told_as_none():
     line = Wire()
-    line.lead(lambda: 1, lambda: {"figures": {"a": math.inf, "b": [math.nan, 1.5, (2, -math.inf)]}, "active": True})
+    line.lead(lambda: 1, lambda: {"figures": {"a": math.inf, "b": [math.nan, 1.5, (2, -math.inf)]}, "goes_on": True})
     assert told(line.number)["figures"] == {"a": None, "b": [None, 1.5, [2, None]]}
 
 
@@ -164,12 +164,12 @@ def test_nor_does_the_script_tell_what_no_browser_can_read(monkeypatch):
 
 def test_it_knows_whether_the_end_was_told():
     line, active = Wire(), [True]
-    line.lead(lambda: active[0], lambda: {"active": active[0]})
+    line.lead(lambda: active[0], lambda: {"goes_on": active[0]})
     assert not line.over
     told(line.number)
     assert not line.over
     active[0] = False
     told(line.number)
     assert line.over
-    line.lead(lambda: 2, lambda: {"active": True})
+    line.lead(lambda: 2, lambda: {"goes_on": True})
     assert not line.over, "there is more work"

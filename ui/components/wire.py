@@ -62,7 +62,7 @@ class Wire:
 
         Args:
             signs: cheap; something else whenever there is something new.
-            news: the message; its ``active`` says whether the work goes on.
+            news: the message; its ``goes_on`` says whether the work does.
         """
         self._signs, self._news, self._told, self.over = signs, news, None, False
         self._first = True
@@ -112,7 +112,7 @@ class Wire:
             told = self._signs()  # before the message: what changes meanwhile is told once more
             message = self._news()
             self._told = told
-            self.over = not message.get("active")
+            self.over = not message.get("goes_on")
         return message
 
 

@@ -125,7 +125,7 @@ class Table:
         """Return what is new of the cards, on the wire; for any thread."""
         active = self._active  # before the cards: what ends meanwhile comes with more
         board.ledger.hear(None)
-        return self._message(board, display, presented) | {"active": active}
+        return self._message(board, display, presented) | {"goes_on": active}
 
     def _message(self, board: Board, display: dict[str, Any] | None, presented: bool) -> dict[str, Any]:
         queue, question = self.queue, self.question

@@ -19,13 +19,14 @@ from ui.stage.ground import Ground, ground_key
 from ui.stage.knobs import knobs
 from ui.stage.relief import relief
 from ui.stage.result import result
-from ui.stage.scene import news, scene, signs
+from ui.stage.scene import goes_on, news, scene, signs
 from ui.stage.steadiness import Steady
 from ui.stage.takeaway import takeaway
 from ui.work.lane_run import LaneRun
 
 KEPT_GROUNDS = 4
-_WIRED = 3.0  # seconds between two looks of the script while the wire brings all there is to see of the lanes
+_WIRED = 3.0  # seconds between two looks of the script while the wire brings all that there is to see
+_EXTRAS = 0.5  # the same where it cannot, and only extras are under way
 _FEED = "feed"
 
 
@@ -50,16 +51,17 @@ def _draw(own: Stage, question: Question) -> None:
     if own.active:
         steady.stop()
     measuring = steady.active
+    working = running or grounding or measuring
     ledger: Ledger = st.session_state.setdefault("stage-ledger", Ledger())
     wire = wire_of("stage-wire")
     unfolds = {"slow": False}  # what the session holds cannot be asked for by other threads
-    wire.lead(lambda: signs(own), lambda: news(own, question, ledger, steady, unfolds["slow"]))
+    wire.lead(lambda: signs(own, ground, steady), lambda: news(own, question, ground, ledger, steady, unfolds["slow"]))
     wired = hears(_FEED)
 
-    @st.fragment(run_every=(_WIRED if wired else POLL) if running else 0.5 if grounding or measuring else None)
+    @st.fragment(run_every=None if not working else _WIRED if wired else POLL if running else _EXTRAS)
     def lanes() -> None:
         # Until the whole page has run: a message may come between. Without a wire, it looks more often.
-        if "stage-acted" in st.session_state or (running and wired > hears(_FEED)):
+        if "stage-acted" in st.session_state or (working and wired > hears(_FEED)):
             st.rerun()
         # What this very message of the browser asks for; the feed would only tell after the next one.
         told = (st.session_state.get(_FEED) or {}).get("display")
@@ -70,14 +72,14 @@ def _draw(own: Stage, question: Question) -> None:
         data = wire.say(
             lambda: ledger.hear((st.session_state.get(_FEED) or {}).get("have")),
             lambda: scene(own, question, ground, ledger, steady, unfolds["slow"]),
-            bool(own.active) and hears(_FEED),
+            goes_on(own, ground, steady) and hears(_FEED),
         )
         st.session_state["stage-display"] = feed(VIEW, data, _FEED, lambda asked: _act(own, ground, asked), DISPLAY)
         if steady.active != measuring and not own.active:
             st.rerun()
         if (running and not own.active) or (grounding and ground is not None and not ground.active):
             # One look later, if it was not told: the browser draws the end of a run before it is busy with the page.
-            if st.session_state.get("stage-ended") or (running and wire.over):
+            if st.session_state.get("stage-ended") or wire.over:
                 st.rerun()
             st.session_state["stage-ended"] = True
 

@@ -58,34 +58,57 @@ def scene(
     if ledger.fresh("palettes"):
         data["palettes"] = palettes()
     if ground is not None:
-        data["ground"] = {"key": ground.identity, "active": ground.active, "progress": ground.progress,
-                          "error": ground.error, "version": ground.version}  # fmt: skip
-        if ledger.fresh(f"ground {ground.identity}", ground.version):
-            data["ground"]["views"] = [asdict(view) for view in ground.views]
+        data["ground"] = _ground(ground, ledger)
     return {**data, "wants": ledger.wants, "sent": ledger.now}
 
 
-def signs(stage: Stage) -> Hashable:
-    """Return something that is another whenever there is news of the runs on the stage; cheap, for any thread."""
+def goes_on(stage: Stage, ground: Ground | None, steady: Steady) -> bool:
+    """Say whether anything is under way of which the stage shows more and more."""
+    return bool(stage.active) or (ground is not None and ground.active) or steady.active
+
+
+def signs(stage: Stage, ground: Ground | None, steady: Steady) -> Hashable:
+    """Return something that is another whenever there is news for the stage; cheap, for any thread."""
     runs = [lane.run for lane in list(stage.lanes) if lane.run is not None]
-    sketches = [run.sketch for run in runs]
-    return tuple(
-        (run.identity, run.status, len(run.frames), sketch and sketch.number, run.cancelling, round(run.progress, 2))
-        for run, sketch in zip(runs, sketches, strict=True)
+    drafts = [sketch and sketch.number for sketch in (run.sketch for run in runs)]
+    measured = [each for each in (steady.of(run) for run in runs) if each is not None]
+    return (
+        tuple(
+            (run.identity, run.status, len(run.frames), draft, run.cancelling, round(run.progress, 2))
+            for run, draft in zip(runs, drafts, strict=True)
+        ),
+        tuple((each.active, round(20 * each.progress)) for each in measured),
+        ground and (ground.identity, ground.version, ground.active, round(20 * ground.progress)),
     )
 
 
-def news(stage: Stage, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
-    """Return what is new of the runs on the stage, for the player's ``hear``; for any thread. As :func:`scene`."""
+def news(
+    stage: Stage, question: Question, ground: Ground | None, ledger: Ledger, steady: Steady, slow: bool
+) -> dict[str, Any]:
+    """Return what is new on the stage, for the player's ``hear``; for any thread. As :func:`scene`."""
     ledger.hear(None)
-    active = bool(stage.active)  # before the lanes: what ends meanwhile is told with the next news
+    # Before the rest: what ends meanwhile is told with the next news.
+    more, active = goes_on(stage, ground, steady), bool(stage.active)
     lanes: dict[str, dict[str, Any]] = {}
     for lane, run in [(lane, lane.run) for lane in list(stage.lanes)]:
         if run is None:
             continue
         described = _described(lane, run, question) if ledger.fresh(f"{run.identity} lane") else {}
         lanes[lane.identity] = {**described, **_run(run, ledger, steady, slow and lane is stage.in_hand)}
-    return {"lanes": lanes, "active": active, "notes": _notes(stage), "wants": ledger.wants, "sent": ledger.now}
+    data: dict[str, Any] = {"lanes": lanes, "active": active, "goes_on": more, "notes": _notes(stage)}
+    if ground is not None:
+        data["ground"] = _ground(ground, ledger)
+    return {**data, "wants": ledger.wants, "sent": ledger.now}
+
+
+def _ground(ground: Ground, ledger: Ledger) -> dict[str, Any]:
+    """Return what is new of the path planes."""
+    version = ground.version  # before the planes, which may grow meanwhile
+    shown: dict[str, Any] = {"key": ground.identity, "active": ground.active, "progress": ground.progress,
+                             "error": ground.error, "version": version}  # fmt: skip
+    if ledger.fresh(f"ground {ground.identity}", version):
+        shown["views"] = [asdict(view) for view in ground.views]
+    return shown
 
 
 def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:

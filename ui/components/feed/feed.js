@@ -44,7 +44,7 @@ async function listen(place, number) {
       report("wired", false);
     } else if (news.passed) {
       if (data.epoch === epoch) await pause(PAUSE); // the script's message is on its way
-    } else if (!news.active) {
+    } else if (!news.goes_on) {
       place.line = null;
       trigger("over", number);
     } else {
