@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ import torch
 from PIL import Image
 
 from samp_core import SAMP, BlurIG, IntegratedGradients, RefinedSAMP
+from samp_core.classifiers import load_classifier
 from samp_core.films import PICTURES, Film, Walk, compand, pieces, still, surveys
 from samp_core.films.drafts import MOST_DRAFTS, states_along
+from samp_core.films.frames import film_of as seen_by
 from samp_core.films.frames import mapped
 from samp_core.images import Preprocessing, load_sample
 from samp_core.methods import default_settings, make_method
@@ -70,6 +74,24 @@ def test_a_page_that_asks_while_a_film_is_closed_is_told_no_score_twice(colour, 
     told.append(film.trace(len(film.frames) - 1))
     for d in range(2):
         assert [score for part in told for score in part[d]] == film.scores[d]
+
+
+@pytest.mark.parametrize("name", ["samp", "samp-isotonic", "samp-instant", "samp-refined", "gradient"])
+def test_a_film_that_has_ended_holds_nothing_of_its_run(name):
+    classifier, photo = load_classifier("mnist_cnn"), load_sample("coffee")
+    _, run = begin(classifier, photo, default_settings(name, target=3))
+    film = seen_by(classifier.preprocessing, run)
+    for piece in run:
+        film.add(piece)
+    ends = film.ends if isinstance(film, Film) else None
+    film.close(run.result())
+    gone = weakref.ref(run)
+    piece = run = None
+    gc.collect()
+    assert gone() is None
+    assert film.way == pytest.approx(1)
+    if ends is not None:
+        assert torch.equal(film.ends.end, ends.end)
 
 
 def test_levels_keep_sign_order_and_a_hundredth_of_the_strongest():

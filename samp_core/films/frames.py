@@ -128,6 +128,7 @@ class Film:
         self.points: Points | None = None
         self._step: Step | None = None
         self._steering: Tensor | None = None  # of the move before the newest
+        self._ends: Endpoints | None = None  # once the run has ended
         self.closing: int | None = None
         self._seen = 0  # copies whose map was seen
         self.drafts: list[Draft] = []
@@ -138,7 +139,7 @@ class Film:
     @property
     def ends(self) -> Endpoints:
         """Where the paths start and end; of an open path where it has come to so far."""
-        return self._run.ends
+        return self._run.ends if self._ends is None else self._ends
 
     def add(self, step: Step | float) -> Frame | None:
         """Take in the newest move; return its picture if it is worth one.
@@ -186,7 +187,12 @@ class Film:
         share = self._run.touched() if isinstance(self._run, SteadyRun) else self._moving.mean((1, 2)) / moves
         even = tuple(each > _MANY for each in share.tolist())
         self.points = points_of(explanation, tuple(map(packed_times, self._run.when().cpu().numpy())), even)
-        return self._take(int(explanation.steps.max()), self._run.state, explanation.by_direction[:, 0], "PNG")
+        frame = self._take(int(explanation.steps.max()), self._run.state, explanation.by_direction[:, 0], "PNG")
+        # Films are kept by the dozen, and the run holds a third of what one takes: its last move, the rule's sums.
+        self._ends = self._run.ends
+        self._step = self._steering = None
+        del self._run
+        return frame
 
     def _take(self, move: int, state: Tensor, by_direction: Tensor | None, kind: str = "JPEG") -> Frame:
         run = self._run
@@ -256,14 +262,14 @@ class Still:
     directions: tuple[str, ...] = ()
 
     def __init__(self, run: Run) -> None:
-        self._run = run
+        self._run: Run | None = run
         self.frames: list[Frame] = []
         self.points: Points | None = None
 
     @property
     def way(self) -> float:
         """Share of the work that is done, 0 to 1."""
-        return self._run.progress
+        return self._run.progress if self._run is not None else 1.0
 
     def add(self, step: Step | float) -> Frame | None:
         """Take in the newest piece of work, of which there is no picture."""
@@ -271,6 +277,7 @@ class Still:
 
     def close(self, explanation: Explanation) -> Frame | None:
         """Take in the result; its map is the only picture."""
+        self._run = None
         if explanation.finished:
             self.frames.append(still(explanation))
             self.points = points_of(explanation)
