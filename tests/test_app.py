@@ -211,6 +211,7 @@ def test_a_lane_that_is_not_live_waits_for_run_and_says_that_its_result_is_old(e
     assert stage.in_hand.run is run
     explain.button(key="run").click().run()
     assert stage.in_hand.run is not run
+    assert not [button for button in explain.button if button.key == "run"], "it runs: there is nothing to run"
     stage.in_hand.run.wait(60)
 
 

@@ -98,6 +98,7 @@ def test_home_opens_two_paths_from_one_start_that_move_together(page, address):
     deadline = time.monotonic() + LONG / 1000
     while min(map(len, seen)) < 3 and time.monotonic() < deadline:
         if all(lane(page, n).get_attribute("data-status") == "running" for n in range(2)):
+            assert page.get_by_role("button", name=re.compile("^Run")).count() == 0, "it would begin all anew"
             for n in range(2):
                 seen[n].add(picture(page, n))
         page.wait_for_timeout(80)

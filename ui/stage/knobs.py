@@ -115,12 +115,16 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
         label, wanted = "Run", {lane.identity}
     waits = not stage.begun or not live or lane.run is None
     up_to_date = lane.run is not None and lane.run.key == lane.key(question)
-    if waits and not up_to_date and st.button(label, type="primary", key="run"):
-        stage.wanted |= wanted
+    if waits and not up_to_date:
+        st.button(label, type="primary", key="run", on_click=_want, args=(stage, wanted))
     if len(stage.lanes) < MOST:
         key = _key(lane, f"shelf-{len(stage.lanes)}")
         with st.popover("Add beside it", width="content", help="Put another method on the stage.", key=f"{key}-door"):
             method_shelf().show(key, lambda name: _add(stage, name))
+
+
+def _want(stage: Stage, lanes: set[str]) -> None:
+    stage.wanted |= lanes
 
 
 def _add(stage: Stage, name: str) -> None:

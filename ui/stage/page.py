@@ -35,10 +35,10 @@ def show(question: Question) -> None:
     for passing in ("stage-acted", "stage-ended"):
         st.session_state.pop(passing, None)
     own = current()
+    own.fill(question)  # before the knobs: they change settings in callbacks, and say what waits to be run
     knobs(own, question)
     keep_link(own)
     kept.publish()
-    own.fill(question)
     _draw(own, question)
     _results(own)
 
