@@ -114,14 +114,18 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
 
 
+def _workers() -> set[Any]:
+    """Return the work that this process holds, without importing what tests of the engine do not need."""
+    module = sys.modules.get("ui.work.worker")
+    return set() if module is None else set(module._WORKERS)
+
+
 @pytest.fixture(autouse=True)
 def _no_work_left() -> Iterator[None]:
     """Stop what a test began and nobody waits for: a path plane, say, would take the next test's time."""
-    module = sys.modules.get("ui.work.worker")
-    before = set() if module is None else set(module._WORKERS)
+    before = _workers()
     yield
-    module = sys.modules.get("ui.work.worker")
-    for worker in set() if module is None else set(module._WORKERS) - before:
+    for worker in _workers() - before:
         worker.cancel()
 
 

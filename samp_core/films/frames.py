@@ -188,7 +188,7 @@ class Film:
         even = tuple(each > _MANY for each in share.tolist())
         self.points = points_of(explanation, tuple(map(packed_times, self._run.when().cpu().numpy())), even)
         frame = self._take(int(explanation.steps.max()), self._run.state, explanation.by_direction[:, 0], "PNG")
-        # Films are kept by the dozen, and the run holds a third of what one takes: its last move, the rule's sums.
+        # Films are kept by the dozen, and the run would hold up to as much again: its last move, the rule's sums.
         self._ends = self._run.ends
         self._step = self._steering = None
         del self._run

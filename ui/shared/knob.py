@@ -96,15 +96,15 @@ def face(option: Option, now: Value = None) -> Face:
     )
 
 
-def knob(option: Option, value: Value, key: str, **more: Any) -> Value:
-    """Show an option's widget with this value as its default; return what it says."""
+def knob(option: Option, value: Value, key: str, **more: Any) -> None:
+    """Show an option's widget with this value as its default."""
     looks = face(option, value)
-    after = looks.widget(option.title, key=key, **looks.default(looks.shown(value)), **looks.more, **more)
-    return said(looks, value, after)
+    looks.widget(option.title, key=key, **looks.default(looks.shown(value)), **looks.more, **more)
 
 
-def said(looks: Face, value: Value, after: Any) -> Value:
+def said(option: Option, value: Value, after: Any) -> Value:
     """Return what an option's widget says that began with this value and shows ``after`` now."""
+    looks = face(option, value)
     return value if after == looks.shown(value) else looks.value(after)
 
 

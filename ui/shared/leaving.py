@@ -56,8 +56,8 @@ def let_pages_win(kind: Any) -> None:
     request = kind.request_rerun
 
     def request_rerun(requests: Any, new: Any) -> bool:
-        waiting = getattr(requests, "_rerun_data", new)
-        whole = requests._state.name == "RERUN" and not (waiting.fragment_id or waiting.fragment_id_queue)
+        waiting = requests._rerun_data
+        whole = requests._state.name == "RERUN" and not waiting.fragment_id_queue
         if whole and new.fragment_id and new.page_script_hash != waiting.page_script_hash:
             return True
         return bool(request(requests, new))

@@ -7,7 +7,7 @@ import streamlit as st
 from samp_core.films import MOST
 from samp_core.methods import METHODS, Option
 from samp_core.render import LANES
-from ui.shared.knob import face, knob, said
+from ui.shared.knob import knob, said
 from ui.shared.lanes import LIVE, STAYS_LIVE, Lane, Stage, cost
 from ui.shared.method_cards import method_shelf
 from ui.shared.sidebar import Question
@@ -77,9 +77,9 @@ def _turn(stage: Stage, lane: Lane, option: Option, question: Question) -> None:
 
 def _let_go(stage: Stage, lane: Lane, option: Option, question: Question, key: str) -> None:
     """Take over what a knob says, and start a live lane: before the page is drawn, which takes a while."""
-    options = lane.settings.options
-    after = said(face(option, options[option.name]), options[option.name], st.session_state[key])
-    if after == options[option.name]:
+    options, before = lane.settings.options, lane.settings.options[option.name]
+    after = said(option, before, st.session_state[key])
+    if after == before:
         return
     lane.settings = lane.settings.changed(**{option.name: after})
     if lane.settings.options != {**options, option.name: after}:  # it took another one's place, whose knob begins anew
