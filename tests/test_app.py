@@ -13,21 +13,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
 from samp_core.attribution import UnsupportedError
+from samp_core.classifiers import Classifier, Prediction, load_classifier
 from samp_core.compare import front, maps_npz, table
 from samp_core.faces import SAMP
 from samp_core.images import WORKING_PIXELS, load_sample, sha256
 from samp_core.methods import METHODS, default_settings, make_method
-from ui.shared import state
+from ui.shared import shelf, state
 from ui.shared.cards import Board, beside, card, placeholder
 from ui.shared.lanes import START, Stage, put_beside
 from ui.shared.plots import progress_in_words
 from ui.shared.state import Photo
+from ui.stage.scene import _notes
 from ui.work.lane_run import LaneRun
 from ui.work.queue import Item, Queue
 from ui.work.turns import Turns
@@ -258,6 +261,80 @@ def test_another_photo_restarts_live_lanes(explain):
     stage.in_hand.run.wait(60)
     explain.run()
     assert_fine(explain)
+
+
+def test_a_slow_lane_of_an_earlier_photo_shares_nothing_with_the_others_until_it_is_run_again(explain, monkeypatch):
+    quick(explain)
+    stage = explain.session_state["stage"]
+    live(explain, True)
+    slow = stage.add(default_settings("ig", steps=2))
+    slow.live = False
+    old = run_to_the_end(explain)
+    stage.hand = stage.lanes[0].identity
+    first = run_to_the_end(explain)
+    assert stage.alike == [first, old]
+
+    explain.button(key="sample-coffee").click().run()
+    new = stage.lanes[0].run
+    assert new is not first
+    new.wait(60)
+    explain.run()
+    assert_fine(explain)
+    assert slow.run is old
+    assert stage.alike == [new]
+    (ground,) = (g for key, g in explain.session_state["stage-grounds"].items() if key == new.identity)
+    assert ground.runs == [new]
+    monkeypatch.setattr(st, "session_state", explain.session_state)
+    (kept,) = shelf._finished()
+    assert (kept.photo.name, kept.keys) == ("coffee.png", [new.key])
+    assert kept.link["photo"] == "coffee"
+    assert "Integrated Gradients: still of another photo" in _notes(stage)[0]
+    monkeypatch.undo()
+
+    explain.button(key="run-all").click().run()
+    assert stage.lanes[0].run is new, "it is of this photo"
+    slow.run.wait(60)
+    explain.run()
+    assert stage.alike == [new, slow.run]
+    assert not [button for button in explain.button if str(button.key).startswith("run")]
+    assert not _notes(stage) or "still of another" not in _notes(stage)[0]
+
+
+def in_use(monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> None:
+    monkeypatch.setattr(state, "network", lambda name: classifier)
+
+    def predictions(network: str, photo: str, image: Image.Image, k: int = 5) -> list[Prediction]:
+        return classifier.predict(classifier.inputs(image), k)
+
+    monkeypatch.setattr(state, "predictions", predictions)
+
+
+def test_a_class_of_a_name_that_others_have_can_be_chosen(monkeypatch):
+    twice = replace(load_classifier("mnist_cnn"), labels=("crane", "b", "crane", "d", "e", "f", "g", "h", "i", "crane"))
+    in_use(monkeypatch, twice)
+    page = opened("pages/1_Explain.py")
+    first = twice.predict(twice.inputs(load_sample(state.SAMPLE)))[0].index
+    for wanted in {0, 2, 9} - {first}:
+        next(r for r in page.radio if r.label == "Class").set_value(-1).run()
+        next(s for s in page.selectbox if s.label == "Which class").set_value(wanted).run()
+        page.run()
+        assert_fine(page)
+        assert page.session_state["kept"]["class"] == f"crane {wanted}"
+
+
+def test_a_network_with_one_class_is_shown(monkeypatch):
+    class One(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.last(x.mean((1, 2, 3)).unsqueeze(1))
+
+    one = replace(load_classifier("mnist_cnn"), network=One().eval(), labels=("yes",))
+    in_use(monkeypatch, one)
+    page = opened("pages/1_Explain.py", contrast="on")
+    assert not [toggle for toggle in page.toggle if toggle.key == "contrast"]
 
 
 def test_lanes_are_added_duplicated_moved_and_removed(explain):

@@ -133,7 +133,7 @@ def test_the_wire_brings_every_picture_once_and_what_stays_as_it_is_with_the_fir
         assert "points" in heard[1]
         assert "points" not in heard[2]
         # With all of it, a lane is what the page's script would have sent.
-        whole = _lane(lane, question, Ledger(), steady, slow=False)
+        whole = _lane(own, lane, question, Ledger(), steady, slow=False)
         merged = {**heard[0], **heard[1]}
         left = {"progress", "left", "cancelling", "sketching"}  # of what was under way, looked at in no other state
         assert {key: merged[key] for key in merged.keys() - left} == whole

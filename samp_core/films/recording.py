@@ -138,8 +138,7 @@ class Recording:
         message: dict[str, Any] = {
             "alone": True,
             "photo_key": fingerprint,
-            "photo_series": f"photo {fingerprint}",
-            "photo": data_uri(self.photo),
+            "photos": {fingerprint: data_uri(self.photo)},
             "ratio": f"{width} / {height}",
             "most": MOST,
             "hand": "lane-0",

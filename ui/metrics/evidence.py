@@ -26,7 +26,8 @@ _GREYS = ("#6b6875", "#a3a0ae")  # of deletion and insertion: colours belong to 
 
 def evidence(run: Measuring) -> None:
     """Show one number of one method with everything behind it; a click in the table chooses which."""
-    items = {i.title: i for i in run.items if i.measured}
+    # What is measured of a map stays known when something else is asked, and counts here only if it is.
+    items = {i.title: i for i in run.items if any(i.measured.get(name) for name in run.metrics)}
     if not items:
         return
     st.subheader("How a number was made", anchor=False)

@@ -35,6 +35,10 @@ _NAMES = frozenset(
 """What may stand in a link, besides the settings of single methods, which are called ``method.setting``."""
 
 
+QUESTION = ("photo", "network", "device", "class", "contrast", "against", "score")
+"""Those that say what is explained."""
+
+
 def _is_ours(name: str) -> bool:
     return name in _NAMES or name.partition(".")[0] in METHODS
 

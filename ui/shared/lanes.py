@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from ui.shared import kept, shelf, state
 from ui.shared.link import from_text, to_text
 from ui.shared.sidebar import Question, choose
 from ui.shared.state import Photo
-from ui.work.lane_run import LaneRun
+from ui.work.lane_run import LaneRun, subject
 from ui.work.limits import require_affordable
 
 KEPT = 6  # finished runs to come back to without computing
@@ -81,6 +81,7 @@ class Stage:
         self.hand = ""
         self.begun = False
         self.wanted: set[str] = set()
+        self._subject: Hashable = None  # what is asked
         self._kept: OrderedDict[str, LaneRun] = OrderedDict()
         self._names = (f"lane-{n}" for n in itertools.count(1))
 
@@ -93,6 +94,17 @@ class Stage:
     def active(self) -> list[Lane]:
         """Lanes whose runs are under way."""
         return [lane for lane in self.lanes if lane.run is not None and lane.run.active]
+
+    @property
+    def alike(self) -> list[LaneRun]:
+        """Runs that explain what is asked, from left to right; if none does, those that explain what the first does.
+
+        Any other is of a lane that does not answer by itself and was not run since photo, network, class or score
+        changed.
+        """
+        runs = [lane.run for lane in list(self.lanes) if lane.run is not None]
+        asked = [run for run in runs if run.subject == self._subject]
+        return asked or [run for run in runs if run.subject == runs[0].subject]
 
     def open(self, *settings: Settings, start: bool = False) -> None:
         """Put these lanes on the stage, in place of what is there; ``start`` them when the page is drawn."""
@@ -150,6 +162,7 @@ class Stage:
 
     def fill(self, question: Question) -> None:
         """Start every lane that should run now: those asked for, and live ones whose result is out of date."""
+        self._subject = subject(question.photo, question.classifier, self.in_hand.asked(question))
         for lane in self.lanes:
             key = lane.key(question)
             if lane.run is not None and lane.run.key == key and lane.identity not in self.wanted:
@@ -162,6 +175,14 @@ class Stage:
             elif lane.identity in self.wanted or (self.begun and self.is_live(lane, question)):
                 self._start(lane, question, key)
         self.wanted = set()
+
+    def waiting(self, question: Question) -> set[str]:
+        """Return the lanes that nothing has been run in for what is asked, and that can be run."""
+        return {
+            lane.identity
+            for lane in self.lanes
+            if (lane.run is None or lane.run.key != lane.key(question)) and _is_possible(lane, question)
+        }
 
     def is_live(self, lane: Lane, question: Question) -> bool:
         """Say whether a lane answers its knobs at once."""
@@ -182,6 +203,7 @@ class Stage:
         except ValueError:
             return  # the knobs say why
         lane.run = LaneRun(state.turns(), question.classifier, question.photo, lane.asked(question), key, seconds)
+        lane.run.link = kept.link()
         lane.run.start()
 
     def _let_go(self, lane: Lane) -> None:
@@ -210,6 +232,14 @@ def cost(lane: Lane, question: Question) -> tuple[Estimate, float]:
     estimate = make_method(question.classifier, lane.asked(question)).estimate(*size)
     require_affordable(estimate.gradients)
     return estimate, estimate.gradients * state.seconds_per_gradient(question.network)
+
+
+def _is_possible(lane: Lane, question: Question) -> bool:
+    try:
+        cost(lane, question)
+    except ValueError:
+        return False
+    return True
 
 
 def put_on_stage(*settings: Settings, start: bool = False) -> None:

@@ -112,6 +112,7 @@ class _Finished:
     asked: Mapping[str, Any] = field(default_factory=dict)
     films: Sequence[Reel | None] = ()
     planes: Sequence[View] = ()
+    link: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, page: str, queue: Queue) -> Self:
@@ -120,8 +121,8 @@ class _Finished:
         results = [(item.key, item.entry) for item in items if item.entry is not None]
         photo = Photo(queue.name, queue.image, queue.photo_key)
         if not isinstance(queue, Measuring):
-            return cls(page, photo, queue.classifier, results, queue.threads)
-        return cls(page, photo, queue.classifier, results, queue.threads, **measured(queue))
+            return cls(page, photo, queue.classifier, results, queue.threads, link=queue.link)
+        return cls(page, photo, queue.classifier, results, queue.threads, link=queue.link, **measured(queue))
 
     @property
     def keys(self) -> list[str]:
@@ -165,13 +166,22 @@ def keep_finished() -> None:
     known.update(new)
     if not new or (where := remembering()) is None:
         return
-    link = {name: words for name, words in kept.link().items() if name != "result"}
     for each in new.values():
         if each.page == "explain":
             _remember_runs(where[1])
         name = _THREAD + where[1]
         before = [thread for thread in threading.enumerate() if thread.name == name]
-        threading.Thread(target=_keep, args=(each, before, *where, link), name=name, daemon=True).start()
+        threading.Thread(target=_keep, args=(each, before, *where, _link(each)), name=name, daemon=True).start()
+
+
+def _link(each: _Finished) -> dict[str, str]:
+    """Return the link to what was asked, which may be something else than what is chosen by now."""
+    link, asked = kept.link(), each.link
+    if asked is not None and each.page == "explain":  # its lanes stand as they stand
+        asked = {name: words for name, words in link.items() if name not in kept.QUESTION} | {
+            name: words for name, words in asked.items() if name in kept.QUESTION
+        }
+    return {name: words for name, words in (link if asked is None else asked).items() if name != "result"}
 
 
 def _keep(
@@ -193,15 +203,15 @@ def _finished() -> list[_Finished]:
     queues = ((page, st.session_state.get(name)) for page, (name, _) in _QUEUES.items())
     found = [_Finished.of(page, queue) for page, queue in queues if queue is not None and not queue.active]
     stage = st.session_state.get("stage")
-    runs = [lane.run for lane in stage.lanes if lane.run is not None] if stage is not None else []
-    if runs and not any(run.active for run in runs):
+    if stage is not None and not stage.active and (runs := stage.alike):
         photo = runs[0].photo
-        done = [run for run in runs if run.status == "done" and run.photo.fingerprint == photo.fingerprint]
+        done = [run for run in runs if run.status == "done"]
         results = [(run.key, Entry(as_settled(run.settings, e), e)) for run in done if (e := run.explanation)]
         films = [Reel.of(run.film) for run in done]
         shown = planes_of(done)
+        link, threads = runs[0].link, runs[0].threads
         found.append(
-            _Finished("explain", photo, runs[0].classifier, results, runs[0].threads, films=films, planes=shown)
+            _Finished("explain", photo, runs[0].classifier, results, threads, films=films, planes=shown, link=link)
         )
     return [each for each in found if each.results]
 

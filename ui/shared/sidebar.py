@@ -272,9 +272,13 @@ def _network() -> str:
         with suppress(ClassifierError):  # the choice says that there is no such network
             infos[linked] = network_info(linked)
 
+    # A choice travels as its words: what is called the same could not be chosen, and would change by itself.
+    called = {name: f"{found.name}, {len(found.labels)} classes" for name, found in own.items()}
+    count = Counter(called.values())
+
     def title(name: str) -> str:
         if name in own:
-            return f"{own[name].name}, {len(own[name].labels)} classes"
+            return called[name] if count[called[name]] == 1 else f"{called[name]} ({name.rpartition('~')[2]})"
         # Said of fetched ones as well: a choice travels as its words, and these must not change under it.
         return infos[name].title + (f", {infos[name].megabytes:.0f} MB" if infos[name].file else "")
 
@@ -312,7 +316,7 @@ def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
     classes = kept.Choice("class", first[0], range(len(classifier.labels)), word)
     target = classes.value()
     other = target if target not in first else next((c for c in classes.options if c not in first), target)
-    captions = {p.index: f"{plain(p.label)} :gray[{100 * p.probability:.1f} %]" for p in top} | {
+    captions = {p.index: f"{plain(word(p.index))} :gray[{100 * p.probability:.1f} %]" for p in top} | {
         _OTHER: "another class"
     }
     scope = f"{name}-{photo.fingerprint[:12]}"
@@ -321,18 +325,16 @@ def _class(photo: Photo, name: str, classifier: Classifier) -> Question:
         resets=("against",),
     )  # fmt: skip
     if chosen == _OTHER:
-        chosen = classes.selectbox(
-            "Which class", key=f"other-{scope}", format_func=classifier.label, resets=("against",)
-        )
+        chosen = classes.selectbox("Which class", key=f"other-{scope}", format_func=word, resets=("against",))
     contrast = None
     score = "logit"
-    if kept.Flag("contrast").toggle(
+    rivals = list(dict.fromkeys(c for c in (*first, *classes.options) if c != chosen))
+    if rivals and kept.Flag("contrast").toggle(
         "rather than another class", key="contrast",
         help="Explains the difference of the two classes' logits: why this class and not that one.",
     ):  # fmt: skip
-        rivals = list(dict.fromkeys(c for c in (*first, *classes.options) if c != chosen))
         contrast = kept.Choice("against", rivals[0], rivals, word).selectbox(
-            "Rather than", key=f"rival-{scope}-{chosen}", format_func=classifier.label
+            "Rather than", key=f"rival-{scope}-{chosen}", format_func=word
         )
     else:
         fitting = scores_for(classifier.multi_label)

@@ -262,6 +262,7 @@ def _start(
             item.status, item.progress = "cached", 1.0
         items.append(item)
     new = kind(classifier, of.image, of.name, items, turns(), of.fingerprint)
+    new.link = kept.link()
     st.session_state[place] = new
     return new.start()
 
@@ -333,5 +334,6 @@ def start_measuring(
     new = Measuring(
         classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box, in_units=in_units
     )
+    new.link = kept.link()
     st.session_state["measuring"] = new
     return new.start()

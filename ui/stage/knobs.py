@@ -109,14 +109,14 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     if not stage.begun:
         words += ", for this lane"
     st.markdown(words, width="content")
+    waiting = stage.waiting(question)
+    if stage.begun and lane.identity in waiting and (not live or lane.run is None):
+        st.button("Run", type="primary", key="run", on_click=_want, args=(stage, {lane.identity}))
     if not stage.begun:
-        label, wanted = ("Run" if len(stage.lanes) == 1 else "Run all lanes"), {each.identity for each in stage.lanes}
-    else:
-        label, wanted = "Run", {lane.identity}
-    waits = not stage.begun or not live or lane.run is None
-    up_to_date = lane.run is not None and lane.run.key == lane.key(question)
-    if waits and not up_to_date:
-        st.button(label, type="primary", key="run", on_click=_want, args=(stage, wanted))
+        label = "Run" if len(stage.lanes) == 1 else "Run all lanes"
+        st.button(label, type="primary", key="run", on_click=_want, args=(stage, waiting))
+    elif waiting - {lane.identity}:  # say, slow lanes after another photo was chosen
+        st.button("Run all lanes", key="run-all", on_click=_want, args=(stage, waiting))
     if len(stage.lanes) < MOST:
         key = _key(lane, f"shelf-{len(stage.lanes)}")
         with st.popover("Add beside it", width="content", help="Put another method on the stage.", key=f"{key}-door"):

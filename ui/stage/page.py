@@ -116,7 +116,7 @@ def _ground(own: Stage) -> Ground | None:
 
 
 def _walked(own: Stage) -> list[LaneRun]:
-    return [lane.run for lane in own.lanes if lane.run is not None and lane.run.walked]
+    return [run for run in own.alike if run.walked]
 
 
 def _results(own: Stage) -> None:
@@ -132,7 +132,7 @@ def _results(own: Stage) -> None:
     ground = st.session_state.get("stage-grounds", {}).get(ground_key(_walked(own)))
     with tabs[-2]:
         # What was stopped before it had a map has no film.
-        if pictured := [run for run in runs if run.frames]:
+        if pictured := [run for run in own.alike if run.frames and run in runs]:
             takeaway(pictured, ground)
         else:
             st.caption("There is no map yet that could be taken home.")

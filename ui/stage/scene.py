@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from samp_core.classifiers import Classifier
 from samp_core.films import (
     MOST,
     Film,
@@ -29,6 +30,7 @@ from ui.shared import state
 from ui.shared.lanes import Lane, Stage
 from ui.shared.present import presenting
 from ui.shared.sidebar import Question
+from ui.shared.state import Photo
 from ui.stage.ground import Ground
 from ui.stage.steadiness import Steady
 from ui.work.lane_run import LaneRun
@@ -38,23 +40,26 @@ def scene(
     stage: Stage, question: Question, ground: Ground | None, ledger: Ledger, steady: Steady, slow: bool = False
 ) -> dict[str, Any]:
     """Return the stage as the browser's player wants it; ``slow`` brings the moves of the lane in hand, taken apart."""
-    preprocessing = question.classifier.preprocessing
-    height, width = preprocessing.crop
+    height, width = question.classifier.preprocessing.crop
     data: dict[str, Any] = {
-        "photo_key": question.photo.fingerprint,
+        "photo_key": _photo_key(question.photo, question.classifier),
         "ratio": f"{width} / {height}",
         "most": MOST,
         "hand": stage.hand,
         "score": describe(question.classifier, stage.in_hand.asked(question))[1],
-        "lanes": [_lane(lane, question, ledger, steady, slow and lane is stage.in_hand) for lane in stage.lanes],
+        "lanes": [_lane(stage, lane, question, ledger, steady, slow and lane is stage.in_hand) for lane in stage.lanes],
         "active": bool(stage.active),
         "begun": stage.begun,
         "presenting": presenting(),
         "notes": _notes(stage),
     }
-    data["photo_series"] = f"photo {question.photo.fingerprint} {question.network}"
-    if ledger.fresh(data["photo_series"]):
-        data["photo"] = data_uri(preprocessing.crop_image(question.photo.image).convert("RGB"))
+    seen = [(question.photo, question.classifier)]
+    seen += [(run.photo, run.classifier) for lane in stage.lanes if (run := lane.run) is not None]
+    data["photos"] = {
+        key: data_uri(classifier.preprocessing.crop_image(photo.image).convert("RGB"))
+        for key, (photo, classifier) in {_photo_key(*each): each for each in seen}.items()
+        if ledger.fresh(key)
+    }
     if ledger.fresh("palettes"):
         data["palettes"] = palettes()
     if ground is not None:
@@ -93,7 +98,7 @@ def news(
     for lane, run in [(lane, lane.run) for lane in list(stage.lanes)]:
         if run is None:
             continue
-        described = _described(lane, run, question) if ledger.fresh(f"{run.identity} lane") else {}
+        described = _described(stage, lane, run, question) if ledger.fresh(f"{run.identity} lane") else {}
         lanes[lane.identity] = {**described, **_run(run, ledger, steady, slow and lane is stage.in_hand)}
     data: dict[str, Any] = {"lanes": lanes, "active": active, "goes_on": more, "notes": _notes(stage)}
     if ground is not None:
@@ -111,16 +116,17 @@ def _ground(ground: Ground, ledger: Ledger) -> dict[str, Any]:
     return shown
 
 
-def _lane(lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
+def _lane(stage: Stage, lane: Lane, question: Question, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
     run = lane.run
-    shown = _described(lane, run, question)
+    shown = _described(stage, lane, run, question)
     if run is None:
         return {**shown, "total": 0, "first": 0, "frames": [], "starts": _starts(lane, question, ledger)}
     return {**shown, **_run(run, ledger, steady, slow)}
 
 
-def _described(lane: Lane, run: LaneRun | None, question: Question) -> dict[str, Any]:
+def _described(stage: Stage, lane: Lane, run: LaneRun | None, question: Question) -> dict[str, Any]:
     """Return what of a lane stays as it is while it runs."""
+    seen = (question.photo, question.classifier) if run is None else (run.photo, run.classifier)
     return {
         **lane_message(lane.asked(question) if run is None else run.settings),
         "id": lane.identity,
@@ -128,8 +134,14 @@ def _described(lane: Lane, run: LaneRun | None, question: Question) -> dict[str,
         "status": "idle",
         "stale": run is not None and not run.active and run.key != lane.key(question),
         "run": None,
-        "photo_key": question.photo.fingerprint if run is None else run.photo.fingerprint,
+        "photo_key": _photo_key(*seen),
+        "apart": run is not None and run not in stage.alike,
     }
+
+
+def _photo_key(photo: Photo, classifier: Classifier) -> str:
+    """Return what tells a photo, as a network sees it, from others in the browser."""
+    return f"photo {photo.fingerprint} {classifier.preprocessing}"
 
 
 def _run(run: LaneRun, ledger: Ledger, steady: Steady, slow: bool) -> dict[str, Any]:
@@ -185,7 +197,13 @@ def _starts(lane: Lane, question: Question, ledger: Ledger) -> dict[str, Any] | 
 
 def _notes(stage: Stage) -> list[str]:
     notes = []
-    for lane in stage.lanes:
+    lanes, alike = list(stage.lanes), stage.alike
+    if others := [lane.title for lane in lanes if lane.run is not None and lane.run not in alike]:
+        notes.append(
+            f"{' and '.join(others)}: still of another photo, network, class or score, and so neither in the plane and "
+            "the curves nor in the film, the figures and the Library. Run it again to have it beside the others."
+        )
+    for lane in lanes:
         if lane.run is not None and lane.run.explanation is not None:
             notes.append(overshoot_in_words(lane.run.settings, lane.run.explanation))
     return list(dict.fromkeys(note for note in notes if note))

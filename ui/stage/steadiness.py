@@ -93,7 +93,7 @@ class Steady:
     @property
     def active(self) -> bool:
         """Whether anything is being measured."""
-        return any(each.active for each in self._known.values())
+        return any(each.active for each in list(self._known.values()))  # asked by other threads, too
 
     def want(self, turns: Turns, runs: list[LaneRun]) -> None:
         """Begin with the next of these finished runs that is not known yet; one at a time."""

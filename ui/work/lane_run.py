@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -55,6 +55,13 @@ class Sketch:
         """Return a draft as what is seen after the ``last`` sketch."""
         number = 1 if last is None else last.number + 1
         return cls(number, glimpse.levels, glimpse.peak, f"the order {glimpse.words}", glimpse.states)
+
+
+def subject(photo: Photo, classifier: Classifier, settings: Settings) -> Hashable:
+    """Return what a run explains; only runs that share it can stand in one plane, curve, film, figure or file."""
+    asked = settings.score, settings.target, settings.contrast
+    network = classifier.name, classifier.fingerprint, classifier.labels, classifier.preprocessing
+    return photo.fingerprint, network, asked
 
 
 class LaneRun(Worker):
@@ -123,6 +130,11 @@ class LaneRun(Worker):
     def active(self) -> bool:
         """Whether the run is under way or waiting for its turn."""
         return self.status in ("waiting", "running")
+
+    @property
+    def subject(self) -> Hashable:
+        """What it explains, see :func:`subject`."""
+        return subject(self.photo, self.classifier, self.settings)
 
     @property
     def frames(self) -> Sequence[Frame]:

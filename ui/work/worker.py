@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -103,12 +103,16 @@ class Worker:
         page: the page that shows it, as in the navigation.
         session: the tab it is for; by default the one whose script is running.
         urgency: of its turns.
+
+    Attributes:
+        link: what a link to what was asked holds; None if nobody said. Until it ends something else may be chosen.
     """
 
     def __init__(
         self, turns: Turns, title: str, page: str = "", session: Session | None = None, urgency: int = WORK
     ) -> None:
         self.title, self.page = title, page
+        self.link: Mapping[str, str] | None = None
         self.session = Session.current() if session is None else session
         self.pace = Pace()
         self._turns, self._urgency = turns, urgency

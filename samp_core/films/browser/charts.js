@@ -10,7 +10,8 @@ Object.assign(View.prototype, {
 
   series(value) {
     const found = [];
-    for (const panel of this.filled()) panel.lane.directions.forEach((direction, d) => found.push(...value(panel, d, direction)));
+    // A lane that still shows another photo, network, class or score has no place among the others.
+    for (const panel of this.filled()) if (!panel.lane.apart) panel.lane.directions.forEach((direction, d) => found.push(...value(panel, d, direction)));
     return found.filter((series) => series.points.length);
   },
 

@@ -197,7 +197,7 @@ class View {
     this.box.classList.toggle("compact", Boolean(data.compact));
     if (data.palettes) this.palettes = data.palettes;
     if (this.photoKey !== data.photo_key) { this.photoKey = data.photo_key; this.marked = []; this.hovered = null; this.drawMarks(); }
-    if (data.photo) this.takePhoto(data.photo_series, data.photo);
+    for (const [key, uri] of Object.entries(data.photos || {})) this.takePhoto(key, uri);
     let missing = data.wants.some((series) => !(series in this.counts) && !(series in data.sent));
     for (const lane of data.lanes) missing = this.takeLane(lane) || missing;
     for (const [series, count] of Object.entries(data.sent)) if (!this.runs.has(series)) this.counts[series] = count;
@@ -236,7 +236,7 @@ class View {
       if (other && !mine.directions) return { ...lane, ...once }; // its description was lost; it will come again
       return { ...(other ? {} : lane), ...once, ...mine };
     });
-    this.update({ ...this.data, photo: null, palettes: null, ground, ...news, lanes: all }, this.report, this.trigger);
+    this.update({ ...this.data, photos: null, palettes: null, ground, ...news, lanes: all }, this.report, this.trigger);
   }
 
   // One part of a film alone: a guess at its moves, a move unfolded, or lanes and plane.
@@ -264,7 +264,7 @@ class View {
     sight.observe(this.box);
   }
 
-  async takePhoto(series, uri) {
+  async takePhoto(key, uri) {
     const image = await loaded(uri);
     const { naturalWidth: width, naturalHeight: height } = image;
     this.scratch.width = width;
@@ -274,7 +274,7 @@ class View {
     const pixels = context.getImageData(0, 0, width, height).data;
     const light = new Float32Array(pixels.length / 4);
     for (let i = 0; i < light.length; i += 1) light[i] = 0.299 * pixels[4 * i] + 0.587 * pixels[4 * i + 1] + 0.114 * pixels[4 * i + 2];
-    this.photos.set(series, { uri, light, width, height });
+    this.photos.set(key, { uri, light, width, height });
     this.build();
     this.drawMaps();
   }
@@ -329,6 +329,11 @@ class View {
   }
 
   forget() {
+    const photos = new Set([this.data.photo_key, ...this.data.lanes.map((lane) => lane.photo_key)]);
+    for (const key of this.photos.keys()) if (!photos.has(key)) {
+      this.photos.delete(key);
+      delete this.counts[key];
+    }
     const shown = new Set(this.data.lanes.map((lane) => lane.run));
     const old = [...this.runs.entries()].filter(([name]) => !shown.has(name)).sort((a, b) => a[1].seen - b[1].seen);
     for (const [name] of old.slice(0, Math.max(0, this.runs.size - KEPT))) {
@@ -451,7 +456,7 @@ class View {
     const live = lane.status === "running" || lane.status === "waiting";
     if (!live) {
       const lines = lane.error ? [element("p", { class: "error", role: "alert" }, lane.error)] : (lane.words || []).map((words) => element("p", {}, words));
-      if (lane.stale) lines.push(element("p", { class: "row quiet" }, "Its settings have changed since.", element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run")));
+      if (lane.stale) lines.push(element("p", { class: "row quiet" }, "What is asked has changed since.", element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run")));
       else if (lane.back) lines.push(element("p", { class: "row quiet" }, "It came back from a file.", element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run it again")));
       else if (lane.status === "idle") lines.push(element("p", { class: "quiet" }, lane.directions.length ? "Its map grows while the path is walked." : "It has no path; its map comes in one piece."));
       if (lane.status === "idle" && this.data.begun) lines.push(element("button", { class: "small", type: "button", onclick: () => this.ask(lane.id, "run") }, "Run"));
@@ -655,8 +660,7 @@ class View {
   }
 
   photoOf(panel) {
-    for (const [series, photo] of this.photos) if (series.startsWith(`photo ${panel.photo}`)) return photo;
-    return null;
+    return this.photos.get(panel.photo) || null;
   }
 
   drawMap(panel) {
