@@ -226,8 +226,8 @@ def table(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     rows = []
     for name, entry in zip(told_apart([e.settings for e in entries]), entries, strict=True):
         relative = entry.explanation.completeness.relative
-        low = None if entry.deletion is None else float(entry.deletion.auc[0])
-        high = None if entry.insertion is None else float(entry.insertion.auc[0])
+        low = None if entry.deletion is None else _number(entry.deletion.auc)
+        high = None if entry.insertion is None else _number(entry.insertion.auc)
         rows.append(
             {
                 "method": name,

@@ -125,21 +125,22 @@ class Watched:
         network = duplicate(self._network, weights=False)
         for parameter in network.parameters():
             parameter.requires_grad_(False)
-        dense = [module for module in network.modules() if isinstance(module, nn.Linear)]
-        if dense:
-            dense[-1].register_forward_pre_hook(self._keep)
+        # The last one that is called counts; in what order they were declared says nothing.
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                module.register_forward_pre_hook(self._keep, with_kwargs=True)
         return network
 
-    def _keep(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        self._features = args[0]
+    def _keep(self, module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._features = args[0] if args else named["input"]
 
 
 def probe_images(network: nn.Module, preprocessing: Preprocessing) -> Float[Tensor, "2 c h w"]:
     """Return noise of the size, type and device that a network takes, to try it out with."""
     # Two images, so that a network that mixes up batch and class dimensions is found out.
-    like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0))
+    like = next((p for p in network.parameters() if p.is_floating_point()), torch.empty(0, dtype=torch.float32))
     shape = (2, len(preprocessing.mean), *preprocessing.crop)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(like)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(like)
 
 
 def tried(network: nn.Module, probe: Float[Tensor, "n c h w"], name: str) -> Any:

@@ -10,6 +10,8 @@ from torch import nn
 
 from samp_core.baselines import GaussianBlur, Zero
 from samp_core.metrics import deletion, insertion, state_at
+from samp_core.metrics.base import Subject, correlation
+from samp_core.metrics.curves import PAPER_CURVES, UNDIVIDED
 from samp_core.scores import Logit, Probability
 from tests.test_golden import FOLDER, arrays, networks  # noqa: F401  (fixtures)
 
@@ -67,39 +69,67 @@ def test_protocol_names_all_that_matters():
     assert "normalisation score of the whole image" in words
 
 
-def test_chunks_change_nothing(smooth, toys):
+def test_what_is_constant_but_for_rounding_correlates_with_nothing():
+    flat = torch.full((4, 300), 0.3) * torch.tensor([1.0, 2.0, 3.0, 5.0]).unsqueeze(1) + 0.1
+    varied = torch.rand(4, 300, generator=torch.Generator().manual_seed(0))
+    assert (flat - flat.mean(1, keepdim=True)).any(), "rounding leaves something"
+    assert correlation(flat, varied).isnan().all()
+    torch.testing.assert_close(correlation(varied, 2 * varied + 1000), torch.ones(4), atol=1e-3, rtol=0)
+
+
+@pytest.fixture
+def raised(smooth: nn.Module) -> nn.Module:
+    """A network whose scores can be divided by: all are above 0."""
+    smooth[-1].bias.data += 5
+    return smooth
+
+
+def test_chunks_change_nothing(raised, toys):
     maps = torch.randn(3, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     kwargs = {"pixels_per_step": 7, "baseline": GaussianBlur(5, 2.0)}
-    whole = insertion(smooth, toys, maps, [0, 1, 2], batch_size=1000, **kwargs)
-    small = insertion(smooth, toys, maps, [0, 1, 2], batch_size=4, **kwargs)
-    alone = [insertion(smooth, toys[n : n + 1], maps[n : n + 1], n, **kwargs).scores for n in range(3)]
+    whole = insertion(raised, toys, maps, [0, 1, 2], batch_size=1000, **kwargs)
+    small = insertion(raised, toys, maps, [0, 1, 2], batch_size=4, **kwargs)
+    alone = [insertion(raised, toys[n : n + 1], maps[n : n + 1], n, **kwargs).scores for n in range(3)]
     torch.testing.assert_close(whole.scores, small.scores)
     torch.testing.assert_close(whole.scores, torch.cat(alone))
     assert whole.scores.shape == (3, 19)
 
 
-def test_channels_are_summed_and_ties_keep_their_place(smooth, toys):
+def test_channels_are_summed_and_ties_keep_their_place(raised, toys):
     maps = torch.randn(3, 2, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(
-        deletion(smooth, toys, maps, 0, pixels_per_step=9).scores,
-        deletion(smooth, toys, maps.sum(1), 0, pixels_per_step=9).scores,
+        deletion(raised, toys, maps, 0, pixels_per_step=9).scores,
+        deletion(raised, toys, maps.sum(1), 0, pixels_per_step=9).scores,
     )
     flat = torch.zeros(3, 12, 10, dtype=torch.float64)
-    curve = deletion(smooth, toys, flat, 0, pixels_per_step=10)
+    curve = deletion(raised, toys, flat, 0, pixels_per_step=10)
     third = state_at(toys, flat, 3, curve)
     assert (third[:, :, :3] == 0).all()
     assert torch.equal(third[:, :, 3:], toys[:, :, 3:])
 
 
-def test_state_at_is_what_was_measured(smooth, toys):
+def test_state_at_is_what_was_measured(raised, toys):
     maps = torch.randn(3, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for measure in (deletion, insertion):
-        curve = measure(smooth, toys, maps, 1, pixels_per_step=11)
+        curve = measure(raised, toys, maps, 1, pixels_per_step=11)
         with torch.no_grad():
-            whole = smooth(toys)[:, 1]
+            whole = raised(toys)[:, 1]
             for k in (0, 4, curve.scores.shape[1] - 1):
-                scores = smooth(state_at(toys, maps, k, curve))[:, 1] / whole
+                scores = raised(state_at(toys, maps, k, curve))[:, 1] / whole
                 torch.testing.assert_close(curve.scores[:, k], scores)
+
+
+def test_where_the_whole_score_is_negative_the_best_map_is_not_called_the_worst():
+    class Below(Summing):
+        def forward(self, x):
+            return super().forward(x) - 20
+
+    for best in (IMAGE, -IMAGE):
+        curve = deletion(Below(), torch.cat([IMAGE, 3 * IMAGE]), torch.cat([best, best]), 0, pixels_per_step=1)
+        assert curve.auc.isnan().tolist() == [True, False], "divided by -10, the curve would turn round"
+        assert curve.raw.isfinite().all()
+    found = PAPER_CURVES.compute(Subject(Below(), IMAGE, torch.tensor([0]), IMAGE, Logit()))
+    assert all(each.values.isnan().all() and each.note == UNDIVIDED for each in found)
 
 
 def test_a_photo_whose_score_is_zero_has_no_curve():

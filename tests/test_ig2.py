@@ -56,6 +56,28 @@ def test_one_move_is_gradient_times_move(smooth, toys, photo):
     torch.testing.assert_close(IG2(smooth, photo, 1, 0.1).attribute(toys[:1], 0), expected)
 
 
+class Declared(nn.Module):
+    """A network of two dense layers, the last of which is declared first or last."""
+
+    def __init__(self, head_first: bool) -> None:
+        super().__init__()
+        torch.manual_seed(4)
+        dense, head = nn.Linear(240, 8), nn.Linear(8, 3)
+        for name, module in sorted({"dense": dense, "head": head}.items(), reverse=head_first):
+            setattr(self, name, module)
+
+    def forward(self, x):
+        return self.head(input=self.dense(x.flatten(1)).tanh())
+
+
+def test_features_enter_the_dense_layer_that_is_called_last(toys, photo):
+    first, last = (
+        IG2(Declared(head_first).double(), photo, 4, 0.02).attribute(toys[:2], TARGET) for head_first in (True, False)
+    )
+    assert next(iter(Declared(True).named_children()))[0] == "head"
+    torch.testing.assert_close(first, last)
+
+
 def test_scale_of_channels_and_range_of_values(smooth, toys, photo):
     """A step's length is measured in images of the range 0 to 1, whatever their normalisation."""
 

@@ -583,6 +583,28 @@ def test_where_patches_speak_for_the_score_last(images):
     assert named.maps.shape == found.maps.shape
 
 
+@pytest.mark.parametrize("name", ["grad-cam", "grad-cam++", "layer-cam"])
+def test_tokens_of_which_only_the_class_s_speaks_are_refused(name, images):
+    class TokensFirst(nn.Module):
+        """A transformer whose layers see (T, N, C): of its normalisations only the last has the batch first."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.patches, self.token = nn.Conv2d(3, 8, 8, 8), nn.Parameter(torch.randn(1, 1, 8))
+            layer = nn.TransformerEncoderLayer(8, 2, 16, norm_first=True)
+            self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+            self.last, self.head = nn.LayerNorm(8), nn.Linear(8, 5)
+
+        def forward(self, x):
+            patches = self.patches(x).flatten(2).transpose(1, 2)
+            tokens = torch.cat([self.token.expand(len(x), -1, -1), patches], 1)
+            return self.head(self.last(self.layers(tokens.transpose(0, 1)).transpose(0, 1))[:, 0])
+
+    with pytest.raises(UnsupportedError, match="tokens of another kind"):
+        maps(classifier(TokensFirst().eval()), name, images)
+
+
 class ChannelsLast(nn.Module):
     """A network that gives its last feature maps as (N, H, W, C), as Swin transformers do."""
 

@@ -50,8 +50,10 @@ def test_nothing_is_sent_twice():
 
 def test_what_was_lost_is_sent_again_when_the_browser_misses_it():
     ledger = Ledger()
-    acknowledge(ledger, 1)
+    assert ledger.hear({"mount": "m", "number": 1, "counts": {}}), "it is new, and has nothing"
     assert len(ledger.fresh("run", 5)) == 5
+    assert not ledger.hear({"mount": "m", "number": 1, "counts": {}}), "it said that before"
+    ledger.fresh("run", 5)
     acknowledge(ledger, 2, run=3, missing=True)
     assert list(ledger.fresh("run", 6)) == [3, 4, 5]
     acknowledge(ledger, 2, run=3, missing=True)  # the same message once more is no news

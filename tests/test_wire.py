@@ -37,9 +37,9 @@ def told(number: str, epoch: object = 0) -> dict[str, Any]:
     return message
 
 
-def say(line: Wire, live: bool = True) -> dict[str, Any]:
+def say(line: Wire, live: bool = True, misses: bool = False) -> dict[str, Any]:
     """Let the script send what it has to say now."""
-    return line.say(lambda: None, lambda: {"whole": True}, live)
+    return line.say(lambda: misses, lambda: {"whole": True}, live)
 
 
 def counting() -> Callable[[], dict[str, Any]]:
@@ -53,6 +53,15 @@ def test_it_is_found_below_any_path(path):
     match, found = WIRE_ROUTE.matches(scope)
     assert match is Match.FULL
     assert found["path_params"]["number"] == "a"
+
+
+def test_a_view_that_misses_something_is_told_everything():
+    line = Wire()
+    line.lead(lambda: 1, counting())
+    assert "whole" in say(line)
+    told(line.number, line.epoch)
+    assert say(line)["quiet"], "it asks on the wire"
+    assert "whole" in say(line, misses=True), "the wire knows nothing of what does not change"
 
 
 def test_nobody_hears_anything_by_another_number():

@@ -169,8 +169,10 @@ def _of_patches(network: nn.Module, task: Task, seen: list[_Seen]) -> _Seen:
         for handle in handles:
             handle.remove()
     connected = {name: slope for name, slope in zip(outputs, slopes, strict=True) if slope is not None}
-    # Of a network that was never trained nothing may make a difference: its last weights are often zeros.
-    speaking = [name for name, slope in connected.items() if slope[:, known[name].before :].any()] or list(connected)
+    speaking = [name for name, slope in connected.items() if slope[:, known[name].before :].any()]
+    if not any(slope.any() for slope in connected.values()):
+        # Of a network that was never trained nothing may make a difference: its last weights are often zeros.
+        speaking = list(connected)
     if not speaking:
         raise none
     return known[max(speaking, key=list(known).index)]

@@ -220,6 +220,12 @@ def score_of(
 
 def correlation(a: Float[Tensor, "*b k"], b: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
     """Return Pearson's correlation over the last dimension, -1 to 1; NaN where one of them is constant."""
-    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
+    (a, a_varies), (b, b_varies) = _centred(a), _centred(b)
     size = a.norm(dim=-1) * b.norm(dim=-1)
-    return torch.where(size > 0, (a * b).sum(-1) / size, torch.nan).clamp(-1, 1)
+    return torch.where(a_varies & b_varies, (a * b).sum(-1) / size, torch.nan).clamp(-1, 1)
+
+
+def _centred(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return values less their mean, and whether they vary by more than rounding."""
+    rest = values - values.mean(-1, keepdim=True)
+    return rest, rest.norm(dim=-1) > 32 * torch.finfo(values.dtype).eps * values.norm(dim=-1)

@@ -17,6 +17,12 @@ from samp_core.baselines import Baseline, GaussianBlur, Zero
 from samp_core.metrics.base import Column, Measurement, Metric, Protocol, Subject, pixel_maps, score_words
 from samp_core.scores import Logit, Probability, Score, ScoreFunction, Sigmoid, as_target
 
+UNDIVIDED = (
+    "The score of the whole image is not above 0: divided by it, as the paper's protocol does, the curves would turn "
+    "round. Explain a probability, or use RISE's protocol."
+)
+"""Why a curve of the paper's protocol has no number."""
+
 CurveProtocol = Literal["paper", "rise"]
 Target = int | Sequence[int] | Tensor | None
 
@@ -27,9 +33,10 @@ class Curve:
 
     Attributes:
         scores: score after k batches of pixels, k = 0..n, (N, n + 1); divided by the score of the whole image in the
-            paper's protocol, where NaN means that this score is 0.
+            paper's protocol, NaN where that is not above 0: divided by a negative one a curve turns round, and the
+            worst map would have the best number.
         raw: the same scores undivided, in units of the score, (N, n + 1).
-        auc: mean of the n + 1 scores, (N,).
+        auc: mean of the n + 1 scores, (N,); NaN as they are.
         direction: ``deletion`` or ``insertion``.
         protocol: everything that a number of this curve depends on; only numbers of one protocol compare.
         pixels_per_step: pixels replaced at a time.
@@ -181,7 +188,7 @@ def _curve(
     scores = raw
     if protocol == "paper":
         whole = raw[:, :1] if direction == "deletion" else raw[:, -1:]
-        scores = torch.where(whole == 0, torch.nan, raw / whole)
+        scores = torch.where(whole > 0, raw / whole, torch.nan)
     known = Protocol(
         f"{direction} curve, mean of {points + 1} points, {protocol} protocol",
         score=score_words(score),
@@ -214,9 +221,7 @@ def _curves(subject: Subject, protocol: CurveProtocol) -> tuple[Measurement, ...
         fill=f"{up.fill} and {down.fill}",
     )
     evidence = {"deletion": down.scores, "insertion": up.scores}
-    note = (
-        "" if bool((up.auc - down.auc).isfinite().all()) else "The score of the whole image is 0: nothing to divide by."
-    )
+    note = "" if bool((up.auc - down.auc).isfinite().all()) else UNDIVIDED
     prefix = "" if protocol == "paper" else "rise-"
     return (
         Measurement(f"{prefix}deletion", down.auc, down.protocol, evidence, note),

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from torch import Tensor
 
 from samp_core.compare import (
     Entry,
     disagreement,
     told_apart,
 )
-from samp_core.metrics import rank_correlation, state_at
+from samp_core.metrics import Curve, rank_correlation, state_at
+from samp_core.metrics.curves import UNDIVIDED
 from samp_core.render import overlay
 from ui.shared import travel
 from ui.shared.outcome import exports, figures, trade_off
@@ -68,16 +70,17 @@ def _pair(entries: Sequence[Entry], key: str) -> tuple[tuple[str, Entry], tuple[
 
 def _plot(entries: Sequence[Entry], direction: str, heading: str, below: str) -> go.Figure:
     """Draw one direction's curves; the AUC stands beside each name."""
-    plot = go.Figure()
+    plot, divided = go.Figure(), False
     for n, (title, entry) in enumerate(_named(entries).items()):
         curve = entry.deletion if direction == "deletion" else entry.insertion
         assert curve is not None
-        scores = curve.scores[0].tolist()
+        divided |= bool(curve.auc.isfinite().all())
+        scores, number = _drawn(curve)[0].tolist(), f" {curve.auc[0]:.2f}" if curve.auc.isfinite().all() else ""
         plot.add_trace(
             go.Scatter(
                 x=[100 * k / (len(scores) - 1) for k in range(len(scores))],
                 y=scores,
-                name=f"{title} {curve.auc[0]:.2f}",
+                name=f"{title}{number}",
                 line={"color": COLOURS[n % len(COLOURS)], "dash": "solid" if n < len(COLOURS) else "dash", "width": 2},
                 hovertemplate=f"{title}<br>%{{x:.0f}} % of pixels<br>%{{y:.2f}}<extra></extra>",
             )
@@ -88,9 +91,14 @@ def _plot(entries: Sequence[Entry], direction: str, heading: str, below: str) ->
         margin={"l": 10, "r": 10, "t": 44, "b": 10},
         legend={"orientation": "h", "y": -0.22, "font": {"size": 11}},
         xaxis_title=below,
-        yaxis_title="score / score of the photo",
+        yaxis_title="score / score of the photo" if divided else "score",
     )
     return plot
+
+
+def _drawn(curve: Curve) -> Tensor:
+    """Return the points of a curve, divided by the photo's score where they can be, (1, n + 1)."""
+    return curve.scores if curve.auc.isfinite().all() else curve.raw
 
 
 def curves(queue: Queue, entries: Sequence[Entry]) -> None:
@@ -108,6 +116,8 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
     assert first.deletion is not None
     assert first.insertion is not None
     st.caption(f"Protocol: {plain(first.deletion.protocol)}. {plain(first.insertion.protocol)}.")
+    if not first.deletion.auc.isfinite().all():
+        st.info(f"{UNDIVIDED} Here they are drawn undivided, and have no number.")
     st.markdown("**The photo at one point of two curves**")
     pair = _pair(entries, "point")
     steps = first.deletion.scores.shape[1] - 1
@@ -120,7 +130,7 @@ def curves(queue: Queue, entries: Sequence[Entry]) -> None:
             assert curve is not None
             shown = state_at(inputs, entry.explanation.maps, k, curve)
             at = min(k, curve.scores.shape[1] - 1)
-            words = f"{title}, {direction}: {float(curve.scores[0, at]):.2f}"
+            words = f"{title}, {direction}: {float(_drawn(curve)[0, at]):.2f}"
             inner.image(queue.classifier.preprocessing.to_image(shown)[0], caption=words, alt=words)
 
 

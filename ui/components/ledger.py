@@ -31,16 +31,17 @@ class Ledger:
     _when: dict[str, float] = field(default_factory=dict)
     _heard: int = -1
 
-    def hear(self, have: dict[str, Any] | None) -> None:
-        """Take in what the browser says to have, and begin a new message."""
+    def hear(self, have: dict[str, Any] | None) -> bool:
+        """Take in what the browser says to have, and begin a new message; return whether it misses something."""
         self.wants, self.now = [], {}
         if not have or (have.get("mount") == self.mount and have.get("number", 0) <= self._heard):
-            return
+            return False
         new = have.get("mount") != self.mount
         self.mount, self._heard = have.get("mount"), have.get("number", 0)
         self.had = {str(k): int(v) for k, v in (have.get("counts") or {}).items() if isinstance(v, int | float)}
-        if new or have.get("missing"):
+        if misses := bool(new or have.get("missing")):
             self.sent = dict(self.had)
+        return misses
 
     def fresh(self, series: str, total: int = 1) -> range:
         """Return which of a series' ``total`` things are to be sent now."""

@@ -67,19 +67,20 @@ class Wire:
         self._signs, self._news, self._told, self.over = signs, news, None, False
         self._first = True
 
-    def say(self, hear: Callable[[], None], make: Callable[[], dict[str, Any]], live: bool) -> dict[str, Any]:
+    def say(self, hear: Callable[[], bool], make: Callable[[], dict[str, Any]], live: bool) -> dict[str, Any]:
         """Return what the script sends now: the first message since it took the lead brings everything.
 
         After that the wire brings what is new, as long as the view asks there, and the script's are ``quiet``.
 
         Args:
-            hear: takes in what the view says to have.
+            hear: takes in what the view says to have, and says whether it misses something: on the wire comes what is
+                new of the work alone, and a view that was mounted anew misses more.
             make: the whole message; it begins a new epoch.
             live: whether work goes on of which the view can hear here.
         """
         with self.lock:
-            hear()
-            if not self._first and self.in_use and live:
+            misses = hear()
+            if not self._first and self.in_use and live and not misses:
                 self._told = None  # something may have to be told again, so the next answer comes at once
                 message: dict[str, Any] = {"quiet": True}
             else:

@@ -257,7 +257,9 @@ def _side_by_side(library: Library, owner: str, records: Sequence[Record]) -> No
     if len({(record.photo_key, record.network) for record in records}) > 1:
         raise LibraryError("These results are not of one photo and network, and the stage has one. Select others.")
     archives = [unpack(library.content(owner, record.id)) for record in records]
-    photo, classifier = travel.subject_of(archives[0])
+    photo, classifier = travel.subject_of(archives[0], _linked(records[0]))
+    for archive in archives[1:]:
+        archive.check_network(classifier)  # one of the same name may have got other pictures
     # In turns, so that each result is there: the first of each, then the second of each.
     rounds = max(len(archive.entries) for archive in archives)
     every = [a.entries[n].settings for n in range(rounds) for a in archives if n < len(a.entries)]
@@ -355,6 +357,12 @@ def _more(library: Library, owner: str, record: Record) -> None:
     st.button("Delete", key=f"delete-{record.id}", on_click=_delete, args=(library, owner, [record.id]))
 
 
+def _linked(record: Record) -> str | None:
+    """Return what the link to a result calls its network; None if nobody knows."""
+    network: str | None = record.memo.get("link", {}).get("network")
+    return network
+
+
 def _open(library: Library, owner: str, record: Record) -> str:
     """Make a result the session's, with everything that was chosen for it; return the page that shows it.
 
@@ -362,7 +370,7 @@ def _open(library: Library, owner: str, record: Record) -> str:
         ArchiveError, LibraryError, ClassifierError: it cannot be shown; the message says why.
     """
     archive = unpack(library.content(owner, record.id))
-    photo, classifier = travel.subject_of(archive)
+    photo, classifier = travel.subject_of(archive, _linked(record))
     if record.page not in _PLACES or "link" not in record.memo:
         choose(photo)
         travel.take_in(archive, classifier, photo, class_words(classifier))

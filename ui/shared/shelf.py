@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ import streamlit as st
 from torch import Tensor
 
 from samp_core.archive import Archive, ArchiveError, pack, unpack
+from samp_core.bundled import DEFAULT
 from samp_core.classifiers import Classifier, ClassifierError
 from samp_core.compare import Entry
 from samp_core.films import Reel, View
@@ -278,8 +279,8 @@ def bring_back(page: str, photo: Photo, network: str, classifier: Classifier) ->
         if thread.name == _THREAD + where[1]:
             thread.join(_PATIENCE)
     try:
-        record = where[0].newest(where[1], page, photo.fingerprint)
-        if record is None or record.network != classifier.name:
+        record = where[0].newest(where[1], page, photo.fingerprint, _of(classifier, network))
+        if record is None:
             return False
         archive = unpack(where[0].content(where[1], record.id))
         archive.check(classifier, photo.image)
@@ -287,6 +288,16 @@ def bring_back(page: str, photo: Photo, network: str, classifier: Classifier) ->
         return False
     show(page, archive, record, classifier, photo)
     return True
+
+
+def _of(classifier: Classifier, network: str) -> Callable[[Record], bool]:
+    """Return what tells results of a network that links call ``network`` from those of others."""
+
+    def fits(record: Record) -> bool:
+        link = record.memo.get("link")  # an imported result has none
+        return link is not None and record.network == classifier.name and link.get("network", DEFAULT) == network
+
+    return fits
 
 
 def show(page: str, archive: Archive, record: Record, classifier: Classifier, photo: Photo) -> None:

@@ -75,21 +75,36 @@ def photo_of(archive: Archive) -> Photo:
     )
 
 
-def network_of(archive: Archive) -> Classifier:
+def network_of(archive: Archive, linked: str | None = None) -> Classifier:
     """Return the network of a file's runs.
 
+    Args:
+        archive: the file.
+        linked: what a link calls the network that is preferred where several fit; by default the one in use.
+
     Raises:
-        ArchiveError: it is not here, or is here with other weights.
+        ArchiveError: it is not here, or is here with other weights, another preprocessing or other labels.
         ClassifierError: it cannot be loaded.
     """
-    own = (c for c in state.brought().values() if c.fingerprint == archive.words["network"]["sha256"])
-    if (found := next(own, None)) is not None:
-        return found
+    alike = {name: c for name, c in state.brought().items() if c.fingerprint == archive.words["network"]["sha256"]}
+    fitting: dict[str, Classifier] = {}
+    misfit: ArchiveError | None = None
+    for name, classifier in alike.items():
+        try:
+            archive.check_network(classifier)
+            fitting[name] = classifier
+        except ArchiveError as error:
+            misfit = error
+    if fitting:
+        wanted = kept.link().get("network") if linked is None else linked
+        return fitting[wanted] if wanted in fitting else next(reversed(fitting.values()))
     try:
         here = is_on_disk(archive.network)
     except ClassifierError:
         here = False
     if not here:
+        if misfit is not None:
+            raise misfit
         raise ArchiveError(
             f"The runs explain {archive.network}, whose weights are not here. Fetch or bring them on Models first; "
             "`samp open` prints what is in the file in any case."
@@ -97,14 +112,14 @@ def network_of(archive: Archive) -> Classifier:
     return state.network(archive.network)
 
 
-def subject_of(archive: Archive) -> tuple[Photo, Classifier]:
-    """Return photo and network of a file's runs, and make sure that they are those.
+def subject_of(archive: Archive, linked: str | None = None) -> tuple[Photo, Classifier]:
+    """Return photo and network of a file's runs, and make sure that they are those; see :func:`network_of`.
 
     Raises:
         ArchiveError: one of them is not here, or another.
         ClassifierError: the network cannot be loaded.
     """
-    photo, classifier = photo_of(archive), network_of(archive)
+    photo, classifier = photo_of(archive), network_of(archive, linked)
     archive.check(classifier, photo.image)
     return photo, classifier
 

@@ -127,7 +127,7 @@ def _downloads(job: LaneRun, display: dict[str, Any]) -> None:
             is_sample = name in SAMPLES and Photo.sample(name).fingerprint == job.photo.fingerprint
             settled = as_settled(job.settings, explanation)
             shown = name if is_sample else job.photo.name
-            st.code(as_python(job.classifier.name, shown, settled, is_sample), language="python")
+            st.code(as_python(job.classifier, shown, settled, is_sample), language="python")
     entry = Entry(as_settled(job.settings, explanation), explanation)
     travel.download(
         job.classifier, job.photo, [entry], job.threads, stem, f"samp-{job.identity}",

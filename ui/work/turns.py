@@ -52,8 +52,8 @@ class _Ticket:
 
 
 def pace_key(classifier: Classifier) -> str:
-    """Return what the pace of a network is kept under: which one it is, and where it computes."""
-    return f"{classifier.fingerprint} {classifier.device}"
+    """Return what the pace of a network is kept under: which one it is, the size of its pictures, where it computes."""
+    return f"{classifier.fingerprint} {classifier.preprocessing.crop} {classifier.device}"
 
 
 class Turns:
