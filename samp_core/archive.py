@@ -13,7 +13,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,24 @@ from torch import Tensor
 
 from samp_core.attribution import Belief, Explanation
 from samp_core.baselines import GaussianBlur, Zero
-from samp_core.classifiers import Classifier
+from samp_core.classifiers import (
+    OWN,
+    RANDOM,
+    Classifier,
+    ClassifierError,
+    network_info,
+    published_labels,
+    published_preprocessing,
+)
 from samp_core.compare import Entry
 from samp_core.films import Reel, View, view_from_dict
-from samp_core.images import ImageError, load_image, sha256
+from samp_core.images import ImageError, Preprocessing, load_image, sha256
 from samp_core.methods import Settings, default_settings, make_method
 from samp_core.metrics import Curve, Measurement
 from samp_core.metrics.base import Protocol
+from samp_core.own import Reordered
 from samp_core.rules import Completeness
-from samp_core.runs import as_settled, machine, now, outcome, subject, versions
+from samp_core.runs import as_settled, labels_key, machine, now, outcome, subject, versions
 from samp_core.runs import asked as wanted
 from samp_core.scores import Cost
 
@@ -43,6 +52,8 @@ MOST_BYTES = 200 * 2**20
 """The largest file that is opened, in bytes."""
 MOST_UNPACKED = 400 * 2**20
 """The most that one unpacks to, in bytes."""
+WEIGHTS_FILE, LABELS_FILE = "weights.pth", "labels.txt"
+"""What :func:`as_python` calls the files of a network of somebody's own."""
 MOST_RUNS = 64
 MOST_MEMBERS = 8192
 _MOST_WORDS = 8 * 2**20  # of run.json, and of the planes
@@ -103,6 +114,21 @@ class Archive:
         Raises:
             ArchiveError: they are others.
         """
+        self.check_network(classifier)
+        if sha256(image) != self.photo_key:
+            raise ArchiveError(
+                f"This is another photo than that of the runs, {self.name} (fingerprint {self.photo_key[:12]}). Give "
+                "the file that they were made with, unscaled."
+            )
+
+    def check_network(self, classifier: Classifier) -> None:
+        """Make sure that this network is that of the runs: its weights, how it gets its pictures and its labels.
+
+        Older files do not say the labels.
+
+        Raises:
+            ArchiveError: it is another.
+        """
         if classifier.multi_label != (self.words["network"].get("multi_label", False) is True):
             raise ArchiveError(
                 f"The runs explain {self.network} as a network whose classes "
@@ -115,10 +141,18 @@ class Archive:
                 f"{str(self.words['network']['sha256'])[:12]}, not {classifier.fingerprint[:12]}. Load the one that "
                 "they were made with."
             )
-        if sha256(image) != self.photo_key:
+        kept = self.words["network"].get("preprocessing")
+        here = classifier.preprocessing.to_dict()
+        if isinstance(kept, dict) and (others := [name for name, value in here.items() if kept.get(name) != value]):
+            differences = ", ".join(f"{name} {str(kept.get(name))[:80]} and not {here[name]}" for name in others)
             raise ArchiveError(
-                f"This is another photo than that of the runs, {self.name} (fingerprint {self.photo_key[:12]}). Give "
-                "the file that they were made with, unscaled."
+                f"The runs explain {self.network} with other pictures than this {classifier.name} gets, though its "
+                f"weights are the same: {differences}. Load it with the preprocessing that they were made with."
+            )
+        if self.words["network"].get("labels", labels_key(classifier)) != labels_key(classifier):
+            raise ArchiveError(
+                f"The runs explain {self.network} with other names of its classes than this {classifier.name} has, "
+                "though its weights are the same. Load it with the labels that they were made with."
             )
 
 
@@ -304,7 +338,7 @@ def _read(packed: zipfile.ZipFile) -> Archive:
     names = {member.filename for member in members}
     if "run.json" not in names:
         raise ArchiveError("This zip is no file of runs: it has no run.json. Choose a file that ends in .samp.")
-    words = json.loads(_bytes(packed, "run.json", _MOST_WORDS))
+    words = json.loads(read_member(packed, "run.json", _MOST_WORDS))
     form = words.get("format") if isinstance(words, dict) else None
     if not isinstance(form, str) or not form.startswith("samp/"):
         raise ArchiveError("This zip is no file of runs: its run.json says nothing of the kind.")
@@ -326,8 +360,13 @@ def _read(packed: zipfile.ZipFile) -> Archive:
     return Archive(entries, photo, words, numbers, films, _planes(packed, names, entries))
 
 
-def _bytes(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
-    """Return a member's bytes; no more are unpacked than it says, which is bounded."""
+def read_member(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> bytes:
+    """Return a member's bytes; no more are unpacked than it says, which is bounded.
+
+    Raises:
+        ArchiveError: it says that it is larger than ``most`` bytes.
+        Exception: of one of many kinds, the zip is damaged.
+    """
     member = packed.getinfo(name)
     if member.file_size > most:
         raise ArchiveError(f"{name} unpacks to more than the {most / 2**20:.0f} MiB that are read.")
@@ -340,7 +379,7 @@ def _bytes(packed: zipfile.ZipFile, name: str, most: int = MOST_UNPACKED) -> byt
 
 def _photo(packed: zipfile.ZipFile, words: Mapping[str, Any]) -> Image.Image:
     try:
-        photo = load_image(_bytes(packed, "photo.png"))
+        photo = load_image(read_member(packed, "photo.png"))
     except ImageError as error:
         raise ArchiveError(f"The photo in the file cannot be used. {error}") from error
     if sha256(photo) != words["image"]["sha256"]:
@@ -352,7 +391,7 @@ def _photo(packed: zipfile.ZipFile, words: Mapping[str, Any]) -> Image.Image:
 
 
 def _array(packed: zipfile.ZipFile, name: str, dimensions: int | None = None) -> Tensor:
-    buffer = io.BytesIO(_bytes(packed, name))
+    buffer = io.BytesIO(read_member(packed, name))
     version = np.lib.format.read_magic(buffer)
     if version != (1, 0):
         raise ValueError(f"{name} is an array of another format")
@@ -430,14 +469,14 @@ def _numbers(packed: zipfile.ZipFile, number: int, words: Mapping[str, Any]) -> 
 def _film(packed: zipfile.ZipFile, names: set[str], number: int, explanation: Explanation) -> Reel | None:
     if (name := f"{number}/{_FILM}") not in names:
         return None
-    return Reel.from_dict(json.loads(_bytes(packed, name, _MOST_FILM)), explanation)
+    return Reel.from_dict(json.loads(read_member(packed, name, _MOST_FILM)), explanation)
 
 
 def _planes(packed: zipfile.ZipFile, names: set[str], entries: Sequence[Entry]) -> tuple[View, ...]:
     if _PLANES not in names:
         return ()
     runs = [entry.explanation.directions for entry in entries]
-    views = json.loads(_bytes(packed, _PLANES, _MOST_WORDS))
+    views = json.loads(read_member(packed, _PLANES, _MOST_WORDS))
     if len(views) > MOST_RUNS:
         raise ValueError("too many planes")
     return tuple(view_from_dict(view, runs) for view in views)
@@ -531,11 +570,13 @@ def _reasons(before: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[str, .
     return tuple(found)
 
 
-def as_python(network: str, photo: str, settings: Settings, is_sample: bool = False) -> str:
+def as_python(classifier: Classifier, photo: str, settings: Settings, is_sample: bool = False) -> str:
     """Return Python that makes the map of these settings again.
 
+    Files that only their owner has (photo, weights, labels) are called by names to put others in for.
+
     Args:
-        network: a name that :func:`samp_core.load_classifier` knows.
+        classifier: what was explained.
         photo: the photo's file.
         settings: with the target.
         is_sample: whether the photo is one of the samples, and called like it.
@@ -546,11 +587,53 @@ def as_python(network: str, photo: str, settings: Settings, is_sample: bool = Fa
     given |= {name: value for name, value in options.items() if value != usual[name]}
     load = "load_sample" if is_sample else "load_image"
     lines = "".join(f"    {name}={value!r},\n" for name, value in given.items())
+    imports, network = _network_in_python(classifier)
     return (
-        f"from samp_core import default_settings, load_classifier, {load}, make_method\n\n"
-        f"classifier = load_classifier({network!r}).prepare()\n"
+        f"{imports[0]}from samp_core import default_settings, load_classifier, {load}, make_method\n{imports[1]}\n"
+        f"{network}"
         f"inputs = classifier.inputs({load}({photo!r}))\n"
         f"settings = default_settings(\n    {settings.method!r},\n{lines})\n"
         "explanation = make_method(classifier, settings).explain(inputs, settings.target)\n"
         "print(explanation.maps.shape, explanation.completeness.relative)\n"
     )
+
+
+def _network_in_python(classifier: Classifier) -> tuple[tuple[str, str], str]:
+    """Return the imports before and after those of every script, and the lines that load and prepare a network."""
+    name, how = classifier.name.removesuffix(RANDOM).removesuffix(OWN), classifier.preprocessing
+    lines: list[str] = []
+    given: list[str] = []
+    before = after = ""
+    labels = tuple(f"class {k}" for k in range(len(classifier.labels)))
+    try:
+        usual: Preprocessing | None = published_preprocessing(name)
+        labels = published_labels(name, len(classifier.labels))
+        given.append(repr(name))
+    except ClassifierError:  # a module
+        usual = None
+        given.append("network")
+        lines.append("# network: your own module (torch.nn.Module) or function, as you have made it")
+    if classifier.name.endswith(OWN):
+        given.append(f"weights={WEIGHTS_FILE!r}")
+        lines.append(f"# {WEIGHTS_FILE}: your own file of the weights; put its path here")
+    elif classifier.name.endswith(RANDOM):
+        given.append('weights="random"')
+    elif usual is not None and network_info(name).file.endswith(".pt2"):
+        lines.append("# SAMP_MODELS_DIR must name the folder of the program")
+    elif usual is not None and network_info(name).file:
+        given.append("download=True")
+        lines.append("# download=True: the weights are fetched once, if they are not on this computer")
+    if labels != classifier.labels:
+        given.append("labels=read_labels(labels.read_bytes(), labels.suffix)")
+        lines.append(f"# {LABELS_FILE}: your own file of the names of the classes; put its path here")
+        lines.append(f"labels = Path({LABELS_FILE!r})")
+        before, after = "from pathlib import Path\n\n", "from samp_core.own import read_labels\n"
+    if how != usual:
+        values = ", ".join(f"{field.name}={getattr(how, field.name)!r}" for field in fields(how))
+        given.append(f"preprocessing=Preprocessing({values})")
+        after = f"from samp_core.images import Preprocessing\n{after}"
+    given += ["bgr=True"] if isinstance(classifier.network, Reordered) else []
+    given += ["multi_label=True"] if classifier.multi_label else []
+    call = ", ".join(given) if len(given) == 1 else "".join(f"\n    {each}," for each in given) + "\n"
+    said = "".join(f"{line}\n" for line in lines)
+    return (before, after), f"{said}classifier = load_classifier({call}).prepare()\n"

@@ -284,6 +284,46 @@ def published_preprocessing(name: str) -> Preprocessing:
     return found
 
 
+def published_labels(name: str, count: int) -> tuple[str, ...]:
+    """Return what :func:`load_classifier` calls the classes of a network that it knows by name, if nobody says.
+
+    Args:
+        name: of the network.
+        count: how many classes it has, which differs with weights of somebody's own.
+
+    Raises:
+        ClassifierError: no network has this name.
+    """
+    if name in BUNDLED:
+        return tuple(imagenet_labels())
+    if name in DIGITS:
+        return tuple(LABELS)
+    zoo = _zoo()
+    zoo.require(name)
+    found: Sequence[str] | None = zoo.labels_of(name)
+    return _generic(count) if found is None or len(found) != count else tuple(found)
+
+
+def _generic(count: int) -> tuple[str, ...]:
+    return tuple(f"class {i}" for i in range(count))
+
+
+def is_as_published(classifier: Classifier) -> bool:
+    """Return whether a network is one that is known by name, and gets its pictures as it was published with.
+
+    Weights of somebody's own and programs were not published with anything: how they want their pictures is what their
+    owner last said.
+    """
+    name = classifier.name
+    if name.endswith(OWN):
+        return False
+    try:
+        same = classifier.preprocessing == published_preprocessing(name)
+    except ClassifierError:  # a module, which is called by its class
+        return False
+    return same and (name in BUNDLED or name in DIGITS or not _zoo().is_program(name))
+
+
 def load_classifier(
     source: str | nn.Module | Callable[..., Any] = DEFAULT,
     *,
@@ -340,13 +380,13 @@ def load_classifier(
                 "with the values that the network was trained with."
             )
         network = with_head(module, preprocessing, name)
-        if labels is not None and len(labels) == 1 and isinstance(network, Headed) and network.head.single:
-            labels = [f"not {labels[0]}", labels[0]]
+    if labels is not None and len(labels) == 1 and isinstance(network, Headed) and network.head.single:
+        labels = [f"not {labels[0]}", labels[0]]
     if bgr:
         network = Reordered(network).eval() if not network.training else Reordered(network)
 
     count = _classes(network, preprocessing, name)
-    names = tuple(labels) if labels is not None else tuple(f"class {i}" for i in range(count))
+    names = tuple(labels) if labels is not None else _generic(count)
     if len(names) != count:
         raise ClassifierError(f"{name} has {count} classes but {len(names)} labels were given. Give one for each.")
     fingerprint = _fingerprint(network, multi_label)
@@ -386,6 +426,7 @@ def _named(
         name, network = f"{source}{OWN}", zoo.filled(source, state)
         if preprocessing is None and zoo.is_grey(network):
             how = how.grey()
+        network = with_head(network, how, name)  # it may well be trained for one logit
     if labels is None and (weights is None or _classes(network, how, name) == 1000):
         labels = zoo.labels_of(source)
     return name, network, labels, how

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from io import BufferedReader
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -273,6 +273,11 @@ class Preprocessing:
     def channels(self) -> int:
         """Return 1 for greyscale, 3 for RGB."""
         return len(self.mean)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attributes by their names, as values that JSON can hold and gives back as they are."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
     def grey(self) -> Preprocessing:
         """Return the same for one channel of grey: with the means of mean and deviation."""

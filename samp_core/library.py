@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from samp_core.archive import ENDING, MOST_BYTES, Archive, ArchiveError, unpack
+from samp_core.archive import ENDING, MOST_BYTES, Archive, ArchiveError, read_member, unpack
 from samp_core.classifiers import Classifier, load_classifier
 from samp_core.decoding import ImageError
 from samp_core.files import write_files
@@ -58,6 +58,7 @@ MOST_SET = 64
 _NAME, _NOTE, _TAGS, _TAG = 120, 2000, 12, 40  # letters of a name and a note, number of tags, letters of one
 _SIDE, _GAP = 128, 2  # of a picture in a thumbnail and between two, pixels
 _SHOWN = 3  # maps in it
+_MOST_SAID = 2**20  # bytes of what is said of a set
 _NETWORK, _WEIGHTS = "samp-network/1", ".safetensors"
 
 _TABLES = """
@@ -362,12 +363,19 @@ class Library:
 
         return [record for record in found if fits(record)]
 
-    def newest(self, owner: str, page: str, photo_key: str = "") -> Record | None:
-        """Return an owner's newest result of a page on a photo whose fingerprint begins like this, if there is one."""
-        return next(
-            (r for r in self.records(owner) if r.page == page and r.photo_key.startswith(photo_key)),
-            None,
-        )
+    def newest(
+        self, owner: str, page: str, photo_key: str = "", fits: Callable[[Record], bool] | None = None
+    ) -> Record | None:
+        """Return an owner's newest result of a page on a photo whose fingerprint begins like this, if there is one.
+
+        Args:
+            owner: whose it is.
+            page: on which it was made.
+            photo_key: what the photo's fingerprint begins with.
+            fits: whether a result is one of those that are sought; all are without.
+        """
+        found = (r for r in self.records(owner) if r.page == page and r.photo_key.startswith(photo_key))
+        return next((record for record in found if fits is None or fits(record)), None)
 
     def content(self, owner: str, record_id: str) -> bytes:
         """Return a result's file.
@@ -592,16 +600,22 @@ class Library:
             ArchiveError: it is neither, or one of its files is damaged; nothing of it is kept then.
             LibraryError: there is no room.
         """
+        found: tuple[list[bytes], list[dict[str, Any]]] | None = None
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
-                if "set.json" not in packed.namelist():
-                    return [self.add(content, owner, kept=True)]
-                files, said = _members(packed)
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+                if "set.json" in packed.namelist():
+                    found = _members(packed)
+        except ArchiveError:
+            raise
+        except Exception as error:  # damaged zips raise a dozen kinds of exceptions, and few are documented
             raise ArchiveError(
-                f"This is neither a set of results nor a file of runs ({error}). Choose a file that was exported from "
-                f"a library, or one that ends in {ENDING}."
+                "This is neither a set of results nor a file of runs, or it was damaged on its way "
+                f"({error or type(error).__name__}). Choose a file that was exported from a library, or one that ends "
+                f"in {ENDING}; if it is one, fetch it once more."
             ) from error
+        if found is None:
+            return [self.add(content, owner, kept=True)]
+        files, said = found
         for file in files:
             unpack(file)  # all of them, or none
         return [self.add(file, owner, kept=True, **words) for file, words in zip(files, said, strict=True)]
@@ -613,19 +627,21 @@ def _members(packed: zipfile.ZipFile) -> tuple[list[bytes], list[dict[str, Any]]
     if sum(sizes.values()) > 4 * MOST_BYTES:
         raise ArchiveError(f"The set unpacks to more than the {4 * MOST_BYTES / 2**20:.0f} MiB that are taken in.")
     try:
-        words = json.loads(packed.read("set.json")) if sizes["set.json"] < 2**20 else None
+        words = json.loads(read_member(packed, "set.json", _MOST_SAID))
         said = [
             {
                 "name": str(each["name"]), "note": str(each["note"]), "page": str(each["page"]),
                 "tags": [str(tag) for tag in each["tags"]],
             }
-            for each in words["results"]  # type: ignore[index]
+            for each in words["results"]
         ]  # fmt: skip
-    except (ValueError, TypeError, KeyError) as error:
+    except ArchiveError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ArchiveError("The set is damaged: its set.json cannot be read. Export it once more.") from error
     if not 1 <= len(said) <= MOST_SET or any(f"{k}{ENDING}" not in sizes for k in range(len(said))):
         raise ArchiveError("The set is damaged: not all of its files are there. Export it once more.")
-    return [packed.read(f"{k}{ENDING}") for k in range(len(said))], said
+    return [read_member(packed, f"{k}{ENDING}", MOST_BYTES) for k in range(len(said))], said
 
 
 def thumbnail(archive: Archive) -> bytes:

@@ -56,7 +56,7 @@ def read_weights(source: Path | bytes) -> dict[str, Tensor]:
             path or its bytes. Names that all begin with what a wrapper puts there (``module.``) are given without.
 
     Raises:
-        ClassifierError: it is neither, is damaged, or asks to execute something.
+        ClassifierError: it is neither, is damaged, asks to execute something, or holds less than its tensors say.
     """
     content = source if isinstance(source, bytes) else read_bytes(source, MOST_WEIGHTS, "weights")
     found = _safetensors(content) if content[8:9] == b"{" else _saved(content)
@@ -73,10 +73,27 @@ def read_weights(source: Path | bytes) -> dict[str, Tensor]:
             "The file of weights holds no tensors by name. Save torch.save(network.state_dict(), FILE), or a "
             "safetensors file of it."
         )
+    for name, value in weights.items():
+        _require_whole(name, value)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in weights):
             weights = {name.removeprefix(prefix): value for name, value in weights.items()}
     return weights
+
+
+def _require_whole(name: str, value: Tensor) -> None:
+    """Make sure that a tensor's numbers are all in the file, so that what it is copied into is no larger than that.
+
+    Raises:
+        ClassifierError: it is sparse or without values, or repeats a few of them to any size.
+    """
+    dense = value.layout == torch.strided and value.device.type == "cpu" and not value.is_nested
+    if not dense or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise ClassifierError(
+            f"The file of weights holds less than {name[:100]} says, which has the shape {tuple(value.shape)}: it is "
+            "sparse, empty or repeats a few numbers. Save dense weights: "
+            "torch.save({name: value.contiguous() for name, value in network.state_dict().items()}, FILE)."
+        )
 
 
 def _safetensors(content: bytes) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import platform
@@ -136,11 +137,17 @@ def subject(classifier: Classifier, image: Image.Image, name: str) -> dict[str, 
         "network": {
             "name": classifier.name,
             "sha256": classifier.fingerprint,
-            "preprocessing": asdict(classifier.preprocessing),
+            "preprocessing": classifier.preprocessing.to_dict(),
             "multi_label": classifier.multi_label,
+            "labels": labels_key(classifier),
         },
         "predictions": [asdict(p) for p in classifier.predict(classifier.inputs(image))],
     }
+
+
+def labels_key(classifier: Classifier) -> str:
+    """Return the fingerprint of a network's labels, as records have it: SHA-256 (hexadecimal) of them in JSON."""
+    return hashlib.sha256(json.dumps(list(classifier.labels)).encode()).hexdigest()
 
 
 def outcome(explanation: Explanation) -> dict[str, Any]:

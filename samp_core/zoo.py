@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -122,15 +123,32 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
     more = {}
     if name in ("googlenet", "inception_v3"):  # whose further heads only help in training
         more = {"aux_logits": any(key.lower().startswith("aux") for key in state)}
-    heads = _heads(name, more)
+    sketch, sized = _sketched(name, more)
+    heads = [key.removesuffix(".weight") for key in sized if key.endswith("weight")][::-1]
     state = dict(state)
     place = next((head for head in heads if f"{head}.weight" in state), None)
     inner = None
     if place is None:
         place, inner = _replaced(name, heads, state)
-    count = len(state[f"{place}.weight" if inner is None else f"{place}.{inner}.weight"])
+    rows = state[f"{place}.weight" if inner is None else f"{place}.{inner}.weight"]
+    count = len(rows) if rows.ndim else 0
     if not 1 <= count <= 1_000_000:
         raise ClassifierError(f"The weights are no weights of {name}: their last layer has {count} classes.")
+    # Whoever sends a few numbers that are called the last of a million classes is sent away before there is memory
+    # for those: all else is looked at in a network without any, and the last layers' sizes by themselves.
+    _fit_channels(sketch, name, state)
+    theirs = state
+    if inner is not None:
+        within = f"{place}.{inner}."
+        theirs = {f"{place}.{k.removeprefix(within)}" if k.startswith(within) else k: v for k, v in state.items()}
+    for key, (few, more_classes) in sized.items():
+        shape = tuple(count if pair == _CLASSES else pair[0] for pair in zip(few, more_classes, strict=True))
+        if key in theirs and tuple(theirs[key].shape) != shape:
+            raise ClassifierError(
+                f"The weights are no weights of {name}: {key} has the shape {tuple(theirs[key].shape)}, not {shape}. "
+                f"{_OTHER_ARCHITECTURE}"
+            )
+    _fill(sketch, name, {key: v for key, v in theirs.items() if key not in sized}, sized.keys() & theirs.keys())
     with torch.random.fork_rng(devices=[]):
         network = _built(name, num_classes=count, **more)
     if inner is not None:
@@ -138,26 +156,37 @@ def filled(name: str, state: Mapping[str, Tensor]) -> nn.Module:
         layers: list[nn.Module] = [nn.Identity() for _ in range(int(inner))]
         network.set_submodule(place, nn.Sequential(*layers, last))
     _fit_channels(network, name, state)
+    _fill(network, name, state)
+    return network.eval()
+
+
+_OTHER_ARCHITECTURE = "Choose the architecture that they were trained for."
+_CLASSES = (7, 11)  # of two sketches of a network, to see what grows with the number of classes
+
+
+def _fill(network: nn.Module, name: str, state: Mapping[str, Tensor], known: Collection[str] = ()) -> None:
+    """Put weights into a network; ``known`` are those that it may well go without.
+
+    Raises:
+        ClassifierError: they are others.
+    """
     try:
-        missing, unexpected = network.load_state_dict(state, strict=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that nothing is put into a network without memory
+            missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
         raise ClassifierError(
-            f"The weights are no weights of {name}: {' '.join(lines[:1])[:300]} Choose the architecture that they were "
-            "trained for."
+            f"The weights are no weights of {name}: {' '.join(lines[:1])[:300]} {_OTHER_ARCHITECTURE}"
         ) from error
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    missing = [key for key in missing if not key.endswith("num_batches_tracked") and key not in known]
     if missing or unexpected:
         parts = [
             f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
             for what, keys in (("are missing", missing), ("belong nowhere", unexpected))
             if keys
         ]
-        raise ClassifierError(
-            f"The weights are no weights of {name}: {' and '.join(parts)}. Choose the architecture that they were "
-            "trained for."
-        )
-    return network.eval()
+        raise ClassifierError(f"The weights are no weights of {name}: {' and '.join(parts)}. {_OTHER_ARCHITECTURE}")
 
 
 def is_grey(network: nn.Module) -> bool:
@@ -207,22 +236,24 @@ def _built(name: str, **more: Any) -> nn.Module:
     return network
 
 
-def _heads(name: str, more: Mapping[str, Any]) -> list[str]:
-    """Return the layers whose size is the number of classes, the last one first."""
-    few, many = (_shapes(name, num_classes=n, **more) for n in (7, 11))
-    found = [key.removesuffix(".weight") for key in few if key.endswith("weight") and few[key] != many[key]]
-    return found[::-1]
+def _sketched(name: str, more: Mapping[str, Any]) -> tuple[nn.Module, dict[str, tuple[torch.Size, torch.Size]]]:
+    """Return a network for a few classes, without memory where that can be, and whatever grows with their number.
+
+    Returns:
+        The network, and its parameters of other shapes for other numbers of classes, by their names with both shapes.
+    """
+    few, many = (_sketch(name, num_classes=n, **more) for n in _CLASSES)
+    shapes = {key: parameter.shape for key, parameter in many.named_parameters()}
+    return few, {key: (p.shape, shapes[key]) for key, p in few.named_parameters() if p.shape != shapes[key]}
 
 
-def _shapes(name: str, **more: Any) -> dict[str, torch.Size]:
-    """Return the shapes of a network's parameters, without their memory where that can be."""
+def _sketch(name: str, **more: Any) -> nn.Module:
     try:
         with torch.device("meta"):
-            network = _built(name, **more)
+            return _built(name, **more)
     except NotImplementedError:  # RegNets work out their widths with tensors
         with torch.random.fork_rng(devices=[]):
-            network = _built(name, **more)
-    return {key: parameter.shape for key, parameter in network.named_parameters()}
+            return _built(name, **more)
 
 
 def _replaced(name: str, heads: Sequence[str], state: dict[str, Tensor]) -> tuple[str, str]:

@@ -19,13 +19,15 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 from torch import nn
 
+from samp_core.archive import ArchiveError, pack, unpack
 from samp_core.attribution import UnsupportedError
 from samp_core.classifiers import Classifier, Prediction, load_classifier
-from samp_core.compare import front, maps_npz, table
+from samp_core.compare import Entry, front, maps_npz, table
 from samp_core.faces import SAMP
-from samp_core.images import WORKING_PIXELS, load_sample, sha256
+from samp_core.images import WORKING_PIXELS, Preprocessing, load_sample, sha256
+from samp_core.library import Library
 from samp_core.methods import METHODS, default_settings, make_method
-from ui.shared import shelf, state
+from ui.shared import shelf, state, travel
 from ui.shared.cards import Board, beside, card, placeholder
 from ui.shared.lanes import START, Stage, put_beside
 from ui.shared.plots import progress_in_words
@@ -320,6 +322,60 @@ def test_a_class_of_a_name_that_others_have_can_be_chosen(monkeypatch):
         page.run()
         assert_fine(page)
         assert page.session_state["kept"]["class"] == f"crane {wanted}"
+
+
+def brought_alike(monkeypatch: pytest.MonkeyPatch) -> dict[str, Classifier]:
+    """Bring networks of the same weights that get other pictures, or call their classes otherwise."""
+    torch.manual_seed(0)
+    toy = load_classifier(
+        nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 4)).eval(),
+        preprocessing=Preprocessing(40, (32, 32), (0.5,) * 3, (0.5,) * 3),
+    )
+    toy = replace(toy, name="resnet18 with own weights")
+    small = replace(toy, preprocessing=replace(toy.preprocessing, crop=(16, 16)))
+    called = replace(toy, labels=("cat", "dog", "bird", "fish"))
+    own = {"resnet18~1": toy, "resnet18~2": small, "resnet18~3": called}
+    monkeypatch.setattr(state, "brought", lambda: own)
+    return own
+
+
+def filed(classifier: Classifier, photo: Photo) -> bytes:
+    settings = default_settings("gradient", target=1)
+    explanation = make_method(classifier, settings).explain(classifier.inputs(photo.image), 1)
+    return pack(classifier, photo.image, photo.name, [Entry(settings, explanation)], with_photo=True)
+
+
+def test_a_file_finds_the_network_of_its_pictures_and_labels_among_those_of_the_same_weights(monkeypatch):
+    own, photo = brought_alike(monkeypatch), Photo.sample("coffee")
+    contents = {name: filed(classifier, photo) for name, classifier in own.items()}
+    for name, content in contents.items():
+        assert travel.subject_of(unpack(content))[1] is own[name]
+    # An older file fits two of them: the one that the link names, or the newest.
+    archive = unpack(contents["resnet18~1"])
+    del archive.words["network"]["labels"]
+    for linked in ("resnet18~1", "resnet18~3"):
+        assert travel.network_of(archive, linked) is own[linked]
+    assert travel.network_of(archive, "resnet18~2") is own["resnet18~3"]
+    del own["resnet18~2"]
+    with pytest.raises(ArchiveError, match=r"weights are the same: crop \[16, 16\] and not \[32, 32\]"):
+        travel.subject_of(unpack(contents["resnet18~2"]))
+
+
+def test_a_page_brings_back_the_result_of_its_own_network(monkeypatch, tmp_path):
+    own, photo = brought_alike(monkeypatch), Photo.sample("coffee")
+    kept_results = Library(tmp_path)
+    for name, classifier in own.items():
+        memo = {"link": {"network": name}, "keys": [name]}
+        kept_results.add(filed(classifier, photo), "ann", page="compare", memo=memo)
+    kept_results.add(filed(own["resnet18~1"], photo), "ann", page="compare")  # imported, of nobody knows which
+    shown = []
+    monkeypatch.setattr(shelf, "place", lambda: (kept_results, "ann"))
+    monkeypatch.setattr(shelf, "show", lambda page, archive, record, *rest: shown.append(record.memo["keys"]))
+    for name, classifier in own.items():
+        st.session_state.clear()
+        assert shelf.bring_back("compare", photo, name, classifier)
+        assert shown[-1] == [name]
+    assert not shelf.bring_back("compare", photo, "resnet18~4", own["resnet18~1"])
 
 
 def test_a_network_with_one_class_is_shown(monkeypatch):

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from torch import nn
 
@@ -22,6 +23,7 @@ from samp_core import archive as archives
 from samp_core import cli as command_line
 from samp_core import load_classifier
 from samp_core.archive import Archive, ArchiveError, as_python, open_archive, pack, replay, unpack
+from samp_core.classifiers import published_labels, published_preprocessing
 from samp_core.compare import Entry, measure
 from samp_core.films import (
     Film,
@@ -39,7 +41,7 @@ from samp_core.films import (
 )
 from samp_core.films.paper import FIGURES, paper_figure
 from samp_core.images import Preprocessing, load_sample
-from samp_core.methods import METHODS, default_settings
+from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.metrics import METRICS, Measurement, Subject
 from samp_core.runs import as_settled, begin
 
@@ -296,7 +298,7 @@ def hostile(packed: bytes) -> dict[str, tuple[bytes, str]]:
     other_photo = io.BytesIO()
     load_sample("chelsea").save(other_photo, "PNG")
     zeros = io.BytesIO()
-    with zipfile.ZipFile(zeros, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(zeros, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         file.writestr("run.json", b"0" * (archives.MOST_UNPACKED + 1))
     return {
         "nothing": (b"", "no file of runs"),
@@ -406,22 +408,96 @@ def test_code_that_makes_the_same_map(tmp_path, monkeypatch):
     photo = load_sample("coffee")
     photo.save(tmp_path / "cup.png")
     monkeypatch.chdir(tmp_path)
-    classifier = load_classifier().prepare()
+    classifier = load_classifier("mnist_cnn").prepare()
     torch.set_num_threads(1)
     settings, run = begin(classifier, photo, default_settings("ig", steps=3, insertion_baseline="blur"))
     for _ in run:
         pass
-    code = as_python("efficientnet_lite0", "cup.png", settings)
+    code = as_python(classifier, "cup.png", settings)
     assert "steps=3" in code
     made: dict[str, object] = {}
     exec(code, made)
     assert torch.equal(made["explanation"].maps, run.result().maps)
 
 
+def test_code_that_loads_the_network_of_somebodys_own(tmp_path, monkeypatch):
+    photo = load_sample("coffee")
+    photo.save(tmp_path / "cup.png")
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(3)
+    theirs = torchvision.models.squeezenet1_1(weights=None, num_classes=3).eval()
+    torch.save(theirs.state_dict(), tmp_path / "mine.safe")
+    (tmp_path / "names.json").write_text('["cat", "dog", "bird"]')
+    small = Preprocessing(40, (32, 32), (0.5, 0.4, 0.3), (0.5,) * 3, "bilinear")
+    settings = default_settings("gradient", target=1)
+    state = {"weights": theirs.state_dict()}
+    for more, files in (
+        ({**state}, ("weights.pth",)),
+        ({**state, "preprocessing": small, "labels": ["cat", "dog", "bird"], "bgr": True, "multi_label": True},
+         ("weights.pth", "labels.txt")),
+        ({"weights": "random", "preprocessing": small}, ()),
+    ):  # fmt: skip
+        classifier = load_classifier("squeezenet1_1", **more).prepare()
+        code = as_python(classifier, "cup.png", settings)
+        said = [line for line in code.splitlines() if line.startswith("#")]
+        assert len(said) == len(files)
+        for file, theirs_is in (("weights.pth", "mine.safe"), ("labels.txt", "names.json")):
+            assert (file in files) == (file in code)
+            assert any(file in line and "put its path here" in line for line in said) == (file in files)
+            code = code.replace(file, theirs_is)
+        made: dict[str, object] = {}
+        exec(code, made)
+        again = made["classifier"]
+        assert again.labels == classifier.labels
+        assert (again.fingerprint, again.multi_label) == (classifier.fingerprint, classifier.multi_label)
+        assert again.preprocessing == classifier.preprocessing
+        inputs = classifier.inputs(photo)
+        assert torch.equal(made["explanation"].maps, make_method(classifier, settings).explain(inputs, 1).maps)
+
+
+def test_code_for_published_weights_and_for_a_module_says_what_they_need(toy):
+    settings = default_settings("gradient", target=1)
+    code = as_python(toy, "cup.png", settings)
+    assert "# network: your own module" in code
+    made: dict[str, object] = {"network": toy.network}
+    exec(code[: code.index("inputs =")], made)
+    assert made["classifier"].fingerprint == toy.fingerprint
+    published = replace(
+        toy, name="resnet50", labels=published_labels("resnet50", 1000),
+        preprocessing=published_preprocessing("resnet50"),
+    )  # fmt: skip
+    lines = as_python(published, "cup.png", settings).splitlines()
+    start = lines.index("classifier = load_classifier(")
+    assert [line.strip() for line in lines[start + 1 : start + 4]] == ["'resnet50',", "download=True,", ").prepare()"]
+
+
+def test_runs_belong_to_how_a_network_gets_its_pictures_and_to_what_its_classes_are_called(toy, photo):
+    entry = explained(toy, photo, "ig", steps=2)
+    found = unpack(pack(toy, photo, "cup.png", [entry], with_photo=False))
+    found.check(toy, photo)
+    smaller = replace(toy, preprocessing=replace(toy.preprocessing, crop=(24, 32)))
+    with pytest.raises(ArchiveError, match=r"weights are the same: crop \[32, 32\] and not \[24, 32\]\. Load it with"):
+        found.check(smaller, photo)
+    other = replace(toy, preprocessing=replace(toy.preprocessing, mean=(0.4, 0.5, 0.5), resize=None))
+    with pytest.raises(
+        ArchiveError, match=r"resize 36 and not None, mean \[0\.5, 0\.5, 0\.5\] and not \[0\.4, 0\.5, 0\.5\]"
+    ):
+        replay(found, other, photo)
+    renamed = replace(toy, labels=tuple("abcde"))
+    with pytest.raises(ArchiveError, match="other names of its classes"):
+        found.check(renamed, photo)
+    # An older file does not say the labels.
+    contents = members(pack(toy, photo, "cup.png", [entry], with_photo=False))
+    words = json.loads(contents["run.json"])
+    del words["network"]["labels"]
+    unpack(zipped({**contents, "run.json": json.dumps(words).encode()})).check(renamed, photo)
+
+
 def test_the_command_line_writes_opens_and_replays(tmp_path, capsys):
     load_sample("coffee").save(tmp_path / "cup.png")
     cup, out = str(tmp_path / "cup.png"), tmp_path / "out"
-    assert command_line.main(["explain", cup, "--method", "samp", "--steps", "3", "--out", str(out), "--quiet"]) == 0
+    quiet = ["--out", str(out), "--quiet", "--model", "mnist_cnn"]
+    assert command_line.main(["explain", cup, "--method", "samp", "--steps", "3", *quiet]) == 0
     file = out / "run.samp"
     assert open_archive(file).photo is None  # its owner did not say so
     assert command_line.main(["open", str(file)]) == 0
@@ -432,7 +508,7 @@ def test_the_command_line_writes_opens_and_replays(tmp_path, capsys):
     assert "Give it with --image" in capsys.readouterr().err
     assert command_line.main(["replay", str(file), "--image", cup, "--quiet"]) == 0
     assert "equal to the last bit" in capsys.readouterr().out
-    both = ["compare", cup, "--methods", "gradient,edges", "--out", str(out), "--quiet", "--with-photo"]
+    both = ["compare", cup, "--methods", "gradient,edges", *quiet, "--with-photo"]
     assert command_line.main(both) == 0
     assert len(open_archive(out / "comparison.samp").entries) == 2
     assert command_line.main(["replay", str(out / "comparison.samp"), "--quiet"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,7 +49,7 @@ from samp_core.benchmark.engine import read, settle_threads
 from samp_core.benchmark.plan import SUFFIXES
 from samp_core.benchmark.report import interval, latex
 from samp_core.benchmark.store import PhotoRow
-from samp_core.classifiers import load_classifier
+from samp_core.classifiers import load_classifier, published_preprocessing
 from samp_core.images import load_image, load_sample
 from samp_core.methods import default_settings, make_method
 from samp_core.metrics import METRICS, deletion
@@ -455,10 +456,11 @@ def test_killed_ten_times_at_random_moments(folder, tmp_path):
 
 def test_two_processes_share_one_file(folder, tmp_path):
     path = tmp_path / "shared.sqlite"
-    arguments = [sys.executable, "-m", "tests.toy_benchmark", "run", str(path), str(folder)]
-    workers = [subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    fresh = [int(worker.communicate(timeout=200)[0]) for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0]
+    arguments = [sys.executable, "-m", "tests.toy_benchmark", "share", str(path), str(folder)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    fresh = [int(word) for word in done.stdout.split()]
+    assert len(fresh) == 2, done.stderr
     assert sum(fresh) == 30  # every map was made once
     expected = complete(tmp_path / "whole.sqlite", toy_classifier(), toy_plan(folder))
     with Store(path, read_only=True) as store:
@@ -524,6 +526,8 @@ def test_ray_gives_what_the_local_engine_gives(tmp_path):
         "samp,gradient,random",
         "--metrics",
         "gap,concentration",
+        "--model",
+        "mnist_cnn",  # which the workers load by its name, as they would any other
         "--quiet",
         "--threads",
         "1",
@@ -579,10 +583,10 @@ class Reference(tuple):
 @pytest.fixture
 def on_ray(monkeypatch):
     def call(ray, plan, store):
-        monkeypatch.setattr(cluster, "_classifier", lambda name, device: toy_classifier())
+        monkeypatch.setattr(cluster, "_classifier", lambda *how: toy_classifier())
         plain = ray.remote
         task = SimpleNamespace(remote=lambda *a: Reference(plain(*a)))
-        return list(cluster._schedule(ray, task, toy_classifier(), plan, store, ("toy", "cpu", 2)))
+        return list(cluster._schedule(ray, task, toy_classifier(), plan, store, ("toy", False, "cpu", 2)))
 
     return call
 
@@ -787,13 +791,24 @@ def test_folders_without_permission_are_a_sentence(measured):
         Store(measured.parent)
 
 
+WITHOUT_PREPROCESSING = """
+ALTER TABLE configurations DROP COLUMN preprocessing;
+ALTER TABLE photos RENAME TO p;
+CREATE TABLE photos (sha256 TEXT NOT NULL, weights TEXT NOT NULL, name TEXT NOT NULL, target INTEGER, label TEXT,
+    probability REAL, error TEXT, PRIMARY KEY (sha256, weights));
+INSERT INTO photos SELECT sha256, weights, name, target, label, probability, error FROM p;
+DROP TABLE p;
+"""
+
+
 def test_files_of_the_first_format_are_read_and_gone_on_with(folder, tmp_path):
     classifier, path = toy_classifier(), tmp_path / "r.sqlite"
     plan = replace(toy_plan(folder, ("gap",)), photos=find_photos([folder])[:2])
     count = len(complete(path, classifier, plan))
     base = sqlite3.connect(path)
     base.executescript(
-        "ALTER TABLE configurations DROP COLUMN conditions; UPDATE configurations SET fingerprint = fingerprint || '1';"
+        f"{WITHOUT_PREPROCESSING} ALTER TABLE configurations DROP COLUMN conditions;"
+        "UPDATE configurations SET fingerprint = fingerprint || '1';"
         "CREATE TABLE old (photo, configuration, metric, seed, protocol, value, note, "
         "PRIMARY KEY (photo, configuration, metric, seed)) WITHOUT ROWID; INSERT INTO old SELECT photo, "
         "configuration || '1', metric, seed, protocol, value, note FROM results; DROP TABLE results; "
@@ -811,6 +826,106 @@ def test_files_of_the_first_format_are_read_and_gone_on_with(folder, tmp_path):
     assert last.fresh == last.total
     assert results.conditions["not recorded"] == count
     assert len(results.frame) == 2 * count
+
+
+def through(classifier, **how):
+    return replace(classifier, preprocessing=replace(classifier.preprocessing, **how))
+
+
+def as_format_2(path: Path, configurations) -> None:
+    """Write a file as it was before it recorded how a network gets its pictures."""
+    base = sqlite3.connect(path, isolation_level=None)
+    for each in configurations:
+        asked = {name: value for name, value in each.question.items() if name != "preprocessing"}
+        before = hashlib.sha256(json.dumps([asked, asdict(each.conditions)], sort_keys=True).encode()).hexdigest()
+        base.execute("UPDATE configurations SET fingerprint = ? WHERE fingerprint = ?", (before, each.fingerprint))
+        base.execute("UPDATE results SET configuration = ? WHERE configuration = ?", (before, each.fingerprint))
+    base.executescript(f"{WITHOUT_PREPROCESSING} PRAGMA user_version = 2;")
+    base.close()
+
+
+def test_the_same_weights_through_another_preprocessing_are_measured_anew_and_stay_apart(folder, tmp_path):
+    wrong, path = through(toy_classifier(), mean=(0.0, 0.2, 0.9)), tmp_path / "r.sqlite"
+    right = toy_classifier()
+    assert wrong.fingerprint == right.fingerprint
+    plan = replace(toy_plan(folder, ("gap",)), photos=find_photos([folder])[:3])
+    first = complete(path, wrong, plan)
+    alone = complete(tmp_path / "alone.sqlite", right, plan)
+    with Store(path) as store:
+        last = list(run(right, plan, store))[-1]
+        asked = {c.fingerprint for c in plan.configurations(right, plan.conditions(right))}
+        results, photos = load(store), store.photos()
+        assert list(run(wrong, plan, store))[-1].fresh == 0
+        assert list(run(right, plan, store))[-1].fresh == 0
+    assert last.fresh == last.total
+    assert "pictures of 16 x 16 pixels (scaled to it, bilinear), mean 0 0.2 0.9, deviation 0.5 0.5 0.5" in last.notes[0]
+    assert len(results.frame) == len(first) + len(alone)
+    own = results.frame[results.frame["configuration"].isin(asked)]
+    pd.testing.assert_frame_equal(numbers(own)[list(alone)], numbers(alone))
+    # Each network's own first class of each photo, and not that of whichever came first.
+    seen = {
+        how: {c.predict(c.inputs(load_image(photo.source)), 1)[0].index for photo in plan.photos}
+        for how, c in (("wrong", wrong), ("right", right))
+    }
+    found = [set(part["target"]) for _, part in photos.groupby("preprocessing")]
+    assert len(photos) == 6
+    assert sorted(map(sorted, found)) == sorted(map(sorted, seen.values()))
+    assert "<p>3 photos." in html(results)
+
+
+def test_labels_change_no_number_and_the_newest_are_what_a_class_is_called(folder, tmp_path):
+    classifier, path = toy_classifier(), tmp_path / "r.sqlite"
+    plan = replace(toy_plan(folder, ("gap",)), photos=find_photos([folder])[:2])
+    complete(path, classifier, plan)
+    with Store(path) as store:
+        assert list(run(replace(classifier, labels=tuple("abcde")), plan, store))[-1].fresh == 0
+        assert set(store.photos()["label"]) <= set("abcde")
+    several = load_classifier(classifier.network, preprocessing=classifier.preprocessing, multi_label=True)
+    own, other = (plan.configurations(c, plan.conditions(c))[0].fingerprint for c in (classifier, several))
+    assert own != other
+
+
+def test_an_older_file_of_a_published_network_is_gone_on_with_and_of_others_stays_apart(folder, tmp_path):
+    class mnist_cnn(nn.Module):  # called as a network that is published, and much quicker
+        def __init__(self):
+            super().__init__()
+            self.last = nn.Linear(1, 10)
+
+        def forward(self, x):
+            return self.last(x.mean((1, 2, 3)).unsqueeze(1))
+
+    torch.manual_seed(0)
+    published = load_classifier(mnist_cnn().eval(), preprocessing=published_preprocessing("mnist_cnn"))
+    plan = Plan(find_photos([folder])[:2], (default_settings("ig", steps=3),), ("gap",))
+    for name, classifier in (("known", published), ("own", replace(published, name="resnet18 with own weights"))):
+        path = tmp_path / f"{name}.sqlite"
+        before = complete(path, classifier, plan)
+        as_format_2(path, plan.configurations(classifier, plan.conditions(classifier)))
+        was = state(path)
+        with Store(path, read_only=True) as store:
+            results = load(store)
+            assert len(results.frame) == len(before)
+            assert all("preprocessing not recorded" in words for words in results.planned.values())
+        assert state(path) == was
+        with Store(path) as store:
+            last = list(run(classifier, plan, store))[-1]
+            after = store.results()
+            again = list(run(classifier, plan, store))[-1]
+        assert again.fresh == 0
+        if name == "known":
+            assert last.fresh == 0
+            assert "taken as made with the preprocessing that it was published with" in last.notes[0]
+            assert again.notes == ()
+            columns = ["photo", "name", "metric", "value"]
+            pd.testing.assert_frame_equal(after[columns], before[columns])
+            assert after["conditions"].str.endswith("preprocessing assumed to be the published one").all()
+            with Store(path) as store:
+                other = list(run(through(published, mean=(0.9,)), plan, store))[-1]
+            assert other.fresh == other.total
+        else:
+            assert last.fresh == last.total
+            assert "preprocessing not recorded" in last.notes[0]
+            assert len(after) == 2 * len(before)
 
 
 def test_a_store_with_methods_and_metrics_of_another_version_is_read(measured):

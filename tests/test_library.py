@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import sqlite3
 import threading
+import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -278,6 +281,48 @@ def test_a_damaged_set_is_refused_whole(kept, content):
         with pytest.raises(ArchiveError):
             kept.take_set(wrong, "ann")
         assert kept.records("ann") == []
+
+
+def test_however_a_set_is_damaged_it_is_said(kept, content):
+    said = json.dumps({"results": [{"name": "a", "note": "", "tags": [], "page": ""}]}).encode()
+    reasons = set()
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", method) as packed:
+            packed.writestr("set.json", said)
+            packed.writestr("0.samp", content[:500])
+        whole = buffer.getvalue()
+        data, header = 30 + len("set.json"), whole.index(b"PK\1\2")  # of the first member, and of the list of them
+        chance = random.Random(method)
+        found = [whole[:data] + chance.randbytes(20) + whole[data + 20 :] for _ in range(20)]
+        for at, value in ((10, 99), (10, 14), (8, 1)):  # of another compression, of lzma that it is not, encrypted
+            found += [whole[: header + at] + bytes([value]) + whole[header + at + 1 :]]
+        found += [
+            whole[:data] + b"\xff" * 20 + whole[data + 20 :],
+            whole[: header + 42] + b"\xff" * 3 + whole[header + 45 :],
+        ]
+        for wrong in found:
+            with pytest.raises(ArchiveError) as refused:
+                kept.take_set(wrong, "ann")
+            reasons.add(type(refused.value.__cause__))
+    assert {zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError} <= reasons
+
+
+def test_a_member_is_unpacked_no_further_than_it_says(kept):
+    said = json.dumps({"results": [{"name": "a", "note": "", "tags": [], "page": ""}]}).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("set.json", said)
+        packed.writestr("0.samp", bytes(2**26))
+    content = bytearray(buffer.getvalue())
+    at = content.rindex(b"PK\1\2") + 24
+    content[at : at + 4] = (100).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(ArchiveError):
+        kept.take_set(bytes(content), "ann")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**24
 
 
 def test_what_is_no_file_of_runs_is_not_kept(kept):

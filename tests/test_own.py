@@ -18,10 +18,11 @@ from safetensors.torch import save
 from torch import nn
 
 from samp_core import cli as command_line
-from samp_core import load_classifier
+from samp_core import load_classifier, zoo
 from samp_core.archive import open_archive
 from samp_core.classifiers import ClassifierError, published_preprocessing
 from samp_core.images import Preprocessing, load_sample
+from samp_core.library import Recipe
 from samp_core.methods import default_settings, make_method
 from samp_core.own import from_code, read_intake, read_labels, read_weights
 
@@ -49,12 +50,11 @@ def birds() -> nn.Module:
     "name",
     [
         "resnet18",
-        "vgg11",
+        "alexnet",
         "densenet121",
         "mobilenet_v3_small",
         "squeezenet1_0",
         "shufflenet_v2_x0_5",
-        "vit_b_16",
         "regnet_x_400mf",
     ],
 )
@@ -184,6 +184,81 @@ def test_nothing_is_executed(tmp_path, monkeypatch):
         with pytest.raises(ClassifierError, match=r"execute code|damaged"):
             read_weights(content)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_a_few_numbers_that_say_they_are_many_are_refused():
+    shared = torch.zeros(4, 3)
+    fine = {"a": shared, "b": shared, "c": shared[:2], "d": shared.t(), "e": shared[1:, 1:], "f": torch.zeros(0)}
+    assert read_weights(saved(fine)).keys() == fine.keys()
+    assert torch.equal(read_weights(save(network("squeezenet1_1", 3).state_dict()))["classifier.1.bias"],
+                       network("squeezenet1_1", 3).state_dict()["classifier.1.bias"])  # fmt: skip
+    for value in (
+        torch.zeros(1, 1).expand(1_000_000, 4096),
+        torch.zeros(4096).expand(7, 4096),
+        torch.zeros(9).as_strided((5, 5), (1, 1)),
+        torch.empty(1_000_000, 4096, device="meta"),
+        torch.sparse_coo_tensor(
+            torch.zeros(2, 0, dtype=torch.long), torch.zeros(0), (1_000_000, 4096), check_invariants=True
+        ),
+    ):
+        content = saved({"conv1.weight": torch.zeros(2), "fc.weight": value})
+        with pytest.raises(ClassifierError, match=r"holds less than fc\.weight says.*Save dense weights"):
+            read_weights(content)
+
+
+@pytest.mark.parametrize("name", ["vgg11", "timm/resnet18", "regnet_x_400mf"])
+def test_nothing_is_built_for_a_last_layer_alone(name, monkeypatch):
+    if name.startswith("timm/"):
+        pytest.importorskip("timm")
+    place, width = {"vgg11": ("classifier.6", 4096), "timm/resnet18": ("fc", 512), "regnet_x_400mf": ("fc", 400)}[name]
+    built = zoo._built
+    classes = []
+
+    def counted(*what, num_classes):
+        classes.append(num_classes)
+        return built(*what, num_classes=num_classes)
+
+    monkeypatch.setattr(zoo, "_built", counted)
+    with pytest.raises(ClassifierError, match="are missing"):
+        load_classifier(name, weights={f"{place}.weight": torch.zeros(50, width), f"{place}.bias": torch.zeros(50)})
+    for rows in (torch.zeros(50, 1), torch.zeros(50, width, 2), torch.tensor(3.0)):
+        with pytest.raises(ClassifierError, match=rf"{place}\.weight has the shape|0 classes"):
+            load_classifier(name, weights={f"{place}.weight": rows})
+    with pytest.raises(ClassifierError, match=rf"{place}\.bias has the shape"):
+        load_classifier(name, weights={f"{place}.weight": torch.zeros(50, width), f"{place}.bias": torch.zeros(2)})
+    assert set(classes) == {7, 11}
+
+
+def one_logit(name: str) -> nn.Module:
+    if not name.startswith("timm/"):
+        return network(name, 1)
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(3)
+    return timm.create_model(name.removeprefix("timm/"), pretrained=False, num_classes=1).eval()
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "timm/resnet18"])
+def test_one_logit_of_a_named_network_becomes_two_classes(name, tmp_path):
+    theirs = one_logit(name)
+    small = Preprocessing(40, (32, 32), (0.5,) * 3, (0.5,) * 3)
+    found = load_classifier(name, weights=theirs.state_dict(), preprocessing=small)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        z = theirs(images)
+        torch.testing.assert_close(found(images), torch.cat([-z / 2, z / 2], 1))
+        torch.testing.assert_close(found.prepare()(images), torch.cat([-z / 2, z / 2], 1), rtol=1e-3, atol=1e-4)
+    assert found.labels == ("class 0", "class 1")
+    (tmp_path / "one.pth").write_bytes(saved(theirs.state_dict()))
+    cats = Recipe(name, ["cat"], small.to_dict()).make(tmp_path / "one.pth")
+    assert cats.labels == ("not cat", "cat")
+    assert cats.fingerprint == found.fingerprint != load_classifier(theirs, preprocessing=small, bgr=True).fingerprint
+    contrast = default_settings("gradient", target=1, contrast=0)
+    maps = make_method(found, contrast).explain(images, 1).maps
+    alone = torch.autograd.grad(theirs(leaf := images.clone().requires_grad_()).sum(), leaf)[0]
+    torch.testing.assert_close(maps, alone.sum(1), rtol=1e-3, atol=1e-5)
+    with pytest.raises(ClassifierError, match="has 2 classes but 3 labels"):
+        load_classifier(name, weights=theirs.state_dict(), preprocessing=small, labels=["a", "b", "c"])
 
 
 def test_what_is_no_file_of_weights_is_said(tmp_path):

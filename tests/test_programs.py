@@ -64,6 +64,22 @@ def test_a_program_is_asked_and_explained_as_its_network_is(name):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
+def test_one_logit_of_a_program_becomes_two_classes(tmp_path, monkeypatch):
+    class One(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((1, 2, 3)).unsqueeze(1)
+
+    monkeypatch.setenv("SAMP_MODELS_DIR", str(tmp_path))
+    export(One(), tmp_path / "one.pt2")
+    (tmp_path / "one.json").write_text(json.dumps(HOW))
+    (tmp_path / "one.labels.txt").write_text("bright\n")
+    found = load_classifier("program/one")
+    assert found.labels == ("not bright", "bright")
+    images = torch.randn(3, 3, 16, 12)
+    z = One()(images)
+    torch.testing.assert_close(found(images), torch.cat([-z / 2, z / 2], 1))
+
+
 def test_programs_are_listed_and_cannot_be_filled():
     assert architectures()[5:10] == [f"program/{name}" for name in ("broken", "many", "named", "silent", "single")]
     assert is_on_disk("program/many")

@@ -1,7 +1,8 @@
 """A benchmark small enough to be killed many times; also a program that does it.
 
 ``python -m tests.toy_benchmark kill STORE FOLDER TIMES`` forks a process that works on the benchmark and kills it at a
-random moment, again and again; ``... run STORE FOLDER`` works through it once and prints how many maps it made.
+random moment, again and again; ``... share STORE FOLDER`` lets two such processes work through it together and prints
+how many maps each of them made.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -63,12 +66,12 @@ def whole(base: sqlite3.Connection) -> None:
     ).fetchone() == (0,)
 
 
-def _begin(store: Path, folder: Path) -> int:
-    """Fork a process that works on the benchmark; return its id."""
+def _begin(store: Path, folder: Path, tell: Callable[[int], object] = lambda fresh: None) -> int:
+    """Fork a process that works on the benchmark and tells how many maps it made; return its id."""
     child = os.fork()
     if not child:
         try:
-            work(store, folder)
+            tell(work(store, folder))
         finally:
             os._exit(0)
     return child
@@ -91,8 +94,13 @@ def kill(store: Path, folder: Path, times: int) -> None:
     when it is killed would be killed after the end every time. Up to an eighth of all results are written before each
     kill, and then up to a twentieth of a second passes, so that it falls anywhere between two writes or within one.
     """
-    os.waitpid(_begin(rehearsal := store.with_suffix(".rehearsal"), folder), 0)
+    rehearsal, modules = (store.with_suffix(f".{name}") for name in ("rehearsal", "modules"))
+    os.waitpid(_begin(rehearsal, folder, lambda fresh: modules.write_text("\n".join(sys.modules))), 0)
     total = _results(rehearsal) or 0
+    for name in modules.read_text().splitlines():  # or every child would begin with seconds of importing them
+        if name not in sys.modules:
+            with suppress(ImportError):  # there are names that are put there and that nobody could import
+                import_module(name)
     counts = [0]
     for _ in range(times):
         until = counts[-1] + random.uniform(0, 0.12) * total
@@ -112,10 +120,20 @@ def kill(store: Path, folder: Path, times: int) -> None:
     print(*counts[1:])
 
 
+def share(store: Path, folder: Path) -> None:
+    """Let two processes work at once; print how many maps each made, if it came to its end."""
+    told, telling = os.pipe()
+    children = [_begin(store, folder, lambda fresh: os.write(telling, f"{fresh} ".encode())) for _ in range(2)]
+    for child in children:
+        os.waitpid(child, 0)
+    os.close(telling)
+    print(os.read(told, 100).decode())
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)  # a forked child has no other thread to wait for
     command, store, folder, *rest = sys.argv[1:]
     if command == "kill":
         kill(Path(store), Path(folder), int(rest[0]))
     else:
-        print(work(Path(store), Path(folder)))
+        share(Path(store), Path(folder))

@@ -10,26 +10,32 @@ from typing import Any
 
 import torch
 
-from samp_core.benchmark.engine import DeviceError, Progress, apart, complete, read, settle_threads, work
+from samp_core.benchmark.engine import DeviceError, Progress, complete, read, settle_threads, settled, work
 from samp_core.benchmark.plan import Conditions, Photo, Plan, Unit
-from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, unreadable
+from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, in_json, unreadable
 from samp_core.classifiers import OWN, Classifier, load_classifier
+from samp_core.images import Preprocessing
 from samp_core.methods import METHODS
 
 
 @lru_cache(maxsize=1)
-def _classifier(name: str, device: str) -> Classifier:
-    found = load_classifier(name).prepare()
+def _classifier(name: str, preprocessing: Preprocessing, multi_label: bool, device: str) -> Classifier:
+    found = load_classifier(name, preprocessing=preprocessing, multi_label=multi_label).prepare()
     found.network.to(device)
     return found
 
 
 def _remote(
-    unit: Unit, known: dict[str, set[str]], name: str, device: str, threads: int
+    unit: Unit, known: dict[str, set[str]], name: str, multi_label: bool, device: str, threads: int
 ) -> tuple[list[PhotoRow], list[ResultRow], str]:
     """Do a unit on a worker; return its photos, its results, and why the worker's device is of no more use, if so."""
     settle_threads(threads)  # another number of threads rounds otherwise
-    classifier = _classifier(name, device)
+    classifier = _classifier(name, unit.configuration.preprocessing, multi_label, device)
+    if classifier.fingerprint != unit.configuration.weights:
+        raise ValueError(
+            f"the worker's {name} has other weights than those that are to be measured, or takes its channels in "
+            "another order"
+        )
     batch, bad = read(classifier, unit.photos)
     if batch is None:
         return bad, [], ""
@@ -92,18 +98,20 @@ def run(
         cpus = min(count, int(cluster.cluster_resources().get("CPU", 1)))
         # A worker that dies is no reason to do the very same again, which Ray would.
         task = ray.remote(num_cpus=cpus, num_gpus=0 if device == "cpu" else 1, max_retries=0)(_remote)
-        yield from _schedule(ray, task, classifier, plan, store, (classifier.name, device, count))
+        yield from _schedule(
+            ray, task, classifier, plan, store, (classifier.name, classifier.multi_label, device, count)
+        )
     finally:
         if owned:
             ray.shutdown()
 
 
 def _schedule(
-    ray: Any, task: Any, classifier: Classifier, plan: Plan, store: Store, rest: tuple[str, str, int]
+    ray: Any, task: Any, classifier: Classifier, plan: Plan, store: Store, rest: tuple[str, bool, str, int]
 ) -> Iterator[Progress]:
-    _, device, threads = rest
+    *_, device, threads = rest
     conditions = Conditions(plan.batch_size, threads, torch.device(device).type, True)
-    progress = Progress(len(plan.photos) * len(plan.methods), notes=apart(store, plan, classifier, conditions))
+    progress = Progress(len(plan.photos) * len(plan.methods), notes=settled(store, plan, classifier, conditions))
     running: dict[Any, tuple[Unit, Unit]] = {}  # what is worked on, and the claimed unit that it is a part of
     most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))  # a few ahead, so that no worker waits
     hashes = lru_cache(maxsize=1)(_hashes)  # one group of photos serves all methods
@@ -140,7 +148,6 @@ def _schedule(
             raise DeviceError(fault)
 
     for unit in plan.units(classifier, conditions):
-        store.add_configuration(unit.configuration)
         known = store.known(unit.configuration.fingerprint, hashes(unit.photos).values(), unit.seed)
         finished = all(set(unit.columns) <= columns for columns in known.values())
         if (finished and len(hashes(unit.photos)) == len(unit.photos)) or not store.claim(unit):
@@ -187,7 +194,8 @@ def _lost(unit: Unit, hashes: dict[Photo, str], words: str) -> tuple[list[PhotoR
     configuration, key = unit.configuration, hashes.get(photo, unreadable(photo.name))
     protocol = f"{FAILED}: {METHODS[configuration.settings.method].title} failed"
     conditions = str(replace(configuration.conditions, batch_size=unit.batch_size, photos=1))
-    return [PhotoRow(key, configuration.weights, photo.name, error=words)], [
+    intake = in_json(configuration.preprocessing)
+    return [PhotoRow(key, configuration.weights, photo.name, error=words, preprocessing=intake)], [
         ResultRow(key, configuration.fingerprint, column, unit.seed, protocol, None, words, conditions)
         for column in unit.columns
     ]

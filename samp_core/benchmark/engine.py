@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from samp_core.attribution import Explanation, UnsupportedError
 from samp_core.benchmark.plan import COST, Conditions, Photo, Plan, Unit
-from samp_core.benchmark.store import FAILED, PhotoRow, ResultRow, Store, StoreError, unreadable
+from samp_core.benchmark.store import (
+    FAILED,
+    PhotoRow,
+    ResultRow,
+    Store,
+    StoreError,
+    in_json,
+    intake_in_words,
+    unreadable,
+)
 from samp_core.classifiers import Classifier
 from samp_core.devices import causes, device_in_words, free_memory, is_memory, whole_parts
 from samp_core.images import ImageError, load_image
@@ -123,7 +132,7 @@ def read(classifier: Classifier, photos: tuple[Photo, ...]) -> tuple[Batch | Non
     """
     good: list[tuple[PhotoRow, Tensor]] = []
     bad: list[PhotoRow] = []
-    device = classifier.device
+    device, intake = classifier.device, in_json(classifier.preprocessing)
     for photo in photos:
         key = unreadable(photo.name)
         try:
@@ -131,16 +140,17 @@ def read(classifier: Classifier, photos: tuple[Photo, ...]) -> tuple[Batch | Non
             inputs = classifier.preprocessing(load_image(data))
             first = classifier.predict(inputs.to(device), 1)[0]
         except (ImageError, OSError) as error:
-            bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=str(error)))
+            bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=str(error), preprocessing=intake))
             continue
         except Exception as error:  # the network is anybody's
             failure = Failure.of(error)
             words = f"The network failed on it: {failure.words}"
-            bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=words))
+            bad.append(PhotoRow(key, classifier.fingerprint, photo.name, error=words, preprocessing=intake))
             if failure.device:
                 raise _device_error(replace(failure, words=f"{photo.name}: {failure.words}")) from error
             continue
-        row = PhotoRow(key, classifier.fingerprint, photo.name, first.index, first.label, first.probability)
+        seen = first.index, first.label, first.probability
+        row = PhotoRow(key, classifier.fingerprint, photo.name, *seen, preprocessing=intake)
         good.append((row, inputs))
     # The same photo twice would be measured twice for one row.
     unique = {row.sha256: (row, inputs) for row, inputs in reversed(good)}
@@ -376,15 +386,27 @@ def settle_threads(count: int | None = None) -> int:
     return torch.get_num_threads()
 
 
-def apart(store: Store, plan: Plan, classifier: Classifier, conditions: Conditions) -> tuple[str, ...]:
-    """Return a sentence if the store holds the same measured under other conditions, which stays apart."""
-    others = store.elsewhere(plan.configurations(classifier, conditions))
-    if not others:
-        return ()
-    return (
-        f"{store.path.name} also holds results of the same methods made under other conditions: {'; '.join(others)}. "
-        f"A search's map depends on them, so these stay apart, and all is measured anew with: {conditions}.",
-    )
+def settled(store: Store, plan: Plan, classifier: Classifier, conditions: Conditions) -> tuple[str, ...]:
+    """Write a plan's configurations into the store; return what it holds of the same already, in sentences.
+
+    What was measured under other conditions or with another preprocessing stays apart. What an older file holds of a
+    network with its published preprocessing, which it did not record, is gone on with.
+    """
+    configurations = plan.configurations(classifier, conditions)
+    others, notes = store.elsewhere(configurations), []
+    if others:
+        notes.append(
+            f"{store.path.name} also holds results of the same methods made under other conditions: "
+            f"{'; '.join(others)}. A map depends on them, so these stay apart, and all is measured anew with: "
+            f"{conditions}, {intake_in_words(in_json(classifier.preprocessing))}."
+        )
+    if sum(store.add_configuration(configuration) for configuration in configurations):
+        notes.append(
+            f"{store.path.name} held results of {classifier.name} from before it recorded how a network gets its "
+            "pictures. They are taken as made with the preprocessing that it was published with. If another one was "
+            "given then (--preprocess), measure into another file."
+        )
+    return tuple(notes)
 
 
 def run(
@@ -416,9 +438,7 @@ def run(
     settle_threads(threads)
     conditions = plan.conditions(classifier)
     units = deque(plan.units(classifier, conditions))
-    progress = Progress(len(plan.photos) * len(plan.methods), notes=apart(store, plan, classifier, conditions))
-    for configuration in {u.configuration for u in units}:
-        store.add_configuration(configuration)
+    progress = Progress(len(plan.photos) * len(plan.methods), notes=settled(store, plan, classifier, conditions))
     batches: dict[tuple[Photo, ...], tuple[Batch | None, list[PhotoRow]]] = {}
     skipped = 0
     while units:

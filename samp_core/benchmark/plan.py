@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from samp_core.classifiers import Classifier
+from samp_core.classifiers import Classifier, is_as_published
+from samp_core.images import Preprocessing
 from samp_core.methods import Settings
 from samp_core.metrics import METRICS
 from samp_core.version import __version__
@@ -117,16 +118,20 @@ class Configuration:
     Attributes:
         settings: the method's settings; the class is each photo's own first choice.
         network: the classifier's name.
-        weights: fingerprint of its weights.
+        weights: fingerprint of its weights, and of whether it is multi-label.
+        preprocessing: how it gets its pictures: the same weights see another picture through another one.
         versions: of what decides the numbers, so that an upgrade never mixes with what was measured before.
         conditions: likewise of what decides the rounding.
+        is_as_published: whether the network gets its pictures as it was published with; see :attr:`earlier`.
     """
 
     settings: Settings
     network: str
     weights: str
+    preprocessing: Preprocessing
     versions: tuple[tuple[str, str], ...]
     conditions: Conditions
+    is_as_published: bool = False
 
     @cached_property
     def question(self) -> dict[str, Any]:
@@ -137,13 +142,24 @@ class Configuration:
             "settings": settings,
             "network": self.network,
             "weights": self.weights,
+            "preprocessing": self.preprocessing.to_dict(),
             "versions": dict(self.versions),
         }
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of everything that decides the numbers."""
-        text = json.dumps([self.question, asdict(self.conditions)], sort_keys=True)
+        return self._digest(self.question)
+
+    @property
+    def earlier(self) -> str | None:
+        """What files that did not record the preprocessing call this; None if they may mean another one by it."""
+        if not self.is_as_published:
+            return None
+        return self._digest({name: value for name, value in self.question.items() if name != "preprocessing"})
+
+    def _digest(self, question: dict[str, Any]) -> str:
+        text = json.dumps([question, asdict(self.conditions)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -208,13 +224,16 @@ class Plan:
         """Return what each method's numbers belong to."""
         found = tuple((p, version(p)) for p in ("torch", "torchvision", "captum", "numpy", "scipy", "pillow"))
         versions = (("samp_core", __version__), *found)
+        published = is_as_published(classifier)
         return tuple(
             Configuration(
                 replace(s, target=None, batch_size=self.batch_size),
                 classifier.name,
                 classifier.fingerprint,
+                classifier.preprocessing,
                 versions,
                 conditions,
+                published,
             )
             for s in self.methods
         )

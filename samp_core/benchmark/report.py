@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, false_discovery_control, wilcoxon
 
 from samp_core.benchmark.plan import COST
-from samp_core.benchmark.store import FAILED, Store, conditions_in_words
+from samp_core.benchmark.store import FAILED, Store, conditions_in_words, intake_in_words
 from samp_core.files import write_files
 from samp_core.methods import METHODS
 from samp_core.metrics import COLUMNS
@@ -50,7 +50,7 @@ class Results:
         photos: the photos, those that could not be read with the reason.
         protocols: column to protocol in words.
         versions: configuration's label to settings and versions, as JSON.
-        planned: configuration's label to network and conditions, in words.
+        planned: configuration's label to network, preprocessing and conditions, in words.
         fingerprints: configuration's label to its fingerprint.
     """
 
@@ -144,7 +144,11 @@ def load(store: Store) -> Results:
         store.photos(),
         protocols,
         {labels[f]: (row["settings"], row["versions"]) for f, row in rows.items()},
-        {labels[f]: f"{row['network']}; {conditions_in_words(row['conditions'])}" for f, row in rows.items()},
+        {
+            labels[f]: f"{row['network']}, {intake_in_words(row['preprocessing'])}; "
+            f"{conditions_in_words(row['conditions'])}"
+            for f, row in rows.items()
+        },
         {label: f for f, label in labels.items()},
     )
 
@@ -300,9 +304,10 @@ def page_head(title: str) -> str:
 def html(results: Results, against: str | None = None) -> str:
     """Return one page that needs no other file: table, test, protocols, versions, photos that could not be read."""
     made = summary(results, against)
+    readable = results.photos[results.photos["error"].isna()]  # a row for each network
     parts = [
         page_head("Benchmark of attribution methods"),
-        f"<h1>Benchmark of attribution methods</h1><p>{results.photos['error'].isna().sum()} photos. {INTERVALS}.</p>",
+        f"<h1>Benchmark of attribution methods</h1><p>{readable['sha256'].nunique()} photos. {INTERVALS}.</p>",
         table(results).to_html(border=0),
         "<h2>All figures</h2>",
         made.to_html(border=0, index=False, float_format=lambda x: f"{x:.4g}", na_rep="-"),
@@ -324,7 +329,7 @@ def html(results: Results, against: str | None = None) -> str:
         parts.append("<h2>What could not be measured</h2><ul>")
         parts += [f"<li>{escape(words)}</li>" for words in results.failures]
         parts.append("</ul>")
-    bad = results.photos[results.photos["error"].notna()]
+    bad = results.photos[results.photos["error"].notna()].drop_duplicates(["name", "error"])
     if len(bad):
         parts.append("<h2>Photos that could not be read</h2><ul>")
         parts += [f"<li><b>{escape(n)}</b>: {escape(e)}</li>" for n, e in zip(bad["name"], bad["error"], strict=True)]

@@ -18,8 +18,9 @@ from typing import Any
 import pandas as pd
 
 from samp_core.benchmark.plan import Conditions, Configuration, Unit
+from samp_core.images import Preprocessing
 
-FORMAT = 2  # 1 did not know the conditions
+FORMAT = 3  # 1 did not know the conditions, 2 not the preprocessing
 LEASE = 300.0  # seconds after which a claim that nobody renewed is free again
 FAILED = "not measured"
 """How the protocol of a number begins that could not be measured."""
@@ -27,11 +28,11 @@ FAILED = "not measured"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS photos (
     sha256 TEXT NOT NULL, weights TEXT NOT NULL, name TEXT NOT NULL, target INTEGER, label TEXT, probability REAL,
-    error TEXT, PRIMARY KEY (sha256, weights)
+    error TEXT, preprocessing TEXT NOT NULL DEFAULT '', PRIMARY KEY (sha256, weights, preprocessing)
 );
 CREATE TABLE IF NOT EXISTS configurations (
     fingerprint TEXT PRIMARY KEY, method TEXT NOT NULL, settings TEXT NOT NULL, network TEXT NOT NULL,
-    weights TEXT NOT NULL, versions TEXT NOT NULL, conditions TEXT
+    weights TEXT NOT NULL, versions TEXT NOT NULL, conditions TEXT, preprocessing TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS protocols (id INTEGER PRIMARY KEY, words TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS conditions (id INTEGER PRIMARY KEY, words TEXT NOT NULL UNIQUE);
@@ -45,6 +46,15 @@ CREATE TABLE IF NOT EXISTS claims (unit TEXT PRIMARY KEY, owner TEXT NOT NULL, u
 _FROM_1 = """
 ALTER TABLE configurations ADD COLUMN conditions TEXT;
 ALTER TABLE results ADD COLUMN conditions INTEGER REFERENCES conditions;
+"""
+# Nothing is known of the preprocessing of what is there. A primary key cannot be changed, so the table is made anew.
+_FROM_2 = """
+ALTER TABLE configurations ADD COLUMN preprocessing TEXT NOT NULL DEFAULT '';
+ALTER TABLE photos RENAME TO photos_before;
+"""
+_PHOTOS_FROM_2 = """
+INSERT INTO photos SELECT sha256, weights, name, target, label, probability, error, '' FROM photos_before;
+DROP TABLE photos_before;
 """
 _SENTENCES = {
     sqlite3.SQLITE_FULL: "The disk that holds {path} is full. What was measured before is kept: free some space, and "
@@ -84,7 +94,11 @@ def _in_sentences(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class PhotoRow:
-    """What is known of a photo: the class that a network sees and that is explained, or why it could not be read."""
+    """What is known of a photo: the class that a network sees and that is explained, or why it could not be read.
+
+    The class depends on the network's weights and on how it gets its pictures, see :func:`in_json`; what the class is
+    called is only said of it.
+    """
 
     sha256: str
     weights: str
@@ -93,6 +107,7 @@ class PhotoRow:
     label: str | None = None
     probability: float | None = None
     error: str | None = None
+    preprocessing: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +197,9 @@ class Store:
             with self._transaction() as base:
                 # Another process may have been faster.
                 if base.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
-                    for statement in ((_FROM_1 if tables else "") + _SCHEMA).split(";"):
+                    now = base.execute("PRAGMA user_version").fetchone()[0]
+                    before = (_FROM_1 if now < 2 else "") + _FROM_2 if tables else ""
+                    for statement in (before + _SCHEMA + (_PHOTOS_FROM_2 if tables else "")).split(";"):
                         base.execute(statement)
                     base.execute(f"PRAGMA user_version = {FORMAT}")
             self._format = FORMAT
@@ -232,23 +249,40 @@ class Store:
     # Writing.
 
     def add_photo(self, row: PhotoRow) -> None:
-        """Write what is known of a photo; only what could not be read before can change."""
+        """Write what is known of a photo.
+
+        Only what could not be read before can change, and what the class is called.
+        """
         with self._transaction() as base:
             base.execute(
-                "INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET target = excluded.target, "
-                "label = excluded.label, probability = excluded.probability, error = excluded.error "
-                "WHERE photos.error IS NOT NULL",
-                (row.sha256, row.weights, row.name, row.target, row.label, row.probability, row.error),
+                "INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+                "target = excluded.target, label = excluded.label, probability = excluded.probability, "
+                "error = excluded.error WHERE photos.error IS NOT NULL "
+                "OR (photos.target = excluded.target AND photos.label != excluded.label)",
+                (
+                    *(row.sha256, row.weights, row.name, row.target, row.label, row.probability, row.error),
+                    row.preprocessing,
+                ),
             )
             if row.error is None:
-                base.execute("DELETE FROM photos WHERE sha256 = ? AND weights = ?", (unreadable(row.name), row.weights))
+                base.execute(
+                    "DELETE FROM photos WHERE sha256 = ? AND weights = ? AND preprocessing = ?",
+                    (unreadable(row.name), row.weights, row.preprocessing),
+                )
 
-    def add_configuration(self, configuration: Configuration) -> None:
-        """Write a configuration; a second time changes nothing."""
+    def add_configuration(self, configuration: Configuration) -> bool:
+        """Write a configuration; a second time changes nothing.
+
+        Results that an older file holds of a network with its published preprocessing, which it did not record, become
+        this configuration's if that is what it asks for.
+
+        Returns:
+            Whether there were such results.
+        """
         asked = configuration.question
         with self._transaction() as base:
             base.execute(
-                "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO configurations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     configuration.fingerprint,
                     configuration.settings.method,
@@ -257,8 +291,44 @@ class Store:
                     configuration.weights,
                     json.dumps(asked["versions"]),
                     json.dumps(asdict(configuration.conditions)),
+                    in_json(configuration.preprocessing),
                 ),
             )
+            return configuration.earlier is not None and self._adopted(base, configuration, configuration.earlier)
+
+    def _adopted(self, base: sqlite3.Connection, configuration: Configuration, earlier: str) -> bool:
+        """Give a configuration what is known under its earlier name, without a preprocessing; return if there was any.
+
+        Their conditions say that the preprocessing is assumed: nobody wrote down that it was this one.
+        """
+        if not base.execute(
+            "SELECT 1 FROM configurations WHERE fingerprint = ? AND preprocessing = ''", (earlier,)
+        ).fetchone():
+            return False
+        known, weights = in_json(configuration.preprocessing), configuration.weights
+        base.execute(
+            "INSERT OR IGNORE INTO conditions (words) SELECT DISTINCT k.words || ? FROM results r "
+            "JOIN conditions k ON k.id = r.conditions WHERE r.configuration = ?",
+            (ASSUMED, earlier),
+        )
+        base.execute(
+            "UPDATE OR IGNORE results SET configuration = ?, conditions = (SELECT n.id FROM conditions k "
+            "JOIN conditions n ON n.words = k.words || ? WHERE k.id = results.conditions) WHERE configuration = ?",
+            (configuration.fingerprint, ASSUMED, earlier),
+        )
+        base.execute("DELETE FROM results WHERE configuration = ?", (earlier,))
+        base.execute("DELETE FROM configurations WHERE fingerprint = ?", (earlier,))
+        base.execute(
+            "INSERT OR IGNORE INTO photos SELECT sha256, weights, name, target, label, probability, error, ? "
+            "FROM photos WHERE weights = ? AND preprocessing = ''",
+            (known, weights),
+        )
+        base.execute(
+            "DELETE FROM photos WHERE weights = ? AND preprocessing = '' AND NOT EXISTS "
+            "(SELECT 1 FROM configurations WHERE weights = ? AND preprocessing = '')",
+            (weights, weights),
+        )
+        return True
 
     def add(self, rows: Iterable[ResultRow]) -> int:
         """Write results in one transaction; return how many were new. What is known already is never changed."""
@@ -322,11 +392,15 @@ class Store:
         return found
 
     def elsewhere(self, configurations: Iterable[Configuration]) -> list[str]:
-        """Return the conditions, in words, under which the file holds the same measured otherwise."""
+        """Return the conditions, in words, under which the file holds the same measured otherwise.
+
+        They include the preprocessing where that is another one, or was not recorded.
+        """
         known = self.configurations().to_dict("records")
         found: dict[str, None] = {}
         for configuration in configurations:
-            asked = configuration.question
+            asked = {name: value for name, value in configuration.question.items() if name != "preprocessing"}
+            own = in_json(configuration.preprocessing)
             for row in known:
                 same = {
                     "settings": _without_conditions(json.loads(row["settings"])),
@@ -334,8 +408,9 @@ class Store:
                     "weights": row["weights"],
                     "versions": json.loads(row["versions"]),
                 }
-                if same == asked and row["fingerprint"] != configuration.fingerprint:
-                    found[conditions_in_words(row["conditions"])] = None
+                if same == asked and row["fingerprint"] not in (configuration.fingerprint, configuration.earlier):
+                    pictures = "" if row["preprocessing"] == own else f", {intake_in_words(row['preprocessing'])}"
+                    found[f"{conditions_in_words(row['conditions'])}{pictures}"] = None
         return list(found)
 
     def results(self) -> pd.DataFrame:
@@ -344,23 +419,30 @@ class Store:
         Columns: photo, name, configuration, method, metric, seed, protocol, value, note, conditions.
         """
         conditions = "(SELECT words FROM conditions WHERE id = r.conditions)" if self._format > 1 else "NULL"
+        intake = "AND p.preprocessing = c.preprocessing " if self._format > 2 else ""
         found = self._frame(
             "SELECT r.photo, p.name, r.configuration, c.method, r.metric, r.seed, q.words AS protocol, r.value, "
             f"r.note, {conditions} AS conditions "
             "FROM results r JOIN configurations c ON c.fingerprint = r.configuration "
-            "JOIN photos p ON p.sha256 = r.photo AND p.weights = c.weights JOIN protocols q ON q.id = r.protocol "
+            f"JOIN photos p ON p.sha256 = r.photo AND p.weights = c.weights {intake}"
+            "JOIN protocols q ON q.id = r.protocol "
             "ORDER BY p.name, r.photo, c.method, r.configuration, r.metric, r.seed"
         )
         return found.assign(value=found["value"].astype(float), conditions=found["conditions"].fillna(UNRECORDED))
 
     def photos(self) -> pd.DataFrame:
-        """Return all photos, those that could not be read with the reason."""
-        return self._frame("SELECT * FROM photos ORDER BY name")
+        """Return all photos, those that could not be read with the reason; preprocessing as JSON."""
+        return self._frame(f"SELECT *{self._unknown_intake} FROM photos ORDER BY name")
 
     def configurations(self) -> pd.DataFrame:
-        """Return all configurations; settings, versions and conditions as JSON."""
+        """Return all configurations; settings, versions, conditions and preprocessing as JSON."""
         conditions = "" if self._format > 1 else ", NULL AS conditions"
-        return self._frame(f"SELECT *{conditions} FROM configurations ORDER BY method, fingerprint")
+        more = f"{conditions}{self._unknown_intake}"
+        return self._frame(f"SELECT *{more} FROM configurations ORDER BY method, fingerprint")
+
+    @property
+    def _unknown_intake(self) -> str:
+        return "" if self._format > 2 else ", '' AS preprocessing"
 
     def copy(self) -> bytes:
         """Return the whole store as the bytes of a file."""
@@ -375,11 +457,31 @@ class Store:
 
 UNRECORDED = "not recorded"
 """What an older file says of its conditions."""
+ASSUMED = "; preprocessing assumed to be the published one"
+"""How the conditions of a number end that an older file held without its preprocessing."""
 
 
 def conditions_in_words(text: object) -> str:
     """Return a configuration's conditions in words, from what the store holds: JSON, or nothing."""
     return str(Conditions(**json.loads(text))) if isinstance(text, str) else UNRECORDED
+
+
+def in_json(preprocessing: Preprocessing) -> str:
+    """Return how a network gets its pictures, as the store holds it."""
+    return json.dumps(preprocessing.to_dict())
+
+
+def intake_in_words(text: str) -> str:
+    """Return how a network gets its pictures in words, from what the store holds: JSON, or nothing."""
+    if not text:
+        return "preprocessing not recorded"
+    how = json.loads(text)
+    (height, width), resize = how["crop"], how["resize"]
+    mean, std = (" ".join(f"{value:.4g}" for value in how[name]) for name in ("mean", "std"))
+    return (
+        f"pictures of {height} x {width} pixels ({'scaled to it' if resize is None else f'of {resize}'}, "
+        f"{how['interpolation']}), mean {mean}, deviation {std}"
+    )
 
 
 def unreadable(name: str) -> str:
