@@ -98,6 +98,20 @@ def test_a_sketch_grows_and_says_how_many_moves_are_in_it():
     assert run.sketch.number == lane_run.SKETCH_MOVES
 
 
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.sketch])
+def test_a_sketch_is_never_an_empty_map(name):
+    settings = replace(METHODS[name].defaults, target=3)
+    run = lane_run.LaneRun(Turns(1), load_classifier("mnist_cnn").prepare(), Photo.sample("coffee"), settings, "", 60.0)
+    seen = []
+    draw = lane_run.compand
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lane_run, "compand", lambda values: seen.append(values) or draw(values))
+        run._draw_sketch()
+    assert 1 <= len(seen) < lane_run.SKETCH_MOVES
+    assert all(np.abs(values).max() > 0 for values in seen)
+    assert f"{lane_run.SKETCH_MOVES} of {lane_run.SKETCH_MOVES}" in run.sketch.words
+
+
 @pytest.mark.parametrize(
     ("asked", "seconds", "wanted"),
     [("samp++", 60, True), ("samp++", 1, False), ("samp", 60, False), ("samp,steps=40", 60, True), ("ig", 60, False)],

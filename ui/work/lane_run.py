@@ -15,6 +15,7 @@ from samp_core.attribution import Explanation, Run, SteadyRun
 from samp_core.classifiers import Classifier
 from samp_core.films import Film, Frame, Glimpse, Reel, Still, View, called, compand, film_of
 from samp_core.methods import METHODS, Settings, make_method
+from samp_core.paths import Step
 from samp_core.runs import begin
 from samp_core.scores import PathError
 from ui.work.turns import Turns
@@ -206,12 +207,14 @@ class LaneRun(Worker):
     def _draw_sketch(self) -> None:
         """Show a first answer, while the walk that was asked for takes its time."""
         _, run = begin(self.classifier, self.photo.image, self._quick())
-        for move in range(1, SKETCH_MOVES + 1):
+        move = 0
+        while move < SKETCH_MOVES:
             with self.turn():
-                next(iter(run), None)
-            if self._cancelled.is_set():
+                piece = next(iter(run), None)
+            if piece is None or self._cancelled.is_set():
                 return
-            if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None:
+            move += isinstance(piece, Step)  # a path that is found first makes none until it is
+            if move >= SKETCH_SHOWN and (attributions := run.partial()) is not None and attributions.any():
                 levels, peak = compand(attributions[0].sum(0).double().cpu().numpy())
                 self.sketch = Sketch(move, levels, peak, f"a sketch, {move} of {SKETCH_MOVES} large moves")
 

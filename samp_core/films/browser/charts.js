@@ -107,7 +107,7 @@ Object.assign(View.prototype, {
       const places = points.map(([a]) => a);
       const dot = shape("circle", { "data-colour": colour, r: 4 });
       movers.push(() => {
-        const frame = panel.run && panel.run.frames[panel.index];
+        const frame = panel.run && panel.run.frames[this.seen(panel)];
         if (!frame) return;
         const here = points[lastUpTo(places, frame[this.measure] + 1e-9)];
         dot.setAttribute("cx", x(here[0]));
@@ -164,7 +164,7 @@ Object.assign(View.prototype, {
       const dots = track.places.map(([a, b]) => shape("circle", { "data-colour": colour, cx: x(a), cy: y(b), r: 2.4 }));
       let large = 0;
       movers.push(() => {
-        const frame = panel.run && panel.run.frames[panel.index];
+        const frame = panel.run && panel.run.frames[this.seen(panel)];
         const now = frame ? Math.min(frame.dot, dots.length - 1) : 0;
         dots[large].setAttribute("r", 2.4);
         dots[now].setAttribute("r", 6);

@@ -43,7 +43,7 @@ Object.assign(View.prototype, {
     if (!found || !found.paths.length) return { panel };
     let d = Math.min(this.slow.direction, found.paths.length - 1);
     if (!found.paths[d]) d = found.paths.findIndex((p) => p);
-    return { panel, d, before: (found.before || run.frames[index - 1].states)[d], move: found.paths[d] };
+    return { panel, d, index, before: (found.before || run.frames[index - 1].states)[d], move: found.paths[d] };
   },
 
   // Whether the reader is to guess a move before it is shown; a line chooses nothing that could be guessed.
@@ -99,10 +99,31 @@ Object.assign(View.prototype, {
     return cards;
   },
 
+  // Which picture of its film a lane shows: while a move is to be guessed, the one before it.
+  seen(panel) {
+    return panel.keeps === undefined ? panel.index : panel.keeps;
+  },
+
+  // Have a lane keep the answer to itself, and show this picture; all others show theirs.
+  keep(panel, index) {
+    for (const each of this.panels.values()) {
+      const keeps = each === panel ? index : undefined;
+      if (each.keeps === keeps) continue;
+      each.keeps = keeps;
+      this.show(each);
+    }
+  },
+
   drawSlow() {
     const { slow, parts } = this;
+    const { panel, d, before, move, index } = slow.open ? this.unfolded() : {};
+    const key = move ? `${panel.lane.run} ${move.move} ${d}` : null;
+    if (key && this.unfoldedKey !== key) {
+      if (this.unfoldedKey) Object.assign(slow, { answered: false, mask: null });
+      this.unfoldedKey = key;
+    }
+    this.keep(move && this.isAsking(move) ? panel : null, index - 1);
     if (!slow.open) return;
-    const { panel, d, before, move } = this.unfolded();
     const { unfold, guess, slowtitle, sides, slowmove, slowback, slowon } = parts;
     for (const button of [slowmove, slowback, slowon]) button.disabled = !move || this.isAsking(move);
     guess.hidden = !slow.guess || !move || move.full === null;
@@ -114,11 +135,6 @@ Object.assign(View.prototype, {
       unfold.replaceChildren(element("div", { class: "empty" }, words));
       this.unfoldedKey = null;
       return;
-    }
-    const key = `${panel.lane.run} ${move.move} ${d}`;
-    if (this.unfoldedKey !== key) {
-      if (this.unfoldedKey) Object.assign(slow, { answered: false, mask: null });
-      this.unfoldedKey = key;
     }
     slowtitle.textContent = `Move ${move.move} of ${panel.lane.title}`;
     const found = panel.run.slow[panel.index] || { paths: [] };

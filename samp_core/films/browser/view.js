@@ -305,7 +305,7 @@ class View {
     run.maps[index] = await levels(frame.map, this.scratch);
     frame.map = null; // the levels are all that is needed
     const panel = [...this.panels.values()].find((p) => p.run === run);
-    if (panel && (panel.index === index || run.mapped(panel.index) === index)) this.drawMap(panel);
+    if (panel && (this.seen(panel) === index || run.mapped(this.seen(panel)) === index)) this.drawMap(panel);
   }
 
   async takeSketch(lane, run) {
@@ -579,7 +579,7 @@ class View {
   }
 
   show(panel) {
-    const { run, index, lane } = panel;
+    const { run, lane } = panel, index = this.seen(panel);
     const frame = run ? run.frames[index] : null;
     this.showStates(panel);
     panel.panes.forEach((pane, d) => {
@@ -595,7 +595,7 @@ class View {
 
   // The images that the paths have come to; while a path is being found, half of the way along what is known of it.
   showStates(panel) {
-    const { run, index, lane } = panel;
+    const { run, lane } = panel, index = this.seen(panel);
     const frame = run ? run.frames[index] : null;
     const live = lane.status === "running" || lane.status === "waiting";
     const drafts = live && frame && !frame.move && run.sketch && run.sketch.states.length ? run.sketch.states : null;
@@ -621,7 +621,7 @@ class View {
       if (!known) return;
       const first = panel.run.scores[d].find((v) => v !== null);
       const away = this.isAway(panel, d) ? -1 : 1;
-      const settled = panel.run.settled(panel.index, known), sum = settled.sums[d] ?? 0;
+      const settled = panel.run.settled(this.seen(panel), known), sum = settled.sums[d] ?? 0;
       const change = away * (this.scoreAt(panel.run, d, settled.credited) - first);
       const unit = Math.max(Math.abs(away * (this.scoreAt(panel.run, d, Infinity) - first)), 1e-9);
       const place = (value) => 50 + 48 * clamp(Math.asinh((2 * value) / unit) / Math.asinh(300), -1, 1);
@@ -666,7 +666,7 @@ class View {
   drawMap(panel) {
     if (!this.palettes || !panel.lane) return;
     this.overlaySoon();
-    const { run, index, canvas, lane } = panel;
+    const { run, canvas, lane } = panel, index = this.seen(panel);
     const live = lane.status === "running" || lane.status === "waiting";
     let map = null;
     if (run && index >= 0) {
@@ -716,7 +716,7 @@ class View {
 
   // A map at the reader's scale, as levels again; the last one asked for is kept.
   smooth(panel, map) {
-    const at = panel.run.mapped(panel.index), key = `${panel.lane.run} ${at} ${this.sigma}`;
+    const at = panel.run.mapped(this.seen(panel)), key = `${panel.lane.run} ${at} ${this.sigma}`;
     if (panel.smoothKey === key) return { ...panel.smooth };
     const made = blurred(map, this.sigma);
     // A picture that is still being decoded is stood in for by an earlier one.
@@ -737,7 +737,7 @@ class View {
     const { points } = panel.run || {};
     const pixels = this.buffer.data, palette = this.palettes.order, opacity = light ? this.display.opacity : 1;
     const bare = this.palettes.signed[128];
-    const frame = panel.run && panel.run.frames[panel.index];
+    const frame = panel.run && panel.run.frames[this.seen(panel)];
     const early = points && points.ordered ? points.early : null;
     for (let i = 0, k = 0; i < pixels.length; i += 4, k += 1) {
       const there = early && frame && points.when.some((times, d) => !points.even[d] && times[k] && times[k] <= frame.move + 0.05);
