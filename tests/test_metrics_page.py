@@ -35,21 +35,27 @@ from ui.work.turns import Turns
 
 @pytest.fixture
 def app() -> AppTest:
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    """The first page with a small network: it does not matter which, and small ones are fast."""
+    return opened("mnist_cnn").run()
 
 
 @pytest.fixture
 def metrics() -> AppTest:
-    """Metrics with a small network: it does not matter which, and small ones are fast."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    app.query_params["network"] = "mnist_cnn"
-    return at_metrics(app)
+    """Metrics with that network."""
+    return at_metrics(opened("mnist_cnn"))
 
 
 @pytest.fixture
 def usual() -> AppTest:
     """Metrics as everybody finds it."""
-    return at_metrics(AppTest.from_file(str(ROOT / "app.py"), default_timeout=60))
+    return at_metrics(opened())
+
+
+def opened(network: str = "") -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    if network:
+        app.query_params["network"] = network
+    return app
 
 
 def at_metrics(app: AppTest) -> AppTest:
@@ -171,14 +177,32 @@ def test_what_is_known_is_not_measured_again(metrics):
     assert second.items[0].measured["concentration"] is first.items[0].measured["concentration"]
     assert set(second.items[0].measured) == {"concentration", "gap"}
 
+    def said() -> str:
+        return next(m.value for m in metrics.markdown if "for 2 methods" in m.value or "wait for" in m.value)
+
+    assert said().startswith("nothing to wait for: 2 methods, all of them remembered")
+    assert "about **" in next(
+        m.value for m in ask_for(metrics, "concentration", "diffid").markdown if "for 2" in m.value
+    )
+
+
+def test_nothing_new_was_measured_and_old_numbers_are_no_evidence_of_it(metrics):
+    choose(metrics, "edges")
+    measure(metrics, "concentration")
+    run = measure(metrics, "gap")
+    del run.items[0].measured["gap"]  # as if it had been cancelled before
+    metrics.run()
+    assert not metrics.exception
+    assert "How a number was made" not in [each.value for each in metrics.subheader]
+
 
 def cheap(page: AppTest) -> AppTest:
     choose(page, "ig", "edges")
     return page.slider(key="compare-ig-steps").set_value(4).run()
 
 
-def test_a_map_is_made_once_for_metrics_and_compare(usual, app):
-    measured = measure(cheap(usual), "concentration")
+def test_a_map_is_made_once_for_metrics_and_compare(metrics, app):
+    measured = measure(cheap(metrics), "concentration")
     maps = [i.entry.explanation for i in measured.items]
     app.session_state["measuring"] = measured
     compare = cheap(app.switch_page("pages/2_Compare.py").run())
@@ -193,8 +217,8 @@ def test_a_map_is_made_once_for_metrics_and_compare(usual, app):
     assert [i.status for i in compare_to_the_end(compare).items] == ["cached", "cached"]
 
 
-def test_metrics_take_the_maps_of_compare(usual, app):
-    queue = compare_to_the_end(cheap(app.switch_page("pages/2_Compare.py").run()))
+def test_metrics_take_the_maps_of_compare(usual):
+    queue = compare_to_the_end(cheap(opened().run().switch_page("pages/2_Compare.py").run()))
     usual.session_state["queue"] = queue
     measured = measure(cheap(usual), "concentration")
     assert all(a.entry is b.entry for a, b in zip(queue.items, measured.items, strict=True))
@@ -285,9 +309,8 @@ def results(tmp_path, monkeypatch) -> Path:
     return tmp_path / "results"
 
 
-def open_many() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page = app.switch_page("pages/3_Metrics.py").run()
+def open_many(network: str = "mnist_cnn") -> AppTest:
+    page = opened(network).run().switch_page("pages/3_Metrics.py").run()
     page.segmented_control(key="metrics-scope").set_value("Many photos").run()
     assert_fine(page)
     trays = [each.proto for each in page.get("bidi_component") if each.proto.id.endswith("bench-metrics-cards-tray")]
@@ -298,11 +321,18 @@ def open_many() -> AppTest:
 
 
 @pytest.fixture
-def many(results, tmp_path) -> AppTest:
-    (tmp_path / "photos").mkdir()
+def photos(results, tmp_path) -> Path:
+    """A folder of three photos and what is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
     for name in ("coffee", "camera", "rocket"):
-        load_sample(name).save(tmp_path / "photos" / f"{name}.png")
-    (tmp_path / "photos" / "bad.png").write_bytes(b"nothing")
+        load_sample(name).save(folder / f"{name}.png")
+    (folder / "bad.png").write_bytes(b"nothing")
+    return folder
+
+
+@pytest.fixture
+def many(photos) -> AppTest:
     return open_many()
 
 
@@ -410,8 +440,9 @@ def test_another_file_of_the_same_name_and_length_is_read_anew(many, tmp_path):
     assert many.dataframe[0].value["mean"].tolist() == pytest.approx((shown + 1).tolist())
 
 
-def test_what_is_shown_of_other_results_is_among_them(many, tmp_path):
-    many.text_input(key="bench-folder").set_value(str(tmp_path / "photos")).run()
+def test_what_is_shown_of_other_results_is_among_them(photos):
+    many = open_many(network="")  # as everybody finds it
+    many.text_input(key="bench-folder").set_value(str(photos)).run()
     bench_to_the_end(many)
     many.selectbox(key="bench-column").set_value("Gini").run()
     many.session_state["bench-metrics"] = ["gap"]

@@ -116,7 +116,8 @@ def _curves(run: Measuring, item: Item, measurement: Measurement) -> None:
             )
         )  # fmt: skip
     plot.update_layout(
-        height=300, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pixels changed, %", yaxis_title="score",
+        height=300, margin={"l": 10, "r": 10, "t": 10, "b": 10}, xaxis_title="pixels changed, %",
+        yaxis_title="score" if measurement.protocol.normalisation == "none" else "score / score of the photo",
         legend={"orientation": "h", "y": 1.12},
     )  # fmt: skip
     st.plotly_chart(plot, config=PLAIN, key="evidence-curves")

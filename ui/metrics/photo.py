@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ def one_photo(question: Question) -> None:
             order = newest_first(names, DEFAULT if run is None else run.metrics)
             state.start_measuring(question.classifier, question.photo, question.network, wanted, order, box, units)
             st.rerun()
-        st.markdown(problem or _estimate(question, wanted, names, units))
+        st.markdown(problem or _estimate(question, wanted, names, box, units))
     if run is not None and not polling and run.photo_key != question.photo.fingerprint:
         run = None  # another photo: its numbers would be about something else
     asked = [state.run_key(question.network, question.photo, s) for s in wanted]
@@ -83,11 +84,21 @@ def newest_first(names: Sequence[str], known: Sequence[str]) -> list[str]:
     return [n for n in names if n not in known] + [n for n in known if n in names]
 
 
-def _estimate(question: Question, wanted: list[Settings], names: list[str], units: bool) -> str:
+def _estimate(
+    question: Question,
+    wanted: list[Settings],
+    names: list[str],
+    box: tuple[float, float, float, float] | None,
+    units: bool,
+) -> str:
     again = sum(METRICS[n].explanations for n in names)
     more = f"; each map is made {again + 1} times" if again else ""
     more += f"; each is calibrated by {CURVES} forward passes" if units else ""
-    return f"{estimate(question, wanted, names, calibrates=units)}, {len(names)} metrics{more}"
+
+    def known(key: str) -> dict[str, Any]:
+        return state.numbers(key, box, units)
+
+    return f"{estimate(question, wanted, names, calibrates=units, known=known)}, {len(names)} metrics{more}"
 
 
 def _status(run: Measuring, stale: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -18,6 +18,7 @@ from ui.shared.method_cards import method_shelf
 from ui.shared.sidebar import Question
 from ui.shared.words import seconds_in_words
 from ui.work.cost import Work
+from ui.work.queue import missing
 
 _PATHS = ("samp", "samp++", "samp-steady", "ig", "blur-ig", "guided-ig")
 _FAST = ("samp", "ig", "grad-cam", "edges")
@@ -241,8 +242,9 @@ def estimate(
     metrics: Sequence[str] | None = None,
     noun: str = "method",
     calibrates: bool = False,
+    known: Callable[[str], Container[str]] = lambda key: (),
 ) -> str:
-    """Say how long explaining and measuring will take, before it begins; maps that are remembered cost nothing.
+    """Say how long explaining and measuring will take, before it begins; what is remembered costs nothing.
 
     Args:
         question: photo, network and score.
@@ -250,14 +252,16 @@ def estimate(
         metrics: what is measured; without it, both curves, and those that are remembered cost nothing either.
         noun: what each of them is called.
         calibrates: whether what is measured is the map in units of the score.
+        known: which metrics are known already of a result with this key.
     """
     remembered = state.entries()
     expected = bound = 0.0  # in gradient evaluations
     besides, there = 0.0, 0
     for settings in wanted:
-        entry = remembered.get(state.run_key(question.network, question.photo, settings))
-        if entry is None or entry.deletion is None or metrics is not None:
-            work = Work.of(question.classifier, settings, metrics, entry is not None, calibrates)
+        key = state.run_key(question.network, question.photo, settings)
+        entry, asked = remembered.get(key), None if metrics is None else missing(metrics, known(key))
+        if entry is None or (entry.deletion is None if asked is None else asked):
+            work = Work.of(question.classifier, settings, asked, entry is not None, calibrates)
             expected, bound = expected + work.map + work.rest, bound + work.map_bound + work.rest_bound
             besides += work.seconds
         there += entry is not None

@@ -23,7 +23,7 @@ from ui.shared import kept, shelf, state, travel
 from ui.shared.state import Photo
 from ui.shared.words import plain
 
-PHOTOS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
+PHOTOS = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2", "ppm"]
 MOST = 25  # MB of a photo or a file of runs that is uploaded
 _OTHER = -1
 _KEPT_UPLOADS = 4  # photos of a session to which the browser's Back can return

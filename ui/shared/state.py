@@ -21,7 +21,7 @@ from samp_core.compare import Entry
 from samp_core.devices import devices as devices_here
 from samp_core.images import load_image, load_sample, sha256
 from samp_core.methods import METHODS, Settings, default_settings, make_method
-from samp_core.metrics import METRICS
+from samp_core.metrics import METRICS, Measurement
 from samp_core.process import keep_freed_memory
 from ui.shared import kept
 from ui.shared.server import owner
@@ -307,6 +307,18 @@ def measuring() -> Measuring | None:
     return st.session_state.get("measuring")
 
 
+def numbers(
+    key: str, box: tuple[float, float, float, float] | None, in_units: bool
+) -> dict[str, tuple[Measurement, ...]]:
+    """Return what the session's newest measuring has found of a result, as far as it is asked in the same way."""
+    old = measuring()
+    if old is None or old.in_units != in_units:
+        return {}
+    found = next((item.measured for item in old.items if item.key == key), {})
+    # A number that depends on the box is as old as the box.
+    return {name: found[name] for name in found if METRICS[name].needs != "box" or old.box == box}
+
+
 def start_measuring(
     classifier: Classifier,
     of: Photo,
@@ -321,16 +333,11 @@ def start_measuring(
     if old is not None:
         old.cancel()
     remembered = entries()
-    items = []
-    for settings in wanted:
-        key = run_key(network_name, of, settings)
-        item = Item(key, settings, entry=remembered.get(key))
-        if old is not None and old.in_units == in_units:
-            same = [i for i in old.items if i.key == item.key]
-            found = same[0].measured if same else {}
-            # A number that depends on the box is as old as the box.
-            item.measured = {n: m for n, m in found.items() if METRICS[n].needs != "box" or old.box == box}
-        items.append(item)
+    keys = [run_key(network_name, of, settings) for settings in wanted]
+    items = [
+        Item(key, settings, entry=remembered.get(key), measured=numbers(key, box, in_units))
+        for key, settings in zip(keys, wanted, strict=True)
+    ]
     new = Measuring(
         classifier, of.image, of.name, items, turns(), of.fingerprint, metrics=metrics, box=box, in_units=in_units
     )

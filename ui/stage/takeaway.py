@@ -9,6 +9,7 @@ import streamlit as st
 
 from samp_core.films import Lane, Recording
 from samp_core.films.paper import FIGURES, WIDTHS, paper_figure
+from ui.shared.link import to_text
 from ui.stage.ground import Ground
 from ui.work.lane_run import LaneRun
 
@@ -28,6 +29,7 @@ def takeaway(runs: list[LaneRun], ground: Ground | None) -> None:
         ground: their planes; a figure of them waits until they are worked out.
     """
     recording = _recording(runs, ground)
+    lanes = ",".join(to_text(run.settings) for run in runs)
     stem = runs[0].photo.name.rsplit(".", 1)[0]
     film, figure = st.columns(2, gap="large")
     with film:
@@ -42,7 +44,7 @@ def takeaway(runs: list[LaneRun], ground: Ground | None) -> None:
                 )  # fmt: skip
         st.caption(
             "The page holds the player with its clock, the planes and every pixel's numbers, and needs no network. The "
-            "command line makes the same: `samp film IMAGE --lanes samp++,ig --out film.html`."
+            f"command line makes one of the same lanes: `samp film IMAGE --lanes {lanes} --out film.html`."
         )
     with figure:
         st.markdown("**Figure for a paper.** Vector text; lanes differ by line and mark as well as by colour.")

@@ -31,7 +31,7 @@ Object.assign(View.prototype, {
 
   drawOverlay() {
     const { first, second, kind, swiper, swipebox, edge, overnote, choices } = this.parts;
-    const panels = this.filled().filter((panel) => panel.run.points && panel.drawn);
+    const panels = this.filled().filter((panel) => panel.run.points && panel.drawn && !panel.lane.apart);
     const empty = swipebox.querySelector(".empty");
     choices.hidden = panels.length < 2;
     swiper.hidden = edge.hidden = panels.length < 2 || kind.value !== "swipe";
