@@ -45,7 +45,7 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         _try_out(device)
-        device = torch.zeros(1, device=device).device  # "cuda" is one of several
+        device = torch.zeros(1, dtype=torch.float32, device=device).device  # "cuda" is one of several
     except Exception as error:  # each back end has its own way to say no
         reason = str(error).splitlines()[0].rstrip(".") or type(error).__name__
         raise ValueError(
@@ -77,8 +77,9 @@ def device_in_words(device: torch.device | str) -> str:
 
 def _try_out(device: torch.device) -> None:
     def slope(on: torch.device) -> Tensor:
-        image = torch.linspace(-1, 1, 16, device=on).view(1, 1, 4, 4).requires_grad_()
-        value = functional.conv2d(image, torch.ones(1, 1, 3, 3, device=on)).tanh().sum()
+        # In single precision whatever the default is: some devices know no double.
+        image = torch.linspace(-1, 1, 16, dtype=torch.float32, device=on).view(1, 1, 4, 4).requires_grad_()
+        value = functional.conv2d(image, torch.ones_like(image[:, :, :3, :3])).tanh().sum()
         (gradient,) = torch.autograd.grad(value, image)
         return gradient.cpu()
 

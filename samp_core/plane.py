@@ -54,7 +54,8 @@ class PathPlane:
         residuals = torch.cat([cls._residuals(s.to(start) - start, axis) for s in states])
         size = residuals.square().sum()
         if not size.sqrt() > _FLAT * length * max(len(residuals), 1) ** 0.5:
-            noise = torch.randn(way.shape, generator=torch.Generator().manual_seed(0)).to(way)
+            generator = torch.Generator().manual_seed(0)
+            noise = torch.randn(way.shape, generator=generator, dtype=torch.float32).to(way)
             across, share = noise - (noise @ axis) * axis, torch.nan
         else:
             # There are far fewer states than numbers in one: the small matrix of their products is enough.

@@ -489,15 +489,31 @@ def require_finite(values: Tensor, what: str) -> None:
         )
 
 
+def _is_whole(values: Tensor) -> bool:
+    if values.is_floating_point():
+        return bool((values.isfinite() & (values == values.trunc())).all())
+    return not values.is_complex()
+
+
 def as_target(target: int | Sequence[int] | Tensor | None, count: int, device: torch.device) -> Tensor | None:
     """Return captum-style ``target`` as class indices of shape (count,), or None.
 
     Raises:
-        ValueError: the number of targets is neither 1 nor ``count``.
+        ValueError: a target is no whole number, or the number of targets is neither 1 nor ``count``.
     """
     if target is None:
         return None
-    indices = torch.as_tensor(target, device=device).long().reshape(-1)
+    try:
+        given = torch.as_tensor(target)
+    except (TypeError, ValueError, RuntimeError):  # words, lists of lists, numbers without end
+        given = None
+    # Labels that were read from a table are often 2.0, and nothing is lost by that.
+    if given is None or given.dtype == torch.bool or not _is_whole(given):
+        raise ValueError(
+            f"A target must be the number of a class, or one for each image, not {target!r:.80}: classes are counted "
+            "in whole numbers from 0. Pass integers, such as those of logits.argmax(1)."
+        )
+    indices = given.to(device).long().reshape(-1)
     if len(indices) not in (1, count):
         raise ValueError(f"{len(indices)} targets were given for {count} images. Give one for all, or one for each.")
     return indices.expand(count)

@@ -6,6 +6,7 @@ from samp_core.process import keep_freed_memory, sleep_when_idle
 
 sleep_when_idle()  # as the app and the command line do, before torch comes
 
+import gc
 import os
 import re
 import sys
@@ -46,7 +47,7 @@ class Schedule(LoadScopeScheduling):
     the end.
     """
 
-    together = ("walk", "digits", "library")
+    together = ("walk", "library")
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -80,6 +81,12 @@ DRIVES = (
 # Of a hundred such tests on a machine that does other things, one now and then meets a moment that no person would.
 # What fails is tried once more from the start, and the summary says so; but for components without a page around them.
 AGAIN = pytest.mark.flaky(reruns=1)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there by now out of later collections of garbage: each that a test asks for would take a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

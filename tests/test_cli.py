@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from samp_core.classifiers import load_classifier
 from samp_core.cli import main
+from samp_core.films import Recording
 from samp_core.images import load_sample
+from samp_core.maps import masks
 from samp_core.methods import METHODS, default_settings
+from tests.test_files import contents
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "samp_core"]
@@ -59,16 +63,19 @@ def check_refusal(result, status, says, out):
     assert not out.exists() or out.is_file()
 
 
-def test_help_names_every_option():
-    ended = subprocess.run([*COMMAND, "explain", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not ended.stderr
-    options = set(re.findall(r"--[a-z-]+", ended.stdout))
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["explain", "--help"])
+    assert not end.value.code
+    words, errors = capsys.readouterr()
+    assert not errors
+    options = set(re.findall(r"--[a-z-]+", words))
     settings = (
         "score steps pixels-per-step momentum ic-tolerance directions accumulation gauss-nodes tie-band max-steps"
     )
     more = "out model download target contrast method deletion-baseline insertion-baseline seed quiet"
     assert {f"--{name}" for name in f"{settings} {more}".split()} <= options
-    assert set(METHODS) <= set(re.findall(r"[\w+-]+", ended.stdout))
+    assert set(METHODS) <= set(re.findall(r"[\w+-]+", words))
 
 
 def test_help_says_whose_settings_the_options_are(capsys):
@@ -230,3 +237,82 @@ def test_interrupting_leaves_a_partial_result(cat_png, tmp_path):
     assert 0 < result["steps"]["deletion"] < 60
     assert result["variance"] > 0
     assert (tmp_path / "out" / "figure.png").stat().st_size > 0
+
+
+@pytest.fixture
+def cup(tmp_path, monkeypatch) -> list[str]:
+    """Return a photo, and have the commands explain what a small network sees in it."""
+    network = load_classifier("mnist_cnn")
+    monkeypatch.setattr("samp_core.cli.shared.load_network", lambda _: SimpleNamespace(prepare=lambda: network))
+    load_sample("coffee").save(tmp_path / "cup.png")
+    return [str(tmp_path / "cup.png")]
+
+
+def interrupting(function, at):
+    """Return the function with an interrupt in its call number ``at``."""
+    calls = []
+
+    def call(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == at:
+            signal.raise_signal(signal.SIGINT)
+        return function(*arguments, **named)
+
+    return call
+
+
+def test_an_interrupt_before_there_is_a_map_writes_nothing(cup, tmp_path, monkeypatch, capsys):
+    arguments = ["explain", *cup, "--method", "rise", "--masks", "50", "--out", str(tmp_path / "out"), "--quiet"]
+    assert main(arguments) == 0
+    before = contents(tmp_path / "out")
+    for out in ("out", "other"):
+        monkeypatch.setattr("samp_core.maps.masks._mask", interrupting(masks._mask, 20))
+        assert main([*arguments[:-2], str(tmp_path / out), "--quiet"]) == 130
+        assert "interrupted before there was a map; nothing was written" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
+    assert not (tmp_path / "other").exists()
+
+
+def test_an_interrupt_of_the_first_copies_writes_nothing(cup, tmp_path, monkeypatch):
+    monkeypatch.setattr("samp_core.maps.masks._mask", interrupting(masks._mask, 20))
+    options = ["--masks", "50", "--copies", "2", "--batch", "1"]
+    assert main(["explain", *cup, "--method", "rise", *options, "--out", str(tmp_path / "out"), "--quiet"]) == 130
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_of_the_planes_keeps_the_lanes(cup, tmp_path, monkeypatch, capsys):
+    lanes = ["--lanes", "ig,steps=2", "--quiet", "--out"]
+    survey = interrupting(Recording.survey, 1)
+    monkeypatch.setattr(Recording, "survey", survey)
+    assert main(["film", *cup, *lanes, str(tmp_path / "film.html")]) == 130
+    assert (tmp_path / "film.html").stat().st_size > 0
+    monkeypatch.setattr(Recording, "survey", interrupting(Recording.survey, 1))
+    assert main(["figure", *cup, "--figure", "plane", *lanes, str(tmp_path / "plane.pdf")]) == 130
+    assert "interrupted before there was a plane; nothing was written" in capsys.readouterr().err
+    assert not (tmp_path / "plane.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "out"), [("explain", "out"), ("compare", "out"), ("film", "film.html"), ("figure", "figure.pdf")]
+)
+def test_questions_that_mean_nothing_are_refused_by_every_command(command, out, cup, tmp_path, capsys):
+    arguments = [command, *cup, "--out", str(tmp_path / out)]
+    for more, says in (
+        (["--target", "1", "--contrast", "2", "--score", "probability"], "--score cannot be chosen with it"),
+        (["--score", "sigmoid"], "The score 'sigmoid' means nothing here"),
+    ):
+        assert main([*arguments, *more]) == 2
+        assert says in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main([*arguments[:-1], " "])
+    assert end.value.code == 2
+    assert "argument --out: must name a file or folder" in capsys.readouterr().err
+    assert not (tmp_path / out).exists()
+
+
+def test_absent_weights_are_allowed_by_a_flag(cat_png, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert main(["explain", str(cat_png), "--model", "resnet50", "--out", str(tmp_path / "out")]) == 1
+    errors = capsys.readouterr().err
+    assert "nothing is downloaded unasked. Allow it with --download, or put" in errors
+    assert "load_classifier" not in errors

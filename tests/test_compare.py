@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from signal import SIGINT, raise_signal
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch import nn
 
 from samp_core import cli as command_line
 from samp_core import load_classifier
+from samp_core.archive import open_archive
 from samp_core.compare import (
     COLUMNS,
     SCALES,
@@ -196,8 +198,8 @@ def test_report_needs_no_other_file(toy, photo, entries):
     assert str(entries[0].deletion.protocol) in page
 
 
-def test_command_writes_everything(bundled, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("samp_core.cli.shared.load_classifier", lambda *a, **k: bundled)
+def test_command_writes_everything(toy, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("samp_core.cli.shared.load_classifier", lambda *a, **k: toy)
     photo, out = tmp_path / "cup.png", tmp_path / "out"
     load_sample("coffee").save(photo)
     status = command_line.main(["compare", str(photo), "--methods", "gradient, edges", "--out", str(out), "--quiet"])
@@ -226,3 +228,65 @@ def test_a_refusing_method_does_not_stop_the_others(toy, monkeypatch, tmp_path, 
     assert command_line.main(arguments) == 0
     assert "CAM is left out" in capsys.readouterr().err
     assert len((out / "table.csv").read_text().splitlines()) == 2
+
+
+@pytest.fixture
+def compare(toy, monkeypatch, tmp_path):
+    """Compare methods on the cup by the command; returns its exit status, and the methods in the table."""
+    monkeypatch.setattr("samp_core.cli.shared.load_classifier", lambda *a, **k: toy)
+    photo, out = tmp_path / "cup.png", tmp_path / "out"
+    load_sample("coffee").save(photo)
+
+    def call(*arguments):
+        status = command_line.main(["compare", str(photo), "--out", str(out), *arguments])
+        table = (out / "table.csv").read_text().splitlines()[1:] if out.exists() else []
+        return status, [line.split(",")[0] for line in table]
+
+    return call
+
+
+def test_a_method_that_fails_as_nobody_foresaw_does_not_stop_the_others(compare, monkeypatch, capsys):
+    def fail(*_):
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setattr("samp_core.maps.edges", fail)
+    assert compare("--methods", "gradient,edges,random", "--quiet") == (0, ["Gradient", "Random"])
+    errors = capsys.readouterr().err
+    assert "Edges is left out: IndexError: tuple index out of range" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_map_without_curves_is_written(compare, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("samp_core.cli.compare.measure", fail)
+    assert compare("--methods", "gradient") == (0, ["Gradient"])
+    output, errors = capsys.readouterr()
+    assert "Gradient has no curves: RuntimeError: out of luck" in errors
+    assert "no curves" in output
+
+
+def test_an_interrupt_while_curves_are_measured_keeps_what_is_finished(compare, monkeypatch, tmp_path):
+    calls = []
+
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise_signal(SIGINT)
+        return measure(*arguments)
+
+    monkeypatch.setattr("samp_core.cli.compare.measure", interrupted)
+    assert compare("--methods", "gradient,edges,random", "--quiet") == (130, ["Gradient", "Edges"])
+    kept = open_archive(tmp_path / "out" / "comparison.samp").entries
+    assert [entry.deletion is None for entry in kept] == [False, True]
+
+
+def test_an_interrupt_between_two_methods_keeps_what_is_finished(compare, monkeypatch):
+    def interrupted(classifier, image, settings):
+        if settings.method == "edges":
+            raise_signal(SIGINT)
+        return begin(classifier, image, settings)
+
+    monkeypatch.setattr("samp_core.cli.compare.begin", interrupted)
+    assert compare("--methods", "gradient,edges", "--quiet") == (130, ["Gradient"])

@@ -2,31 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Page, expect
-
-from tests.serving import ROOT, serve
-
-SCRIPT = f"""
-import sys
-
-sys.path.insert(0, {str(ROOT)!r})
-from ui.learn.digits import scene
-
-scene()
-"""
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
-    """Serve the scene alone; yields its address."""
-    folder = tmp_path_factory.mktemp("digits")
-    script = folder / "scene.py"
-    script.write_text(SCRIPT)
-    with serve(script, folder / "log") as url:
-        yield url
 
 
 def draw(page: Page, points: list[tuple[float, float]]) -> None:
@@ -52,7 +28,7 @@ ENDS = (
 
 
 def test_a_digit_is_drawn_taken_back_and_drawn_by_keyboard(page, address):
-    page.goto(f"{address}/?digit=draw")
+    page.goto(f"{address}/Learn?scene=digits&digit=draw")
     waiting = page.get_by_text("Draw a digit, or choose a sample by its number.")
     seen = page.get_by_text("What you just saw")
     expect(waiting).to_be_visible()

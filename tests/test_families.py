@@ -13,7 +13,7 @@ from samp_core.classifiers import Classifier, load_classifier
 from samp_core.images import Preprocessing
 from samp_core.methods import METHODS, default_settings, make_method
 from samp_core.scores import PathError
-from tests.test_paths import assert_same_state, state_of
+from tests.test_paths import FEW, assert_same_state, state_of
 
 SIDE = 32
 # Small members of families that are built differently: fire modules, channel shuffles, inverted residuals with squeeze
@@ -35,7 +35,9 @@ def family(request: pytest.FixtureRequest) -> Classifier:
 
 
 def few(name: str) -> dict[str, Any]:
-    return {o.name: o.low for o in METHODS[name].options if o.name in ("steps", "samples", "masks") and o.low}
+    options = METHODS[name].options
+    least = {o.name: o.low for o in options if o.name in ("steps", "samples", "masks") and o.low}
+    return least | {o.name: FEW[o.name] for o in options if o.name in FEW}
 
 
 def test_every_method_gives_a_finite_map_or_a_sentence_and_changes_nothing(family):

@@ -221,17 +221,18 @@ def test_of_many_drafts_a_film_keeps_some(colour, image):
 
 
 @pytest.mark.usefixtures("few_cells")
-def test_a_plane_shows_drafts_and_the_score_along_them(bundled):
+def test_a_plane_shows_drafts_and_the_score_along_them():
+    small = load_classifier("mnist_cnn").prepare()
     asked = default_settings("samp-refined", searches=2, sweeps=2, steps=4)
-    settings, run = begin(bundled, load_sample("chelsea"), asked)
-    film = Film(bundled.preprocessing, run)
+    settings, run = begin(small, load_sample("chelsea"), asked)
+    film = Film(small.preprocessing, run)
     for piece in run:
         film.add(piece)
     film.close(run.result())
     found = surveys([Walk("run", settings, film)], "the score")
     assert len(found) == 2
     along = sum(len(track.places) for survey in found for track in survey.view.drafts)
-    work, done = pieces(found, bundled, settings), 0
+    work, done = pieces(found, small, settings), 0
     while done < along:  # all drafts before the first ground
         done += next(work)
     assert all(value is None for survey in found for row in survey.view.values for value in row)

@@ -176,6 +176,65 @@ REFUSED = {
 }
 
 
+class ByKeyword(nn.Module):
+    """Calls its layers by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution, self.relu, self.head = nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Linear(5, CLASSES)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return self.head(input=self.relu(input=self.convolution(input=images)).mean((2, 3)))
+
+
+def test_layers_may_be_called_by_keyword(images):
+    network = ByKeyword().eval()
+    before = state_of(network)
+    plain = nn.Sequential(network.convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head)
+    for name in ("lrp", "guided-backprop", "deeplift", "cam", "grad-cam", "ig2"):
+        found = explain(network, name, images).attributions
+        torch.testing.assert_close(found, explain(plain, name, images).attributions)
+    assert_same_state(before, network)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_cam_takes_networks_whose_logits_are_wider_than_their_layers(dtype, images):
+    class Wider(ByKeyword):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images.to(dtype)).float()
+
+    found = explain(Wider().to(dtype), "cam", images).attributions
+    wanted = explain(ByKeyword(), "cam", images).attributions
+    torch.testing.assert_close(found, wanted, rtol=0.05, atol=0.05 * wanted.abs().max().item())
+
+
+def test_every_method_serves_or_refuses_bfloat16(images):
+    for name in METHODS:
+        with suppress(UnsupportedError, PathError):
+            assert explain(ByKeyword().bfloat16(), name, images.bfloat16()).attributions.isfinite().all(), name
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_all_that_look_into_copies_refuse_torchscript_alike(images):
+    for name in ("ig2", "grad-cam"):
+        with pytest.raises(UnsupportedError, match=r"looks into a copy.*TorchScript.*SAMP or Occlusion"):
+            explain(scripted(), name, images)
+
+
+def test_the_default_precision_of_torch_draws_no_other_numbers(images):
+    network = ByKeyword().eval()
+    for name in ("rise", "samp-refined", "samp-clear", "gradient-shap", "lime"):
+        found = explain(network, name, images).attributions
+        try:
+            torch.set_default_dtype(torch.float64)
+            again = explain(network, name, images).attributions
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert torch.equal(found, again), name
+
+
 def classifier(network: nn.Module) -> Classifier:
     return Classifier("hostile", network, tuple(map(str, range(CLASSES))), PHOTO, "")
 

@@ -15,7 +15,7 @@ from tests.test_browser import download
 
 
 def open_many(page: Page, address: str) -> None:
-    page.goto(f"{address}/Metrics")
+    page.goto(f"{address}/Metrics?network=mnist_cnn")
     page.get_by_role("radio", name="Many photos").or_(page.get_by_role("button", name="Many photos")).first.click()
     expect(page.get_by_text("There are no results of this name yet")).to_be_visible()
 

@@ -676,7 +676,7 @@ def test_every_registered_metric_says_what_it_costs(name):
 
 
 def test_methods_of_the_registry_can_be_measured(bundled, cat):
-    settings = default_settings("samp", target=282)
+    settings = default_settings("samp", steps=5, target=282)
     explained = make_method(bundled, settings).explain(cat, 282)
 
     def explain(network, images):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from samp_core.attribution import AttributionMethod
-from samp_core.baselines import GaussianBlur
+from samp_core.baselines import GaussianBlur, Mean
 from samp_core.faces import SAMP, GuidedIG, IntegratedGradients
 from samp_core.images import Preprocessing
 from samp_core.methods import METHODS, default_settings, make_method
@@ -24,21 +24,28 @@ BLUR = GaussianBlur(5, 2.0)
 TOY = Preprocessing(None, (12, 10), (0.0,), (1.0,))
 
 
-def declared(name: str, net: nn.Module, rule: str, batch_size: int = 64) -> AttributionMethod:
+FEW = {"searches": 3, "sweeps": 2, "states": 3}
+"""Enough for methods that search several times: drafts that differ, changed more than once."""
+
+
+def declared(name: str, net: nn.Module, rule: str, *, batch_size: int = 64, gauss_nodes: int = 16) -> AttributionMethod:
     """Build a registered method with few steps for the toy networks; "tight" has the many short moves of SAMP++."""
-    changes = {"accumulation": rule, "batch_size": batch_size, "steps": 9}
+    changes = {"accumulation": rule, "batch_size": batch_size, "gauss_nodes": gauss_nodes, "steps": 9}
     if METHODS[name].defaults.options.get("ic_tolerance"):
         changes["ic_tolerance"] = 0.1
     if METHODS[name].option("restart"):
         changes["step"] = 0.004  # so that several steps are needed
+    changes |= {option: few for option, few in FEW.items() if METHODS[name].option(option)}
     return METHODS[name].make(net, TOY, default_settings(name, **changes).settled())
 
 
 PATHS = {name: partial(declared, name) for name, method in METHODS.items() if method.has_path}
 PATHS |= {
-    "pixels": lambda net, rule, **k: SAMP(net, pixels_per_step=13, insertion_baseline=BLUR, accumulation=rule, **k),
+    "pixels": lambda net, rule, **k: SAMP(
+        net, pixels_per_step=13, ic_tolerance=0.1, insertion_baseline=BLUR, accumulation=rule, **k
+    ),
     "tight": lambda net, rule, **k: SAMP(
-        net, steps=4, momentum=0.9, ic_tolerance=0.013, insertion_baseline=BLUR, accumulation=rule, **k
+        net, steps=4, momentum=0.9, ic_tolerance=0.04, insertion_baseline=BLUR, accumulation=rule, **k
     ),
     "wide": lambda net, rule, **k: GuidedIG(net, 9, BLUR, max_dist=0.1, accumulation=rule, **k),
 }
@@ -56,9 +63,9 @@ PAIRS = {
 every_pair = pytest.mark.parametrize(("make", "rule"), PAIRS.values(), ids=PAIRS)
 
 
-def state_of(network: nn.Module):
+def around(network: nn.Module):
+    """Return what is kept beside a network's numbers."""
     return (
-        copy.deepcopy(network.state_dict()),
         [m.training for m in network.modules()],
         [p.requires_grad for p in network.parameters()],
         [p.grad for p in network.parameters()],
@@ -66,10 +73,17 @@ def state_of(network: nn.Module):
     )
 
 
+def state_of(network: nn.Module):
+    return copy.deepcopy(network.state_dict()), around(network)
+
+
 def assert_same_state(before, network: nn.Module):
-    after = state_of(network)
-    torch.testing.assert_close(after[0], before[0], rtol=0, atol=0)
-    assert after[1:] == before[1:]
+    numbers, rest = before
+    now = network.state_dict()
+    assert now.keys() == numbers.keys()
+    changed = [name for name, value in now.items() if not torch.equal(value, numbers[name])]
+    assert not changed, changed
+    assert around(network) == rest
 
 
 @every_path
@@ -111,10 +125,10 @@ def test_linear_network_is_complete_to_rounding(make, rule, linear, toys):
 
 
 MEASURED = [name for name, rule in RULES.items() if not rule.is_integral]
+MEASURED_PAIRS = {name: pair for name, pair in PAIRS.items() if pair[1] in MEASURED}
 
 
-@every_path
-@pytest.mark.parametrize("rule", MEASURED)
+@pytest.mark.parametrize(("make", "rule"), MEASURED_PAIRS.values(), ids=MEASURED_PAIRS)
 def test_measured_changes_are_complete_to_rounding(make, rule, smooth, toys):
     run = make(smooth, rule).start(toys, TARGET)
     for _ in run:
@@ -179,9 +193,8 @@ def test_batch_equals_one_at_a_time(make, rule, smooth, toys):
 
 @every_path
 def test_small_network_batches_change_nothing(make, smooth, toys):
-    torch.testing.assert_close(
-        make(smooth, "gauss", batch_size=2).attribute(toys, TARGET), make(smooth, "gauss").attribute(toys, TARGET)
-    )
+    few, all_at_once = (make(smooth, "gauss", batch_size=size, gauss_nodes=3) for size in (2, 64))
+    torch.testing.assert_close(few.attribute(toys, TARGET), all_at_once.attribute(toys, TARGET))
 
 
 @every_path
@@ -411,6 +424,40 @@ def test_path_without_length_is_zero_and_says_so(smooth):
     assert "no length" in IntegratedGradients(smooth).explain(blank, 0).notes[0]
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_image_that_equals_its_baseline_but_for_rounding_is_zero_and_says_so(alone):
+    images = torch.randn(2, 2, 12, 10, generator=torch.Generator().manual_seed(3))
+    images[1] = 0.7
+
+    def rounded(images):
+        return Mean()(images) * (1 + 2e-6)  # as sums of many numbers are, by how many there are
+
+    assert not torch.equal(rounded(images[1:]), images[1:])
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+    samp = SAMP(network, 13, ic_tolerance=0.1, deletion_baseline=rounded, insertion_baseline=rounded)
+    explanation = samp.explain(images[1:] if alone else images, 1)
+    assert explanation.finished
+    assert not explanation.maps[-1].any()
+    assert explanation.completeness.relative[:, -1].tolist() == [0.0, 0.0]
+    assert len(explanation.notes) == 2
+    assert all("equals its baseline" in note for note in explanation.notes)
+    if not alone:
+        assert torch.equal(explanation.maps[:1], samp.explain(images[:1], 1).maps)
+
+
+def test_values_that_begin_at_their_end_but_for_rounding_count_as_arrived(smooth):
+    images = torch.full((1, 2, 12, 10), 1.0, dtype=torch.float64)
+    images[0, 0, 0, 0] += 1e-4
+    blank = torch.full_like(images, 1.0 + 9e-6)
+    run = SAMP(smooth, 13, directions=("deletion",), deletion_baseline=lambda _: blank).start(images, 1)
+    assert run.left().tolist() == [1.0]
+    explanation = run.finish()
+    assert explanation.finished
+    assert explanation.maps[0].count_nonzero() == 1
+    assert run.left().tolist() == [0.0]
+
+
 def test_constant_image_gives_a_result(smooth, toys):
     explanation = SAMP(smooth, 13, insertion_baseline=BLUR).explain(torch.full_like(toys, 0.4), TARGET)
     assert explanation.finished
@@ -467,6 +514,8 @@ def test_unknown_rule_lists_the_known(smooth, toys):
         (torch.zeros(2, 12, 10, dtype=torch.float64), 0, "floating point images"),
         (torch.zeros(1, 2, 12, 10, dtype=torch.long), 0, "floating point images"),
         (torch.zeros(0, 2, 12, 10, dtype=torch.float64), 0, "nothing to explain"),
+        ((torch.zeros(1, 2, 12, 10, dtype=torch.float64),), 0, "must be one tensor of .*, not a tuple"),
+        ([[1.0]], 0, "must be one tensor of .*, not a list"),
         (torch.ones(1, 2, 12, 10, dtype=torch.float64), 7, "numbered from 0 to 2; there is no class 7"),
         (torch.ones(1, 2, 12, 10, dtype=torch.float64), -1, "there is no class -1"),
     ],
@@ -504,7 +553,7 @@ def test_every_registered_path_method_explains_a_photo(name, bundled, cat):
     if METHODS[name].is_search and METHODS[name].defaults.options.get("ic_tolerance"):
         changes["ic_tolerance"] = 0.25
     if METHODS[name].option("searches"):
-        changes["searches"] = 2
+        changes |= {"searches": 2, "sweeps": 1, "states": 2}
     settings = default_settings(name, **changes)
     method = make_method(bundled, settings)
     explanation = method.explain(cat, settings.target)

@@ -17,7 +17,7 @@ assert keep_freed_memory()
 import torch
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(100):
+    for _ in range(20):
         torch.ones(10_000_000)  # 40 MB; glibc keeps up to 32 by itself
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
@@ -28,7 +28,7 @@ print(faults())
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's setting")
 def test_freed_memory_is_used_again():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 50_000  # given back, every tensor costs 9,766 pages of 4 KiB
+    assert int(done.stdout) < 10_000  # given back, every tensor costs 9,766 pages of 4 KiB
 
 
 def test_elsewhere_nothing_happens(monkeypatch):
@@ -47,8 +47,8 @@ class Look:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
             assert os.environ.get("OMP_WAIT_POLICY") == "PASSIVE", "torch came first"
-            print("told")
-            sys.meta_path.remove(self)
+            print("told", flush=True)
+            os._exit(0)  # what comes after that is nothing to this
 sys.meta_path.insert(0, Look())
 try:
     {entry}

@@ -100,10 +100,10 @@ def test_moves_taken_apart_are_left_out_where_a_page_would_grow_too_large(record
 
 
 def test_two_searches_of_both_directions_stay_below_8_megabytes(bundled):
-    lanes = [default_settings("samp++"), default_settings("samp-isotonic")]
-    made = samp_core.film(bundled, load_sample("chelsea"), lanes, planes=False, moments=60)
-    assert max(len(lane.film.frames) for lane in made.lanes) <= 62
-    assert len(made.html().encode()) < 8_000_000
+    made = samp_core.film(bundled, load_sample("chelsea"), ["samp++"], planes=False, moments=60)
+    assert 50 < len(made.lanes[0].film.frames) <= 62
+    twice = Recording(bundled, made.image, made.name, made.lanes * 2)
+    assert len(twice.html().encode()) < 8_000_000
 
 
 def test_a_notebook_shows_the_page(recording):
@@ -160,9 +160,10 @@ def test_figures_have_a_journals_width_and_text_that_is_text(surveyed, kind, wid
     drawn = paper_figure(surveyed, kind, width, "png")
     with Image.open(io.BytesIO(drawn)) as picture:
         assert picture.width / 300 == pytest.approx(WIDTHS[width], abs=0.02)
-    pdf = paper_figure(surveyed, kind, width, "pdf")
-    assert b"/FontFile2" in pdf  # the letters are embedded as TrueType, not drawn
-    assert b"/Type3" not in pdf
+    if width == "column":  # the letters are the same ones at every width
+        pdf = paper_figure(surveyed, kind, width, "pdf")
+        assert b"/FontFile2" in pdf  # the letters are embedded as TrueType, not drawn
+        assert b"/Type3" not in pdf
 
 
 def test_the_key_hides_no_curve(recording):

@@ -49,7 +49,16 @@ def test_contrast_with_itself_is_refused():
         Contrast(4, 4)
 
 
-@pytest.mark.parametrize(("given", "expected"), [(2, [2, 2, 2]), ([0, 1, 2], [0, 1, 2]), (torch.tensor(1), [1, 1, 1])])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (2, [2, 2, 2]),
+        ([0, 1, 2], [0, 1, 2]),
+        (torch.tensor(1), [1, 1, 1]),
+        (2.0, [2, 2, 2]),
+        (torch.tensor([0.0, 1.0, 2.0]), [0, 1, 2]),
+    ],
+)
 def test_targets_are_for_all_images_or_for_each(given, expected):
     assert as_target(given, 3, torch.device("cpu")).tolist() == expected
 
@@ -58,6 +67,15 @@ def test_no_target_and_the_wrong_number_of_targets():
     assert as_target(None, 3, torch.device("cpu")) is None
     with pytest.raises(ValueError, match="2 targets were given for 3 images"):
         as_target([0, 1], 3, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "given", [1.9, [0, 0.5, 1], math.nan, math.inf, True, torch.tensor([True, False, True]), 1j, "tabby", [[1], [0, 2]]]
+)
+@pytest.mark.usefixtures("no_type_checks")
+def test_what_is_no_class_number_is_refused(given):
+    with pytest.raises(ValueError, match=r"must be the number of a class.*whole numbers"):
+        as_target(given, 3, torch.device("cpu"))
 
 
 def test_values_and_gradients_are_autograds(smooth):

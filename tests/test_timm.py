@@ -113,7 +113,7 @@ def test_every_method_gives_a_map_or_says_why_not(family):
     inputs = classifier.inputs(Image.effect_noise((224, 224), 60).convert("RGB"))
     refused: dict[str, str] = {}
     for name in ("samp-instant", "ig", "gradient", "guided-backprop", "grad-cam", "lrp", "legrad", "rollout"):
-        few = {o.name: 2 for o in METHODS[name].options if o.name == "steps"} if name == "ig" else {}
+        few = {o.name: 2 for o in METHODS[name].options if o.name == "steps"}
         try:
             found = make_method(classifier, default_settings(name, **few)).attribute(inputs, 3)
         except (UnsupportedError, ValueError) as error:

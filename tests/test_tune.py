@@ -15,8 +15,10 @@ from ui.tune.page import _PRESETS, MOST
 
 @pytest.fixture
 def tune() -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    page = app.switch_page("pages/5_Tune.py").run()
+    """Tune with a small network: it does not matter which, and small ones are fast."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["network"] = "mnist_cnn"
+    page = app.run().switch_page("pages/5_Tune.py").run()
     assert_fine(page)
     return page
 

@@ -23,12 +23,21 @@ from samp_core.attribution.explanation import (
 )
 from samp_core.baselines import Baseline, make_baseline
 from samp_core.images import Preprocessing
+from samp_core.networks import ClassifierError
 from samp_core.rules import Completeness
 from samp_core.scores import Cost, Score, ScoreFunction, as_target, differentiable, explained, require_finite
 
 
 class UnsupportedError(ValueError):
     """A method cannot serve this network; the message says why, in words for its user."""
+
+    @classmethod
+    def of_copy(cls, error: ClassifierError) -> UnsupportedError:
+        """Return what a method has to say that works on a copy of the network where there can be none."""
+        return cls(
+            f"This method looks into a copy of the network. {error} Or choose a method that leaves the network as it "
+            "is, such as SAMP or Occlusion."
+        )
 
 
 @dataclass

@@ -128,6 +128,11 @@ class Explanation:
         """The attribution of each pixel: the sum over channels."""
         return self.attributions.sum(1)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the run was stopped before it had given any credit, so that there is no map of it."""
+        return not self.finished and not bool(self.attributions.any())
+
     def cpu(self) -> Explanation:
         """Return the same in the CPU's memory, to be shown and kept."""
         return _on_cpu(self)
@@ -153,10 +158,10 @@ def explainable(inputs: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         ValueError: these are no images.
         PathError: an image is not finite.
     """
-    if inputs.ndim != 4 or not inputs.is_floating_point():
-        raise ValueError(
-            f"inputs must be floating point images (N, C, H, W), not {inputs.dtype} of shape {tuple(inputs.shape)}."
-        )
+    if not isinstance(inputs, Tensor) or inputs.ndim != 4 or not inputs.is_floating_point():
+        is_tensor = isinstance(inputs, Tensor)
+        given = f"{inputs.dtype} of shape {tuple(inputs.shape)}" if is_tensor else f"a {type(inputs).__name__}"
+        raise ValueError(f"inputs must be one tensor of floating point images (N, C, H, W), not {given}.")
     if not inputs.numel():
         raise ValueError(f"There is nothing to explain: inputs has shape {tuple(inputs.shape)}.")
     if not is_finite(inputs):

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from samp_core.attribution.direct import UnsupportedError
 from samp_core.attribution.explanation import (
     AttributionMethod,
     Estimate,
@@ -22,8 +23,9 @@ from samp_core.attribution.explanation import (
     ordinary,
 )
 from samp_core.baselines import Baseline
-from samp_core.networks import Watched
+from samp_core.networks import ClassifierError, Watched
 from samp_core.paths import Draft, Endpoints, Objective, OpenPath, Path, Prepared, Sight, Step, Walk
+from samp_core.paths.base import is_there
 from samp_core.rules import MOST_NODES, RULES, Completeness, Rule
 from samp_core.scores import Cost, Logit, PathError, Score, ScoreFunction, as_target
 
@@ -197,10 +199,20 @@ class PathRun(Run):
     def left(self) -> Float[Tensor, " p"]:
         """Return which share of its way each path has still to go, 0 to 1: in L1 norm, of open paths in moves."""
         if self._open is None:
-            return (self.ends.end - self.state).abs().sum((1, 2, 3)) / self._length.clamp(min=1e-12)
+            distance = (self.ends.end - self.state).abs()
+            share = distance.sum((1, 2, 3)) / self._length.clamp(min=1e-12)
+            return torch.where(self._arrived(distance), 0, share)
         expected = self.path.estimate(*self.ends.start.shape[2:]).expected
         ahead = (1 - self._steps / expected).clamp(min=0).to(self._length)
         return torch.where(self._ended(), 0, ahead)
+
+    def _arrived(self, distance: Float[Tensor, "p c h w"]) -> Bool[Tensor, " p"]:
+        """Return which paths with a known end have come to it, given how far their values are from it.
+
+        Of a way that is no longer than rounding a search walks nothing, and nothing of it is left to walk.
+        """
+        is_near = distance.sum((1, 2, 3)) <= ARRIVED * self._length
+        return is_near | is_there(distance, self.ends.end).flatten(1).all(1)
 
     def _ended(self) -> Bool[Tensor, " p"]:
         """Return which open paths have come to their end, as far as is known."""
@@ -233,8 +245,8 @@ class PathRun(Run):
     def _conclude(self, began: float) -> Explanation:
         directions = len(self.directions)
         state = self.state
-        left = (self.ends.end - state).abs().sum((1, 2, 3))
-        arrived = left <= ARRIVED * self._length if self._open is None else self._ended()
+        distance = (self.ends.end - state).abs()
+        left, arrived = distance.sum((1, 2, 3)), self._arrived(distance) if self._open is None else self._ended()
         # The rest is below the arrival tolerance, so the statement can be about the very end image.
         last = torch.where(arrived.view(-1, 1, 1, 1), self.ends.end, state)
         gradient = None
@@ -276,7 +288,7 @@ class PathRun(Run):
             else:
                 asked.append(path)
         if asked:
-            score[asked] = self._score.values(last[asked], self._images[asked])
+            score[asked] = self._score.values(last[asked], self._images[asked]).to(score)
         return score
 
     def _notes(self, arrived: Tensor, left: Tensor) -> tuple[str, ...]:
@@ -288,7 +300,7 @@ class PathRun(Run):
                 walked = f"made {int(self._steps.max())} moves and not come to their end"
             notes.append(f"Stopped early: the paths have {walked}, and the map covers only that.")
         images = self.paths // len(self.directions)
-        still = self._length == 0 if self._open is None else arrived & (self._steps == 0)
+        still = arrived & (self._steps == 0)
         for path in still.nonzero().squeeze(1).tolist():
             of = f" (image {path % images})" if images > 1 else ""
             why = (
@@ -328,6 +340,18 @@ class Way:
 def not_known(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Return the images themselves: where an open path ends before its first move."""
     return images
+
+
+def _looked_into(watched: Watched) -> Callable[..., Any]:
+    """Return a network whose features a path looks at, which says so in words if they cannot be looked at."""
+
+    def ask(images: Tensor, *further: Any) -> Any:
+        try:
+            return watched(images, *further)
+        except ClassifierError as error:
+            raise UnsupportedError.of_copy(error) from error
+
+    return ask
 
 
 class PathMethod(AttributionMethod):
@@ -408,7 +432,7 @@ class PathMethod(AttributionMethod):
         with ordinary(), torch.no_grad():
             watched = Watched(self.forward_func) if getattr(self.path, "wants_features", False) else None
             score = ScoreFunction(
-                self.forward_func if watched is None else watched,
+                self.forward_func if watched is None else _looked_into(watched),
                 as_target(target, len(inputs), inputs.device),
                 self.score,
                 () if additional_forward_args is None else extra,

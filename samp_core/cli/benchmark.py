@@ -31,7 +31,7 @@ from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import FORMATS, INTERVALS
 from samp_core.benchmark.store import StoreError
 from samp_core.classifiers import Classifier
-from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, load_network, positive
+from samp_core.cli.shared import add_conditions, add_methods, add_network, check_folder, load_network, place, positive
 from samp_core.methods import default_settings
 
 FAILURES = (DeviceError,)
@@ -46,9 +46,9 @@ def fill(parser: argparse.ArgumentParser) -> None:
         "stopped, and several processes may work on one file. With only --out, the file is reported on."
     )
     parser.epilog = f"Example: {parser.prog} photos --methods samp,samp++,ig --out results.sqlite"
-    parser.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="folder of photos, with its subfolders")
-    parser.add_argument("--images", metavar="FILE", type=Path, nargs="+", default=[], help="photos, one by one")
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="SQLite file of the results")
+    parser.add_argument("folder", metavar="DIR", type=place, nargs="?", help="folder of photos, with its subfolders")
+    parser.add_argument("--images", metavar="FILE", type=place, nargs="+", default=[], help="photos, one by one")
+    parser.add_argument("--out", metavar="FILE", type=place, required=True, help="SQLite file of the results")
     add_methods(parser, DEFAULT_METHODS)
     add_metrics(parser, DEFAULT_METRICS)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N photos, by name")
@@ -66,7 +66,7 @@ def fill(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--retry", action="store_true", help="also try again what could not be measured before")
     parser.add_argument(
-        "--export", metavar="FILE", type=Path, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
+        "--export", metavar="FILE", type=place, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")
     add_network(parser)

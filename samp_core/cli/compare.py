@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import sys
 from pathlib import Path
 
-from samp_core.attribution import UnsupportedError
 from samp_core.cli import program
 from samp_core.cli.shared import (
+    NO_MAP,
     add_conditions,
     add_methods,
     add_photo_inside,
@@ -46,27 +47,40 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain the image by every method; returns the exit status."""
     image, classifier, chosen = load_question(arguments)
     say = (lambda *_: None) if arguments.quiet else print
-    entries: list[Entry] = []
-    films: list[Reel | None] = []
+    done: list[tuple[Entry, Reel | None]] = []
     interrupted = False
-    for name in arguments.methods:
-        settings = default_settings(
-            name, **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
-        )
-        try:
-            settings, work = begin(classifier, image, settings)
-            film = film_of(classifier.preprocessing, work)
-            interrupted = not walk(work, arguments.quiet, f"{METHODS[name].title:22}", film.add)
+    try:
+        for name in arguments.methods:
+            settings = default_settings(
+                name, **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
+            )
+            try:
+                settings, work = begin(classifier, image, settings)
+                film = film_of(classifier.preprocessing, work)
+                interrupted = not walk(work, arguments.quiet, f"{METHODS[name].title:22}", film.add)
+                if interrupted:
+                    break
+                explanation = work.result()
+                film.close(explanation)
+                entry, reel = Entry(as_settled(settings, explanation), explanation), Reel.of(film)
+            except Exception as error:  # one method's failure is no reason to lose the others
+                print(f"{METHODS[name].title} is left out: {_reason(name, error)}", file=sys.stderr)
+                continue
+            try:
+                entry = measure(classifier, image, entry)
+            except KeyboardInterrupt:  # the map is there, and worth keeping without its curves
+                interrupted = True
+            except Exception as error:
+                print(f"{METHODS[name].title} has no curves: {_reason(name, error)}", file=sys.stderr)
+            done.append((entry, reel))
             if interrupted:
                 break
-            explanation = work.result()
-            film.close(explanation)
-            entries.append(measure(classifier, image, Entry(as_settled(settings, explanation), explanation)))
-            films.append(Reel.of(film))
-        except (UnsupportedError, PathError) as error:  # one method's refusal is no reason to lose the others
-            print(f"{METHODS[name].title} is left out: {error}", file=sys.stderr)
+    except KeyboardInterrupt:  # between two walks
+        interrupted = True
+    entries, films = [entry for entry, _ in done], [reel for _, reel in done]
     if not entries:
-        print(f"{program()}: no method gave a map, so nothing was written.", file=sys.stderr)
+        words = NO_MAP if interrupted else "no method gave a map, so nothing was written."
+        print(f"{program()}: {words}", file=sys.stderr)
         return 130 if interrupted else 1
     drawn = figure(classifier, image, entries, scale=arguments.scale)
     pictures = {"figure.png": io.BytesIO(), "figure.pdf": io.BytesIO()}
@@ -84,9 +98,20 @@ def run(arguments: argparse.Namespace) -> int:
     say(f"All explain the {describe(classifier, entries[0].settings)[1]}.")
     for row in table(entries):
         gap = "none" if row["gap"] is None else format_gap(row["gap"])
-        say(
-            f"{row['method']:22} {row['seconds']:7.1f} s  gap {gap:>9}  deletion {row['deletion']:6.3f}  "
-            f"insertion {row['insertion']:6.3f}  difference {row['difference']:6.3f}"
-        )
+        curves = "no curves"
+        if row["difference"] is not None:
+            curves = (
+                f"deletion {row['deletion']:6.3f}  insertion {row['insertion']:6.3f}  "
+                f"difference {row['difference']:6.3f}"
+            )
+        say(f"{row['method']:22} {row['seconds']:7.1f} s  gap {gap:>9}  {curves}")
     say(f"wrote {', '.join(contents)} into {arguments.out}")
     return 130 if interrupted else 0
+
+
+def _reason(method: str, error: Exception) -> str:
+    """Return why a method failed, in words; what nobody foresaw is named by its kind, and its details are logged."""
+    if isinstance(error, PathError | ValueError | OSError):
+        return str(error)
+    logging.getLogger(__name__).info("%s failed", method, exc_info=error)
+    return f"{type(error).__name__}: {error}"

@@ -10,7 +10,9 @@ from threading import Thread
 
 import torch
 
+from samp_core.cli import program
 from samp_core.cli.shared import (
+    NO_MAP,
     add_conditions,
     add_options,
     add_photo_inside,
@@ -49,8 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: an argument cannot be used.
     """
-    if arguments.contrast is not None and arguments.score is not None:
-        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
     method = METHODS[arguments.method]
     settings = default_settings(
         method.name,
@@ -73,6 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     film = film_of(classifier.preprocessing, run)
     interrupted = not walk(run, arguments.quiet, each=film.add)
     explanation = run.result()
+    if interrupted and explanation.is_empty:  # zeros are no result, and there may be one in the folder
+        print(f"{program()}: {NO_MAP}", file=sys.stderr)
+        return 130
     film.close(explanation)
     name = Path(arguments.image).name
     entry = Entry(as_settled(settings, explanation), explanation)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from samp_core.cli import program
 from samp_core.cli.shared import add_lanes, add_question, recorded
 from samp_core.files import write_files
 from samp_core.films.paper import FIGURES, WIDTHS, paper_figure
@@ -36,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     recording, interrupted = recorded(arguments, _ENDINGS, MOMENTS, arguments.figure == "plane")
     if recording is None:
+        return 130
+    if interrupted and arguments.figure == "plane":  # which is worked out when all lanes are walked
+        print(f"{program()}: interrupted before there was a plane; nothing was written.", file=sys.stderr)
         return 130
     ending = arguments.out.suffix.lower()[1:]
     write_files({Path(arguments.out): paper_figure(recording, arguments.figure, arguments.width, ending)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,23 +18,27 @@ from samp_core.attribution import Run
 from samp_core.bundled import BUNDLED, DEFAULT
 from samp_core.catalogue import METHODS, SCORES
 from samp_core.classifiers import DIGITS, Classifier, ClassifierError, load_classifier
+from samp_core.cli import program
 from samp_core.devices import AUTO, find_device
 from samp_core.images import ImageError, load_image
 from samp_core.methods import Method, Option, Settings
 from samp_core.methods.options import SHARED
 from samp_core.own import MOST_WORDS, from_code, read_bytes, read_intake, read_labels
 from samp_core.process import keep_freed_memory
-from samp_core.scores import PathError
+from samp_core.scores import PathError, require_score
 
 if TYPE_CHECKING:
     from samp_core.compare import Entry
     from samp_core.films import Reel
     from samp_core.films.recording import Recording
 
-__all__ = ["FAILURES", "keep_freed_memory"]
+__all__ = ["FAILURES", "NO_MAP", "keep_freed_memory"]
 
 FAILURES: tuple[type[Exception], ...] = (ValueError, PathError, OSError)
 """What a command may raise to say why it cannot go on."""
+
+NO_MAP = "interrupted before there was a map; nothing was written."
+"""What a command says that was interrupted before there was anything to keep."""
 
 _BAR = "{percentage:3.0f}% {bar} {elapsed} gone, {remaining} left"
 
@@ -53,6 +58,13 @@ def positive(text: str) -> int:
 
 
 positive.__name__ = "whole number"  # argparse puts this into its messages
+
+
+def place(text: str) -> Path:
+    """Read where a file or folder is; no words would be the folder in which the command was called."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must name a file or folder, and nothing was given; '.' is this folder")
+    return Path(text)
 
 
 def of(option: Option) -> Callable[[str], Any]:
@@ -77,7 +89,7 @@ def add_question(
 ) -> argparse._ArgumentGroup:
     """Add the arguments that say what is explained and where the results go; returns the group of the former."""
     command.add_argument("image", metavar="IMAGE", help="image file of any common format")
-    command.add_argument("--out", metavar=out, type=Path, required=True, help=out_help)
+    command.add_argument("--out", metavar=out, type=place, required=True, help=out_help)
     command.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
     what = command.add_argument_group("what is explained")
     add_network(what)
@@ -143,12 +155,12 @@ def add_network(where: Any) -> None:
         help="a network of your own: PACKAGE.MODULE:FUNCTION, which returns a torch.nn.Module; needs --preprocess",
     )
     where.add_argument(
-        "--labels", metavar="FILE", type=Path, help="names of the classes: a label a line, or json, or csv"
+        "--labels", metavar="FILE", type=place, help="names of the classes: a label a line, or json, or csv"
     )
     where.add_argument(
         "--preprocess",
         metavar="FILE",
-        type=Path,
+        type=place,
         help='how the network wants its pictures, as json: {"resize": 256, "crop": 224, "mean": [...], "std": [...]}',
     )
     where.add_argument(
@@ -188,9 +200,7 @@ def _network(arguments: argparse.Namespace) -> Classifier:
     if arguments.multi_label:
         more["multi_label"] = True
     if arguments.module is None:
-        return load_classifier(
-            arguments.model or DEFAULT, weights=arguments.weights, download=arguments.download, **more
-        )
+        return _known(arguments.model or DEFAULT, arguments, more)
     if arguments.model is not None or arguments.weights is not None:
         raise ValueError("--module brings its own network and weights: leave --model and --weights out.")
     made = from_code(arguments.module)
@@ -207,6 +217,16 @@ def _network(arguments: argparse.Namespace) -> Classifier:
             "images to class scores)."
         )
     return load_classifier(made, **more)
+
+
+def _known(name: str, arguments: argparse.Namespace, more: dict[str, Any]) -> Classifier:
+    try:
+        return load_classifier(name, weights=arguments.weights, download=arguments.download, **more)
+    except ClassifierError as error:
+        call = f"load_classifier({name!r}, download=True)"  # what Python calls is a flag here
+        if call not in str(error):
+            raise
+        raise ClassifierError(str(error).replace(call, "--download")) from error
 
 
 def add_conditions(where: Any, batch: int = 16, more: str = "") -> None:
@@ -363,21 +383,28 @@ def recorded(
         raise ValueError(f"--out {arguments.out} must end in {', '.join(endings)}: the ending says how it is kept.")
     image, classifier, chosen = load_question(arguments, arguments.out.absolute().parent)
     lanes, interrupted = [], False
-    for settings in arguments.lanes:
-        question = settings.changed(
-            **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
-        )
-        take = Take.of(classifier, image, question, moments)
-        interrupted = not walk(take.run, arguments.quiet, f"{METHODS[settings.method].title:22}", take.add)
-        if interrupted:
-            break
-        lanes.append(take.close())
+    try:
+        for settings in arguments.lanes:
+            question = settings.changed(
+                **chosen, score=arguments.score or "logit", seed=arguments.seed, batch_size=arguments.batch
+            )
+            take = Take.of(classifier, image, question, moments)
+            interrupted = not walk(take.run, arguments.quiet, f"{METHODS[settings.method].title:22}", take.add)
+            if interrupted:
+                break
+            lanes.append(take.close())
+    except KeyboardInterrupt:  # between two walks
+        interrupted = True
     if not lanes:
+        print(f"{program()}: {NO_MAP}", file=sys.stderr)
         return None, True
     recording = Recording(classifier, image, Path(arguments.image).name, lanes)
     if planes and not interrupted:
-        with tqdm(total=100, disable=arguments.quiet, bar_format=f"{'path planes':22}{_BAR}") as bar:
-            recording.survey(lambda share: bar.update(100 * share - bar.n))
+        try:
+            with tqdm(total=100, disable=arguments.quiet, bar_format=f"{'path planes':22}{_BAR}") as bar:
+                recording.survey(lambda share: bar.update(100 * share - bar.n))
+        except KeyboardInterrupt:  # the lanes are walked, and are worth keeping without their planes
+            interrupted = True
     return recording, interrupted
 
 
@@ -389,9 +416,12 @@ def load_question(
     Raises:
         ValueError: an argument cannot be used.
     """
+    if arguments.contrast is not None and arguments.score is not None:
+        raise ValueError("--contrast explains a difference of logits, so --score cannot be chosen with it.")
     image = load_image(arguments.image)
     check_folder("--out", folder or arguments.out)
     classifier = load_network(arguments).prepare()
+    require_score(arguments.score or "logit", classifier.multi_label)
     chosen = {
         name: classifier.find_label(text)
         for name in ("target", "contrast")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from samp_core.benchmark import COST, Plan, Store, StoreError, find_photos
 from samp_core.benchmark.engine import DeviceError, settle_threads
 from samp_core.benchmark.report import better
 from samp_core.cli.benchmark import add_metrics, check_exports, measure_all
-from samp_core.cli.shared import add_conditions, add_network, add_options, given_options, load_network, positive
+from samp_core.cli.shared import add_conditions, add_network, add_options, given_options, load_network, place, positive
 from samp_core.methods import METHODS, default_settings
 from samp_core.metrics import METRICS
 from samp_core.sweep import FORMATS, gathered, read_axis, settings_of, write
@@ -31,19 +30,19 @@ def fill(parser: argparse.ArgumentParser) -> None:
         f"Example: {parser.prog} cat.jpg --sweep momentum=0:0.9:0.3 --sweep ic_tolerance=1/10,1/20,1/50 "
         "--out tune.sqlite --export tune.html"
     )
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="photos, or folders of them")
+    parser.add_argument("images", metavar="IMAGE", type=place, nargs="+", help="photos, or folders of them")
     parser.add_argument(
         "--sweep", metavar="KNOB=VALUES", action="append", required=True,
         help="a knob and its values: first:last:step, or values with commas between; once or twice",
     )  # fmt: skip
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="SQLite file of the results")
+    parser.add_argument("--out", metavar="FILE", type=place, required=True, help="SQLite file of the results")
     add_metrics(parser, _METRICS)
     parser.add_argument(
         "--trade", metavar="A,B", default="difference,gradients", help="two numbers to weigh (default: %(default)s)"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N photos, by name")
     parser.add_argument(
-        "--export", metavar="FILE", type=Path, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
+        "--export", metavar="FILE", type=place, action="append", default=[], help=f"also write {', '.join(FORMATS)}"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="CPU threads (default: as many as torch takes)")
     parser.add_argument("--quiet", action="store_true", help="no progress and no table")

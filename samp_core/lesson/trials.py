@@ -81,7 +81,8 @@ def trials(
             insertion_baseline=blur,
         )
 
-    noise = torch.randn(inputs.shape, generator=torch.Generator().manual_seed(seed)).to(inputs)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(inputs.shape, generator=generator, dtype=torch.float32).to(inputs)
     run = search(network).start(torch.cat([inputs, inputs * (1 + sigma * noise)]), target)
     rules = {name: RULES[name].make(run.ends, run.gradients, 4) for name in RULE_TITLES}
     clean = torch.arange(run.paths) % 2 == 0

@@ -32,10 +32,7 @@ def private(task: Task) -> nn.Module:
     try:
         network = duplicate(task.network, weights=False)
     except ClassifierError as error:
-        raise UnsupportedError(
-            f"This method looks into a copy of the network. {error} Or choose a method that leaves the network as it "
-            "is, such as SAMP or Occlusion."
-        ) from error
+        raise UnsupportedError.of_copy(error) from error
     for module in network.modules():
         module.training = False
         if getattr(module, "inplace", None) is True:
@@ -43,8 +40,28 @@ def private(task: Task) -> nn.Module:
     for parameter in network.parameters():
         parameter.requires_grad_(False)
         parameter.grad = None
+    for module in _layers(network):
+        module.register_forward_pre_hook(_by_place, with_kwargs=True)
     network.register_forward_pre_hook(_Counter(task.cost))
     return network
+
+
+def _layers(network: nn.Module) -> list[nn.Module]:
+    """Return torch's own layers that the network's code may call by keyword; torch itself calls its own by place."""
+    whole = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
+    inside = {part for module in network.modules() if isinstance(module, whole) for part in module.modules()}
+    leaves = [module for module in network.modules() if module not in inside and not list(module.children())]
+    return [module for module in leaves if type(module).forward.__module__.startswith("torch.nn.")]
+
+
+def _by_place(
+    module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Hand on by its place what a layer was given as ``input=``: that is where the hooks of libraries look for it."""
+    if args or "input" not in named:
+        return None
+    rest = {name: value for name, value in named.items() if name != "input"}
+    return (named["input"],), rest
 
 
 class _Counter:

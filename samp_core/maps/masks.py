@@ -67,7 +67,7 @@ def rise(task: Task, fill: str, masks: int = 500, cells: int = 7, shown: float =
         states = (inputs * drawn + hidden * (1 - drawn)).flatten(0, 1)
         values = task.score.values(states, images.repeat(len(drawn))).view(-1, n)
         scores.append(values)
-        weighted += torch.einsum("mn,mnchw->nchw", values, drawn)
+        weighted += torch.einsum("mn,mnchw->nchw", values.to(drawn), drawn)
         plain += drawn.sum(0)
         yield piece.stop / masks
     mean = torch.cat(scores).mean(0).view(-1, 1, 1, 1)
@@ -77,7 +77,9 @@ def rise(task: Task, fill: str, masks: int = 500, cells: int = 7, shown: float =
 def _mask(size: torch.Size, cells: int, shown: float, random: torch.Generator) -> Tensor:
     """Return a coarse random grid, enlarged smoothly and shifted by a random part of a cell, (1, H, W)."""
     cell = [math.ceil(length / cells) for length in size]
-    grid = (torch.rand((1, 1, cells + 1, cells + 1), generator=random) < shown).float()
+    # In a dtype of its own: other precisions draw other numbers.
+    drawn = torch.rand((1, 1, cells + 1, cells + 1), generator=random, dtype=torch.float32)
+    grid = (drawn < shown).float()
     large = F.interpolate(grid, [(cells + 1) * c for c in cell], mode="bilinear", align_corners=False)
     top, left = (int(torch.randint(c, (1,), generator=random)) for c in cell)
     return large[0, :, top : top + size[0], left : left + size[1]]

@@ -46,7 +46,7 @@ def cascade(network: nn.Module, stages: int = STAGES, seed: int = 0) -> Iterator
     for number, (name, layer) in enumerate(layers, start=1):
         for parameter in layer.parameters(recurse=False):
             spread = parameter.std(unbiased=False)
-            drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
+            drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float32).to(parameter)
             with torch.no_grad():
                 parameter.copy_(parameter.mean() + spread * drawn)
         if number in ends:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from samp_core.scores import PathError
 
+# A value is at its end within this distance of it (absolute, relative to the end's size).
+_THERE_ABSOLUTE, _THERE_RELATIVE = 1e-8, 1e-5
+
 GradientFn = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """States (M, C, H, W) and the paths they are on (M,), to scores (M,) and gradients (M, C, H, W)."""
 
@@ -215,6 +218,11 @@ def spread(values: Tensor, rows: Int[Tensor, " m"], paths: int) -> Tensor:
     full = values.new_zeros((paths, *values.shape[1:]))
     full[rows] = values
     return full
+
+
+def is_there(distance: Float[Tensor, "p c h w"], end: Float[Tensor, "p c h w"]) -> Bool[Tensor, "p c h w"]:
+    """Return which values are at their end but for rounding, given how far from it they are, at least 0."""
+    return distance <= _THERE_ABSOLUTE + _THERE_RELATIVE * end.abs()
 
 
 def by_channel(value: float | tuple[float, ...], like: Float[Tensor, "p c h w"]) -> Tensor:

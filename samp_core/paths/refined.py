@@ -167,7 +167,8 @@ class RefinedPath:
         paths, way = len(ends.start), ends.end - ends.start
         turn = 1 - _places(standing)
         generator = self._generator(self.searches + sweep)
-        drawn = (torch.arange(self.states) + torch.rand(1, generator=generator)) / self.states * (1 + width) - width / 2
+        offset = torch.rand(1, generator=generator, dtype=torch.float32)
+        drawn = (torch.arange(self.states) + offset) / self.states * (1 + width) - width / 2
         times, noise = drawn.tolist(), self._noise(ends.start, generator)
         worth = torch.zeros_like(standing)
         for some in range(0, self.states, self.chunk):

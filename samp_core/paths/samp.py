@@ -11,11 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from samp_core.order import largest, nth_largest
-from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, spread
+from samp_core.paths.base import Endpoints, GradientFn, Step, StepEstimate, is_there, spread
 from samp_core.scores import PathError
-
-# A pixel counts as arrived within this distance of its end value (absolute, relative to the end value).
-ARRIVED_ABSOLUTE, ARRIVED_RELATIVE = 1e-8, 1e-5
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class GreedyPath:
         lengths = way.abs()
         distance = lengths.sum(1)
         longest = None if self.ic_tolerance is None else self.ic_tolerance * lengths.sum((1, 2, 3))
-        is_open = (lengths > ARRIVED_ABSOLUTE + ARRIVED_RELATIVE * ends.end.abs()).any(1)
+        is_open = ~is_there(lengths, ends.end).all(1)
         open_count = is_open.sum((1, 2))
         self._require_feasible(int(open_count.max()), size)
         # What puts closed pixels last when it is added to promises: 0 leaves the others exactly as they are.

@@ -9,6 +9,7 @@ of two ways, and the scores themselves may be made monotone before their changes
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,6 +45,13 @@ class Moves:
     scores: list[float] = field(default_factory=list)
 
 
+def _array(values: Tensor) -> NDArray[Any]:
+    """Return values row by row for numpy, which knows no bfloat16."""
+    known = values.float() if values.dtype == torch.bfloat16 else values
+    rows: NDArray[Any] = known.flatten(1).cpu().numpy()
+    return rows
+
+
 class Measured(Rule):
     """The measured change of the score in each move, dealt out to the pixels that moved.
 
@@ -74,13 +82,11 @@ class Measured(Rule):
 
     def add(self, step: Step) -> None:
         """Take in the next move."""
-        way = step.way.flatten(1).cpu().numpy()
+        way = _array(step.way)
         scores = step.score.tolist()
         for path in step.active.nonzero().squeeze(1).tolist():
             moved = np.flatnonzero(way[path] > 0)
-            steering, move = (
-                values[path].flatten(1).cpu().numpy().take(moved, axis=1) for values in (step.steering, step.move)
-            )
+            steering, move = (_array(values[path]).take(moved, axis=1) for values in (step.steering, step.move))
             moves = self._paths[path]
             moves.pixels.append(moved)
             moves.way.append(way[path][moved].astype(np.float64))
