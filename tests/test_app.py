@@ -27,7 +27,7 @@ from samp_core.faces import SAMP
 from samp_core.images import WORKING_PIXELS, Preprocessing, load_sample, sha256
 from samp_core.library import Library
 from samp_core.methods import METHODS, default_settings, make_method
-from ui.shared import shelf, state, travel
+from ui.shared import lanes, shelf, state, travel
 from ui.shared.cards import Board, beside, card, placeholder
 from ui.shared.lanes import START, Stage, put_beside
 from ui.shared.plots import progress_in_words
@@ -309,6 +309,23 @@ def in_use(monkeypatch: pytest.MonkeyPatch, classifier: Classifier) -> None:
         return classifier.predict(classifier.inputs(image), k)
 
     monkeypatch.setattr(state, "predictions", predictions)
+
+
+def test_another_photo_restarts_lanes_that_are_too_slow_to_answer_knobs(explain, monkeypatch):
+    monkeypatch.setattr(lanes, "LIVE", 0.0)
+    monkeypatch.setattr(lanes, "STAYS_LIVE", 0.0)
+    quick(explain)
+    stage = explain.session_state["stage"]
+    run = run_to_the_end(explain)
+    knob(explain, "slider", "momentum").set_value(0.5).run()
+    assert stage.in_hand.run is run, "a knob waits for Run"
+    explain.button(key="sample-coffee").click().run()
+    again = stage.in_hand.run
+    assert again is not run
+    assert (again.photo.name, again.settings.options["momentum"]) == ("coffee.png", 0.5)
+    again.wait(60)
+    explain.run()
+    assert_fine(explain)
 
 
 def test_a_class_of_a_name_that_others_have_can_be_chosen(monkeypatch):

@@ -91,6 +91,7 @@ def test_curves_of_something_else_are_refused(smooth, toys, maps):
 
 
 def test_raw_scores_are_those_that_the_curve_divides(smooth, toys, maps):
+    smooth[-1].bias.data += 5  # above 0, where there is something to divide by
     fall = deletion(smooth, toys, maps, TARGET, pixels_per_step=30)
     torch.testing.assert_close(fall.raw / fall.raw[:, :1], fall.scores)
     with torch.no_grad():

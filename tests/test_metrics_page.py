@@ -116,16 +116,18 @@ def test_every_metric_has_evidence_that_can_be_shown(metrics):
 
 def test_maps_are_measured_in_units_of_the_score(metrics, monkeypatch):
     choose(metrics, "gradient", "edges")
-    given = measure(metrics, "curves", "gap", "max-sensitivity")
     asked = []
 
     def of(*args, **more):
         asked.append(Work.of(*args, **more))
         return asked[-1]
 
-    monkeypatch.setattr("ui.shared.picker.Work", SimpleNamespace(of=of))
-    metrics.run()
+    with monkeypatch.context() as patch:
+        patch.setattr("ui.shared.picker.Work", SimpleNamespace(of=of))
+        ask_for(metrics, "curves", "gap", "max-sensitivity")
     before, asked[:] = list(asked), []
+    given = measure(metrics, "curves", "gap", "max-sensitivity")
+    monkeypatch.setattr("ui.shared.picker.Work", SimpleNamespace(of=of))
     metrics.toggle(key="metrics-units").set_value(True).run()
     for plain_work, with_curves in zip(before, asked, strict=True):  # the cost on screen holds the calibrations
         assert with_curves.rest - plain_work.rest == pytest.approx(FORWARD * CURVES * 6)

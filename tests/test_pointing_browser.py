@@ -385,7 +385,7 @@ def ending(page: Page) -> None:
 
 
 # What the first lane shows: its map, its images, and which pixels just moved.
-SHOWN = """(lane) => {
+OF_LANE = """(lane) => {
   return [lane.querySelector("canvas.map").toDataURL(), ...[...lane.querySelectorAll(".pane")].flatMap((pane) =>
     [pane.querySelector("img").src, pane.querySelector(".moved").style.maskImage])];
 }"""
@@ -393,9 +393,9 @@ SHOWN = """(lane) => {
 
 def guessing(page: Page) -> None:
     """A guess comes first: the cards stay hidden until it is answered."""
-    after = lane(page, 0).evaluate(SHOWN)
+    after = lane(page, 0).evaluate(OF_LANE)
     page.locator(".predict").check()
-    kept = lane(page, 0).evaluate(SHOWN)
+    kept = lane(page, 0).evaluate(OF_LANE)
     assert all(a != b for a, b in zip(after, kept, strict=True)), "the lane gives away which pixels go"
     expect(card(page)).to_have_count(0)
     expect(page.locator(".card.waits")).to_have_count(5)
@@ -417,7 +417,7 @@ def guessing(page: Page) -> None:
     assert marked == pytest.approx(3 * (120 * 18 + math.pi * 81), rel=0.05)
     answer.click()
     expect(verdict).to_contain_text("are among the")
-    assert lane(page, 0).evaluate(SHOWN) == after
+    assert lane(page, 0).evaluate(OF_LANE) == after
     told = re.fullmatch(
         r"You marked ([\d,]+) pixels; ([\d.]+) % of them are among the ([\d,]+) that the search took\. "
         r"A blind guess would find ([\d.]+) %\.",

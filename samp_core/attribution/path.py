@@ -201,7 +201,7 @@ class PathRun(Run):
         if self._open is None:
             distance = (self.ends.end - self.state).abs()
             share = distance.sum((1, 2, 3)) / self._length.clamp(min=1e-12)
-            return torch.where(self._arrived(distance), 0, share)
+            return torch.where(self._arrived(distance), 0, share) if self._walked else share
         expected = self.path.estimate(*self.ends.start.shape[2:]).expected
         ahead = (1 - self._steps / expected).clamp(min=0).to(self._length)
         return torch.where(self._ended(), 0, ahead)

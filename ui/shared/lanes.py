@@ -161,8 +161,14 @@ class Stage:
         self.begun = True
 
     def fill(self, question: Question) -> None:
-        """Start every lane that should run now: those asked for, and live ones whose result is out of date."""
+        """Start every lane that should run now: those asked for, and those whose result is out of date.
+
+        What is explained anew, by another photo, network, class or score, restarts all of them but those that somebody
+        has told to wait; another setting restarts live ones.
+        """
+        before = self._subject
         self._subject = subject(question.photo, question.classifier, self.in_hand.asked(question))
+        turned = before not in (None, self._subject)
         for lane in self.lanes:
             key = lane.key(question)
             if lane.run is not None and lane.run.key == key and lane.identity not in self.wanted:
@@ -172,7 +178,11 @@ class Stage:
             if kept is not None and all(other.run is not kept for other in self.lanes):
                 self._let_go(lane)
                 lane.run = kept
-            elif lane.identity in self.wanted or (self.begun and self.is_live(lane, question)):
+            elif (
+                lane.identity in self.wanted
+                or (self.begun and self.is_live(lane, question))
+                or (turned and lane.run is not None and lane.live is None)
+            ):
                 self._start(lane, question, key)
         self.wanted = set()
 
