@@ -25,21 +25,41 @@ CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 LONG = 90_000  # ms; generous, for machines that do other things as well
 
-# Whether the script has been done and nothing has moved, but for what never ends, for so many ms since `window.since`.
-_QUIET = """(least) => {
+# Note in `window.since` from when on the script has been done and nothing has moved, but for what never ends.
+_LOOK = """const look = () => {
   const app = document.querySelector("[data-testid=stApp]");
+  const moves = (a) => a.playState === "running" && a.effect.getTiming().iterations !== Infinity;
   const busy = !app || app.getAttribute("data-test-script-state") !== "notRunning"
-    || document.querySelector("[data-testid=stSkeleton]")
-    || document.getAnimations().some((a) => a.playState === "running" && a.effect.getTiming().iterations !== Infinity);
-  const now = performance.now();
-  if (busy || window.since === undefined) window.since = now;
-  return !busy && now - window.since >= least;
-}"""
+    || document.querySelector("[data-testid=stSkeleton]") || document.getAnimations().some(moves);
+  window.since = busy ? null : window.since ?? performance.now();
+};"""
+_WATCH = f"""() => {{
+  {_LOOK}
+  clearInterval(window.watch);
+  window.since = null;
+  window.watch = setInterval(look, 40);
+}}"""
+_QUIET = f"""(least) => {{
+  {_LOOK}
+  look();
+  const still = window.since !== null && performance.now() - window.since >= least;
+  if (still) clearInterval(window.watch);
+  return still;
+}}"""
 
 
-def quiet(page: Page, least: int = 200) -> None:
-    """Wait until the page's script is done and what it drew stands still, for ``least`` ms on end from now."""
-    page.evaluate("() => { window.since = undefined; }")
+def watch(page: Page) -> None:
+    """Note from now on how long the page has been at rest; :func:`quiet` ends that."""
+    page.evaluate(_WATCH)
+
+
+def quiet(page: Page, least: int = 200, watched: bool = False) -> None:
+    """Wait until the page's script is done and what it drew stands still, for ``least`` ms on end.
+
+    From now, or from when the page has been ``watched``: several tabs come to rest side by side.
+    """
+    if not watched:
+        page.evaluate("() => { clearInterval(window.watch); window.since = null; }")
     page.wait_for_function(_QUIET, arg=least, polling=40, timeout=LONG)
 
 

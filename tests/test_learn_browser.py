@@ -212,8 +212,7 @@ ROOM = """() => {
 
 
 def check_room(page: Page, size: str) -> None:
-    """Assert that what is shown needs no scrolling, and that nothing lies over the buttons below it."""
-    settle(page)
+    """Assert that what is shown needs no scrolling, and that nothing lies over the buttons below it; at rest."""
     room = page.evaluate(ROOM)
     assert room["needed"] <= room["there"], room
     assert room["wide"] <= 0, room
@@ -241,7 +240,7 @@ def test_no_scene_needs_scrolling(page: Page, address, size):
 def check_scene(page: Page, scene: str, size: str) -> None:
     """Look at a scene before and after its answer, and with everything that it can show."""
     expect(page.get_by_role("button", name="Show me", exact=True)).to_be_visible()
-    check_room(page, size)
+    check_room(page, size)  # who calls has waited
     reveal(page)
     check_room(page, size)
     if scene == "prefer":
@@ -259,10 +258,12 @@ def check_scene(page: Page, scene: str, size: str) -> None:
     assert views.count() == expected.get((scene, size), 0)
     for view in views.all():
         view.click()
+        settle(page)
         check_room(page, size)
     if scene == "digits":
         page.locator(".st-key-digit").get_by_role("radio", name="draw", exact=True).click()
         expect(page.locator(".sheet")).to_be_visible()
+        settle(page)
         check_room(page, size)
 
 

@@ -605,6 +605,25 @@ def test_tokens_of_which_only_the_class_s_speaks_are_refused(name, images):
         maps(classifier(TokensFirst().eval()), name, images)
 
 
+def test_guided_backprop_says_which_part_of_a_network_it_guides(images):
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 5)
+            self.relu = nn.ReLU()
+
+        def forward(self, x):
+            return self.head(torch.nn.functional.relu(self.second(self.relu(self.first(x)))).mean((2, 3)))
+
+    for batch_size in (1, 16):
+        run = start(classifier(Mixed().eval()), "guided-backprop", images, 3, batch_size=batch_size)
+        (note,) = run.finish().notes
+        assert note.startswith("1 of 2 rectifications"), note
+    whole = start(classifier(conv_net()), "guided-backprop", images, 3).finish()
+    assert whole.notes == ()
+
+
 class ChannelsLast(nn.Module):
     """A network that gives its last feature maps as (N, H, W, C), as Swin transformers do."""
 

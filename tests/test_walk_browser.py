@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from samp_core.images import load_image, load_sample, sha256
-from tests.serving import LONG, ROOT, quiet, serve, visit
+from tests.serving import LONG, ROOT, quiet, serve, visit, watch
 from ui.shared.frame import PAGES
 
 NAMES = tuple(PAGES.values())
@@ -67,7 +67,7 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, col
     found: list[str] = []
 
     def look(page: Page, name: str, way: str) -> None:
-        rest(page, name)
+        quiet(page, 150, watched=True)
         if page.get_by_test_id("stException").count():
             found.append(f"{way}: {page.get_by_test_id('stException').first.inner_text()}")
         if page.evaluate("window.cameras"):
@@ -87,14 +87,22 @@ def test_every_way_from_page_to_page_leaves_every_setting_as_published(tabs, col
         page.set_default_timeout(LONG)
         page.goto(address_of(address, start), wait_until="commit")
     for page in tabs:
+        expect(page).to_have_title(f"{start} - SAMP Studio")
+        watch(page)
+    for page in tabs:
         look(page, start, start)
     for page, end in zip(tabs, ends, strict=True):
         follow(page, end)
     for page, end in zip(tabs, ends, strict=True):
+        expect(page).to_have_title(f"{end} - SAMP Studio")
+        watch(page)
+    for page, end in zip(tabs, ends, strict=True):
         look(page, end, f"{start}, {end}")
         page.keyboard.press("r")  # one more run of the script
+    tabs[-1].wait_for_timeout(100)
+    for page in tabs:
+        watch(page)
     for page, end in zip(tabs, ends, strict=True):
-        page.wait_for_timeout(100)
         look(page, end, f"{start}, {end}, again")
         assert query(page) in ("", "scene=paths")
         page.goto("about:blank")

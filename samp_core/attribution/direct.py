@@ -53,6 +53,7 @@ class Task:
         seed: seed of everything random.
         preprocessing: how the images were normalised.
         settled: options that are left to the method, by name; it fills in what it chose.
+        notes: what a reader has to know about the map, in sentences; the method adds to them.
     """
 
     inputs: Float[Tensor, "n c h w"]
@@ -63,6 +64,7 @@ class Task:
     seed: int
     preprocessing: Preprocessing
     settled: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def cost(self) -> Cost:
@@ -181,7 +183,7 @@ class DirectRun(Run):
             scores=inputs.new_zeros((0, 0, n)),
             completeness=Completeness(sums, targets),
             finished=finished,
-            notes=self._task.score.notes if finished else ("Stopped before there was a map.",),
+            notes=(*self._task.score.notes, *self._task.notes) if finished else ("Stopped before there was a map.",),
             steps=torch.zeros((0, n), dtype=torch.long),
             cost=self.cost,
             seconds=self.seconds,

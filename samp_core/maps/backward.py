@@ -30,15 +30,52 @@ def guided_backprop(task: Task) -> Generator[float, None, Tensor]:
             "Guided backpropagation changes the gradient of ReLUs, and this network has none (as modules). Choose "
             "another method, such as SmoothGrad."
         )
-    scored, parts = task.scored(network), []
+    scored, seen = task.scored(network), _Rectifications(network, relus)
+    parts: list[Tensor] = []
     # Module by module, because a composite's mapping has one hook for each; a ReLU6 is a ReLU here.
     with LayerMapComposite([(relus, ReLUGuidedBackprop())]).context(network):
         for piece in pieces(len(task.inputs), task.batch_size):
-            with torch.enable_grad():
+            with torch.enable_grad(), seen:
                 leaf = task.inputs[piece].detach().requires_grad_()
-                parts.append(gradient_of(scored(leaf, task.target[piece]), leaf))
+                scores = scored(leaf, task.target[piece])
+            if not parts and seen.loose:
+                task.notes.append(
+                    f"{seen.loose} of {seen.all} rectifications of this network are no modules, so gradients go back "
+                    "through them as they are: this is guided backpropagation in part."
+                )
+            parts.append(gradient_of(scores, leaf))
             yield piece.stop / len(task.inputs)
     return torch.cat(parts)
+
+
+class _Rectifications(TorchFunctionMode):
+    """Counts how often ReLUs are computed, and how often by none of the network's own modules.
+
+    Attributes:
+        all: all of them.
+    """
+
+    def __init__(self, network: nn.Module, relus: tuple[type[nn.Module], ...]) -> None:
+        super().__init__()
+        self._functions = _named("relu", "relu_", "relu6")
+        self.all = self._guided = 0
+        for module in network.modules():
+            if isinstance(module, relus):
+                module.register_forward_pre_hook(self._count)
+
+    def _count(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self._guided += 1
+
+    @property
+    def loose(self) -> int:
+        """How many were none of a module."""
+        return max(0, self.all - self._guided)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.all += func in self._functions
+        return func(*args, **(kwargs or {}))
 
 
 def deeplift(task: Task, fill: str) -> Generator[float, None, Decomposition]:
