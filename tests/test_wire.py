@@ -37,9 +37,9 @@ def told(number: str, epoch: object = 0) -> dict[str, Any]:
     return message
 
 
-def say(line: Wire, live: bool = True, misses: bool = False) -> dict[str, Any]:
+def say(line: Wire, live: bool = True, is_new: bool = False) -> dict[str, Any]:
     """Let the script send what it has to say now."""
-    return line.say(lambda: misses, lambda: {"whole": True}, live)
+    return line.say(lambda: is_new, lambda: {"whole": True}, live)
 
 
 def counting() -> Callable[[], dict[str, Any]]:
@@ -55,13 +55,13 @@ def test_it_is_found_below_any_path(path):
     assert found["path_params"]["number"] == "a"
 
 
-def test_a_view_that_misses_something_is_told_everything():
+def test_a_view_that_was_mounted_anew_is_told_everything():
     line = Wire()
     line.lead(lambda: 1, counting())
     assert "whole" in say(line)
     told(line.number, line.epoch)
     assert say(line)["quiet"], "it asks on the wire"
-    assert "whole" in say(line, misses=True), "the wire knows nothing of what does not change"
+    assert "whole" in say(line, is_new=True), "the wire knows nothing of what does not change"
 
 
 def test_nobody_hears_anything_by_another_number():

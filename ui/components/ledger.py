@@ -32,16 +32,16 @@ class Ledger:
     _heard: int = -1
 
     def hear(self, have: dict[str, Any] | None) -> bool:
-        """Take in what the browser says to have, and begin a new message; return whether it misses something."""
+        """Take in what the browser says to have, and begin a new message; return whether it was mounted anew."""
         self.wants, self.now = [], {}
         if not have or (have.get("mount") == self.mount and have.get("number", 0) <= self._heard):
             return False
-        new = have.get("mount") != self.mount
+        new: bool = have.get("mount") != self.mount
         self.mount, self._heard = have.get("mount"), have.get("number", 0)
         self.had = {str(k): int(v) for k, v in (have.get("counts") or {}).items() if isinstance(v, int | float)}
-        if misses := bool(new or have.get("missing")):
+        if new or have.get("missing"):
             self.sent = dict(self.had)
-        return misses
+        return new
 
     def fresh(self, series: str, total: int = 1) -> range:
         """Return which of a series' ``total`` things are to be sent now."""

@@ -73,14 +73,14 @@ class Wire:
         After that the wire brings what is new, as long as the view asks there, and the script's are ``quiet``.
 
         Args:
-            hear: takes in what the view says to have, and says whether it misses something: on the wire comes what is
-                new of the work alone, and a view that was mounted anew misses more.
+            hear: takes in what the view says to have, and says whether it was mounted anew: on the wire comes what is
+                new of the work alone, and such a view misses more.
             make: the whole message; it begins a new epoch.
             live: whether work goes on of which the view can hear here.
         """
         with self.lock:
-            misses = hear()
-            if not self._first and self.in_use and live and not misses:
+            is_new = hear()
+            if not self._first and self.in_use and live and not is_new:
                 self._told = None  # something may have to be told again, so the next answer comes at once
                 message: dict[str, Any] = {"quiet": True}
             else:
