@@ -25,18 +25,16 @@ from ui.shared.words import plain
 T = TypeVar("T")
 
 _STORE = "kept"
+QUESTION = ("photo", "network", "device", "class", "contrast", "against", "score")
+"""Names in a link that say what is explained."""
 _NAMES = frozenset(
     {
-        *("photo", "network", "device", "class", "contrast", "against", "score"),
+        *QUESTION,
         *("lanes", "methods", "batch", "also", "start", "scope", "metrics", "box-x", "box-y", "result"),
         *("presenting", "units", "tune", "tune-a", "tune-b", "tune-over"),
     }
 )
 """What may stand in a link, besides the settings of single methods, which are called ``method.setting``."""
-
-
-QUESTION = ("photo", "network", "device", "class", "contrast", "against", "score")
-"""Those that say what is explained."""
 
 
 def _is_ours(name: str) -> bool:

@@ -99,7 +99,7 @@ class Stage:
     def alike(self) -> list[LaneRun]:
         """Runs that explain what is asked, from left to right; if none does, those that explain what the first does.
 
-        Any other is of a lane that does not answer by itself and was not run since photo, network, class or score
+        Any other is of a lane that somebody told to wait, and that was not run since photo, network, class or score
         changed.
         """
         runs = [lane.run for lane in list(self.lanes) if lane.run is not None]

@@ -103,7 +103,8 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     live = st.toggle(
         "Live", value=default, key=key, on_change=_choose_live, args=(lane, key),
         help="Letting a knob go restarts this lane at once. Off by itself where a run is expected to take longer than "
-        f"{LIVE:g} seconds; where it was on, {STAYS_LIVE:g}.",
+        f"{LIVE:g} seconds; where it was on, {STAYS_LIVE:g}. Another photo, network, class or score restarts it as "
+        "well, unless you have switched this off.",
     )  # fmt: skip
     words = f"about **{estimate.gradients:,}** gradient evaluations, **{seconds_in_words(seconds)}**"
     if not stage.begun:
@@ -115,7 +116,7 @@ def _actions(stage: Stage, lane: Lane, question: Question) -> None:
     if not stage.begun:
         label = "Run" if len(stage.lanes) == 1 else "Run all lanes"
         st.button(label, type="primary", key="run", on_click=_want, args=(stage, waiting))
-    elif waiting - {lane.identity}:  # say, slow lanes after another photo was chosen
+    elif waiting - {lane.identity}:  # say, lanes that were told to wait, after another photo was chosen
         st.button("Run all lanes", key="run-all", on_click=_want, args=(stage, waiting))
     if len(stage.lanes) < MOST:
         key = _key(lane, f"shelf-{len(stage.lanes)}")

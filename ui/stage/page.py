@@ -132,7 +132,7 @@ def _results(own: Stage) -> None:
     ground = st.session_state.get("stage-grounds", {}).get(ground_key(_walked(own)))
     with tabs[-2]:
         # What was stopped before it had a map has no film.
-        if pictured := [run for run in own.alike if run.frames and run in runs]:
+        if pictured := [run for run in own.alike if run.frames and run.explanation is not None]:
             takeaway(pictured, ground)
         else:
             st.caption("There is no map yet that could be taken home.")
